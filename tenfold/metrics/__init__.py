@@ -1,0 +1,1 @@
+"""What is measured: ranking, and the intervals round a figure."""

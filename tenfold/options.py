@@ -1,0 +1,175 @@
+"""An option is written once: name, type, bounds, meaning, default, and the range to tune it in.
+
+Checks, help, docs, tuning and the artifact's config.json all read it from there. Options are frozen; a group of them may
+stand in another (`loss.negatives`), and a variant that a paper names is one word, `preset=`.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from typing import Any, Literal, NamedTuple, Self, TypeVar, cast, dataclass_transform, get_args, get_origin
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from tenfold.errors import OptionError, nearest
+
+T = TypeVar("T")
+
+
+class Tune(NamedTuple):
+    """Where a random search draws an option from: between two numbers on a linear or log scale, or among choices."""
+
+    low: float = 0.0
+    high: float = 1.0
+    scale: Literal["linear", "log"] = "linear"
+    choices: tuple[Any, ...] = ()
+    whole: bool = False  # only whole numbers
+
+    def draw(self, rng: random.Random) -> Any:
+        if self.choices:
+            return rng.choice(self.choices)
+        if self.scale == "log":
+            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = rng.uniform(self.low, self.high)
+        return round(value) if self.whole else float(f"{value:.3g}")  # three digits: what a person would write down
+
+
+def option(meaning: str, *, tune: Tune | None = None, **bounds: Any) -> Any:
+    """What stands in Annotated beside an option's type; bounds are pydantic's (gt, ge, lt, le)."""
+    return Field(description=meaning, json_schema_extra={"tune": cast(Any, tune)} if tune else None, **bounds)
+
+
+class Options:
+    """What every group of options can do, as scikit-learn's estimators can."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Dotted names and values: {'dim': 64, 'loss.negatives': 1}."""
+        return flat(asdict(cast(Any, self)))
+
+    def set_params(self, **values: Any) -> Self:
+        """A new object with other values; `self` stays. Dotted names are given as **{'loss.negatives': 4}."""
+        preset = {"preset": values.pop("preset")} if "preset" in values else {}
+        return parse(type(self), self.get_params() | expand(type(self), preset) | flat(values))
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def options(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen group of options that checks its values however it is built. A field may be a group again.
+
+    A class attribute `presets` (name -> values) gives the variants that `preset=` chooses from.
+    """
+    body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    mixed = type(cls.__name__, (Options, *cls.__bases__), body) if not issubclass(cls, Options) else cls
+    decorate = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+    return cast(Callable[[type[T]], type[T]], decorate)(cast(type[T], mixed))
+
+
+class Row(NamedTuple):
+    """One option as help and docs print it."""
+
+    name: str  # dotted
+    type: str
+    bounds: str
+    default: Any
+    meaning: str
+    tune: Tune | None
+
+
+def rows(cls: type) -> Iterator[Row]:
+    """The options of a group and of the groups in it, in the order in which they are written."""
+    for name, field in cls.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        if is_dataclass(field.annotation):
+            yield from (row._replace(name=f"{name}.{row.name}") for row in rows(cast(type, field.annotation)))
+        else:
+            signs = {"Gt": ">", "Ge": ">=", "Lt": "<", "Le": "<="}
+            limits = [
+                f"{signs[type(m).__name__]} {next(iter(vars(m).values()))}" for m in _limits(field.metadata, signs)
+            ]
+            extra = field.json_schema_extra or {}
+            yield Row(name, _spelled(field.annotation), ", ".join(limits), _default(cls, name), field.description or "",
+                      cast(Mapping[str, Any], extra).get("tune"))  # fmt: skip
+
+
+def _limits(metadata: list[Any], signs: Mapping[str, str]) -> list[Any]:
+    return [m for m in metadata if type(m).__name__ in signs]
+
+
+def _default(cls: type, name: str) -> Any:
+    field = next(f for f in fields(cls) if f.name == name)
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    found = getattr(default, "default", default)  # pydantic wraps a default that stands beside a Field
+    return None if found is MISSING else found
+
+
+def _spelled(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def names(cls: type) -> list[str]:
+    """The options of a group and of the groups in it: dim, training.lr, ..."""
+    return [row.name for row in rows(cls)]
+
+
+def presets(cls: type) -> Mapping[str, Mapping[str, Any]]:
+    return getattr(cls, "presets", {})
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """{'training': {'lr': 1}} and {'training': Training(lr=1)} -> {'training.lr': 1}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            value = asdict(value)
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": v for inner, v in flat(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def expand(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat values, the word `preset` replaced by what it stands for; what is given beside it wins. Raises OptionError."""
+    given = flat(values)
+    if "preset" not in given:
+        return given
+    name = given.pop("preset")
+    if name not in presets(cls):
+        known = nearest(str(name), presets(cls)) if presets(cls) else "it has none"
+        raise OptionError(f"there is no preset '{name}'; {known}")
+    return flat(presets(cls)[name]) | given
+
+
+def parse(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Options from keywords, from config.json or from the strings of `--set training.lr=0.01`. Raises OptionError."""
+    known, tree = names(cls), dict[str, Any]()
+    for name, value in expand(cls, values).items():
+        if name not in known:
+            raise OptionError(f"there is no option '{name}'; {nearest(name, known)}")
+        *groups, leaf = name.split(".")
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        branch[leaf] = None if isinstance(value, str) and value.lower() in ("none", "null") else value
+    try:
+        return TypeAdapter(cls).validate_python(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].replace("Input should be", "it should be")
+        raise OptionError(f"option {name} = {first['input']!r}: {message}") from None
+
+
+def assignments(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """['dim=64', 'loss.name=bce'] -> {'dim': '64', 'loss.name': 'bce'}. Raises OptionError."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise OptionError(f"'{text}' sets nothing; write NAME=VALUE, such as dim=64")
+        found[name.strip()] = value.strip()
+    return found
