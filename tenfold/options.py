@@ -1,14 +1,14 @@
 """An option is written once: name, type, bounds, meaning, default, and the range to tune it in.
 
-Checks, help, docs, tuning and the artifact's config.json all read it from there. Options are frozen; a group of them may
-stand in another (`loss.negatives`), and a variant that a paper names is one word, `preset=`.
+Checks, help, docs, tuning and the artifact's config.json all read it from there. Options are frozen; a group of them
+may stand in another (`loss.negatives`), and a variant that a paper names is one word, `preset=`.
 """
 
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import Any, Literal, NamedTuple, Self, TypeVar, cast, dataclass_transform, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, cast, dataclass_transform, get_args, get_origin
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -42,29 +42,14 @@ def option(meaning: str, *, tune: Tune | None = None, **bounds: Any) -> Any:
     return Field(description=meaning, json_schema_extra={"tune": cast(Any, tune)} if tune else None, **bounds)
 
 
-class Options:
-    """What every group of options can do, as scikit-learn's estimators can."""
-
-    def get_params(self) -> dict[str, Any]:
-        """Dotted names and values: {'dim': 64, 'loss.negatives': 1}."""
-        return flat(asdict(cast(Any, self)))
-
-    def set_params(self, **values: Any) -> Self:
-        """A new object with other values; `self` stays. Dotted names are given as **{'loss.negatives': 4}."""
-        preset = {"preset": values.pop("preset")} if "preset" in values else {}
-        return parse(type(self), self.get_params() | expand(type(self), preset) | flat(values))
-
-
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def options(cls: type[T]) -> type[T]:
     """Make `cls` a frozen group of options that checks its values however it is built. A field may be a group again.
 
     A class attribute `presets` (name -> values) gives the variants that `preset=` chooses from.
     """
-    body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-    mixed = type(cls.__name__, (Options, *cls.__bases__), body) if not issubclass(cls, Options) else cls
     decorate = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-    return cast(Callable[[type[T]], type[T]], decorate)(cast(type[T], mixed))
+    return cast(Callable[[type[T]], type[T]], decorate)(cls)
 
 
 class Row(NamedTuple):
@@ -78,23 +63,19 @@ class Row(NamedTuple):
     tune: Tune | None
 
 
+SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
 def rows(cls: type) -> Iterator[Row]:
     """The options of a group and of the groups in it, in the order in which they are written."""
     for name, field in cls.__pydantic_fields__.items():  # type: ignore[attr-defined]
         if is_dataclass(field.annotation):
             yield from (row._replace(name=f"{name}.{row.name}") for row in rows(cast(type, field.annotation)))
         else:
-            signs = {"Gt": ">", "Ge": ">=", "Lt": "<", "Le": "<="}
-            limits = [
-                f"{signs[type(m).__name__]} {next(iter(vars(m).values()))}" for m in _limits(field.metadata, signs)
-            ]
-            extra = field.json_schema_extra or {}
-            yield Row(name, _spelled(field.annotation), ", ".join(limits), _default(cls, name), field.description or "",
-                      cast(Mapping[str, Any], extra).get("tune"))  # fmt: skip
-
-
-def _limits(metadata: list[Any], signs: Mapping[str, str]) -> list[Any]:
-    return [m for m in metadata if type(m).__name__ in signs]
+            limits = [f"{s} {getattr(m, b)}" for m in field.metadata for b, s in SIGNS.items() if hasattr(m, b)]
+            extra = cast(Mapping[str, Any], field.json_schema_extra or {})
+            kind = _spelled(field.annotation)
+            yield Row(name, kind, ", ".join(limits), _default(cls, name), field.description or "", extra.get("tune"))
 
 
 def _default(cls: type, name: str) -> Any:
@@ -133,7 +114,7 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expand(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat values, the word `preset` replaced by what it stands for; what is given beside it wins. Raises OptionError."""
+    """Flat values, `preset` replaced by what it stands for; what is given beside it wins. Raises OptionError."""
     given = flat(values)
     if "preset" not in given:
         return given
