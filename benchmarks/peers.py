@@ -1,0 +1,85 @@
+"""The rivals that benchmarks compare with: which are on this machine, which are not, and how each is had.
+
+None of their code enters this project. A rival that is a public repository is a plain checkout in the folder that
+TENFOLD_PEERS names; a package whose dependencies do not go with ours lives there in a virtual environment of its own;
+a package that does go with ours belongs to the extra `bench`.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import harness
+
+
+class Peer(NamedTuple):
+    name: str
+    kind: Literal["checkout", "environment", "package"]
+    holds: str  # a file of the checkout, or the module to import
+    licence: str
+    against: str  # benchmarks that use it
+    pins: str = ""  # what pip is asked for, of an environment
+
+    @property
+    def folder(self) -> Path | None:
+        root = harness.peers()
+        return root / self.name.replace("/", "+") if root and self.kind != "package" else None
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of an environment; check `present` first."""
+        assert self.folder is not None
+        return self.folder / "bin" / "python"
+
+    @property
+    def present(self) -> bool:
+        if self.kind == "package":
+            return find_spec(self.holds) is not None
+        if self.folder is None:
+            return False
+        if self.kind == "checkout":
+            return (self.folder / self.holds).exists()
+        return self.python.exists() and any(self.folder.glob(f"lib/python*/site-packages/{self.holds}/__init__.py"))
+
+    @property
+    def had(self) -> str:
+        if self.kind == "package":
+            return f"pip install -c constraints.txt {self.name}, or the extra bench"
+        if self.kind == "checkout":
+            return f"a plain checkout of {self.name} in $TENFOLD_PEERS/{self.name.replace('/', '+')}/"
+        place = f"$TENFOLD_PEERS/{self.name}"
+        return f"python3 -m venv {place} && {place}/bin/pip install {self.pins}"
+
+
+SASREC = Peer("pmixer/SASRec.pytorch", "checkout", "python/model.py", "Apache-2.0", "sasrec_training")
+RECTOOLS = Peer(
+    "rectools",
+    "environment",
+    "rectools",
+    "Apache-2.0",
+    "sasrec_training, evaluation, predict",
+    pins='torch==2.13.0 "rectools[torch]==0.19.0"',
+)
+PEERS = [
+    SASREC,
+    RECTOOLS,
+    Peer("torchmetrics", "package", "torchmetrics", "Apache-2.0", "tests of the ranking metrics"),
+    Peer("scikit-learn", "package", "sklearn", "BSD-3-Clause", "tests of the ranking metrics"),
+]
+
+
+def main() -> None:
+    root = harness.peers()
+    table = Table(title=f"rivals, in {root}" if root else "rivals (TENFOLD_PEERS is not set)", title_justify="left")
+    for column in ("rival", "here", "licence", "used by", "how it is had"):
+        table.add_column(column, overflow="fold")
+    for peer in PEERS:
+        table.add_row(peer.name, "yes" if peer.present else "no", peer.licence, peer.against, peer.had)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
