@@ -1,0 +1,116 @@
+"""A fitted system on disk: config.json and the files that it names. Nothing in it is code, nothing is unpickled.
+
+Every file but config.json has the hash of its content in its name, and config.json is replaced last: a save that dies
+leaves the old artifact or the new one.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from tenfold.errors import ArtifactError, OptionError
+from tenfold.files import digest, write_whole, writing
+
+FORMAT = 1  # raised when an older Tenfold could no longer read what is written
+HASHED = re.compile(r".+-[0-9a-f]{16}\.\w+")
+KNOWN_TO_OPEN = ("format", "system", "options", "sizes", "files")
+
+
+def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """files: what config.json will name, by a name with its ending, such as 'model.safetensors'. Raises OutputError."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    named = {}
+    for name, content in files.items():
+        stem, _, ending = name.rpartition(".")
+        named[stem] = f"{stem}-{digest(content)}.{ending}"
+        if not (folder / named[stem]).exists():
+            write_whole(folder / named[stem], content)
+    whole = {"format": FORMAT, **config, "files": named}
+    write_whole(folder / "config.json", json.dumps(whole, indent=1).encode())
+    for old in folder.iterdir():
+        if HASHED.fullmatch(old.name) and old.name not in named.values():
+            old.unlink()
+
+
+def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
+    """With a `system`, an artifact of another one is refused. Raises ArtifactError."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder} holds no fitted system: config.json cannot be read ({error})") from None
+    missing = [name for name in KNOWN_TO_OPEN if not isinstance(config, dict) or name not in config]
+    if missing:
+        raise ArtifactError(f"{folder}/config.json is not one of a fitted system: it lacks {', '.join(missing)}")
+    if config["format"] > FORMAT:
+        raise ArtifactError(
+            f"{folder} was saved by a newer Tenfold ({config.get('version')}) in format {config['format']}; "
+            f"this one reads up to {FORMAT}; update Tenfold"
+        )
+    if system is not None and config["system"] != system:
+        raise ArtifactError(f"{folder} holds a {config['system']}, not a {system}; load it with that class")
+    return config
+
+
+def read_file(folder: Path, config: Mapping[str, Any], name: str) -> bytes:
+    """Raises ArtifactError where the file is missing, cut short or changed."""
+    file = config["files"].get(name)
+    if not isinstance(file, str) or Path(file).name != file:
+        raise ArtifactError(f"{folder}/config.json names no file for '{name}'; save or copy the system again")
+    path = folder / file
+    content = path.read_bytes() if path.is_file() else b""
+    if f"{name}-{digest(content)}{path.suffix}" != path.name:
+        raise ArtifactError(f"{path} is missing or was changed after it was saved; save or copy the system again")
+    return content
+
+
+def pack(tensors: Mapping[str, Tensor]) -> bytes:
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def unpack(content: bytes) -> dict[str, Tensor]:
+    return load(content)
+
+
+def own_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The network's weights and buffers, those that two layers share only once: under their first name."""
+    found: dict[str, Tensor] = {}
+    seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        key = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if tensor.numel() == 0 or key not in seen:
+            found[name] = tensor
+            seen.add(key)
+    return found
+
+
+def put_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Raises ArtifactError where names or shapes are not the network's."""
+    mine = own_weights(network)
+    wrong = sorted({*mine} ^ {*weights}) or [n for n, w in weights.items() if w.shape != mine[n].shape]
+    if wrong:
+        raise ArtifactError(f"{origin} does not fit its own options: '{wrong[0]}' differs; save or copy it again")
+    network.load_state_dict(weights, strict=False)
+
+
+def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Start a network from a smaller one's weights: where a table has more rows now, the new rows stay as they are.
+
+    Raises OptionError where anything but a number of rows differs.
+    """
+    with torch.no_grad():
+        for name, mine in own_weights(network).items():
+            theirs = weights.get(name)
+            if theirs is None or theirs.shape[1:] != mine.shape[1:] or theirs.shape[:1] > mine.shape[:1]:
+                found = "none" if theirs is None else tuple(theirs.shape)
+                raise OptionError(
+                    f"'{name}' cannot start from the older weights: found {found}, needed {tuple(mine.shape)}; "
+                    f"use the options with which the older system was fitted"
+                )
+            (mine[: theirs.shape[0]] if mine.ndim else mine).copy_(theirs)

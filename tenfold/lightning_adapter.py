@@ -1,0 +1,365 @@
+"""The one file that knows Lightning: progress, devices, processes, checkpoints, early stopping, exact resuming.
+
+A run that is killed, also inside an epoch, and resumed gives the weights of an uninterrupted one because order is a
+function of (seed, epoch), dropout of (seed, rank, epoch, batch), and what is kept is always kept between two batches.
+"""
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import lightning.pytorch.callbacks
+import lightning.pytorch.loggers
+import numpy as np
+import safetensors.torch
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from tenfold.errors import OptionError, RunError, TrainingError, nearest
+from tenfold.files import replacing, write_whole
+from tenfold.options import assignments
+from tenfold.training import Budget, Draw, EpochBatches, Stage
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are not the user's concern
+# How many workers prepare batches is the Budget's to say, and a stage may well have one batch.
+warnings.filterwarnings("ignore", ".*does not have many workers.*|.*number of training batches.*", UserWarning)
+
+TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what torchrun says in the environment
+
+
+class Trainable(pl.LightningModule):
+    """A stage in the form that a Trainer takes."""
+
+    def __init__(self, stage: Stage, budget: Budget) -> None:
+        super().__init__()
+        self.network = stage.network  # registered, so that its weights are moved, wrapped and checkpointed
+        self.frozen = nn.ModuleList(stage.frozen)
+        self.stage, self.budget = stage, budget
+        self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
+        self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
+        self.sums = [0.0, 0.0]  # loss and weight so far in this epoch
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier_seconds + time.monotonic() - self.began
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        # Once an epoch does not do: on resuming, Lightning starts the loader before the epoch's hook.
+        where = (self.budget.seed, self.global_rank, self.current_epoch, index)
+        torch.manual_seed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))
+        total, weight = self.stage.loss(batch)
+        processes = self.trainer.world_size
+        # Gradients are averaged over the processes: times their number, they are the sum over the whole batch.
+        everywhere = cast(Tensor, self.trainer.strategy.reduce(weight.detach().clone(), reduce_op="sum"))
+        loss = total * processes / everywhere
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+            raise TrainingError(
+                f"the loss of stage '{self.stage.name}' became {value} in epoch {self.current_epoch + 1}, "
+                f"batch {index + 1}, at a learning rate of {lr:g}; try a smaller one, or precision 32-true"
+            )
+        self.sums[0] += value * float(everywhere)
+        self.sums[1] += float(everywhere)
+        self.log("loss", value)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        record = {"epoch": float(self.current_epoch + 1), "loss": self.sums[0] / max(self.sums[1], 1e-12)}
+        self.sums = [0.0, 0.0]
+        record["seconds"] = self.seconds
+        if self.stage.validate is not None:
+            self.network.eval()
+            with torch.no_grad():
+                figures = self.stage.validate()
+            self.network.train()
+            watched = next(iter(figures.values()))
+            self.log_dict({**figures, "watched": watched})
+            record |= figures
+            if self.best is None or watched > self.best[0]:
+                self.best = watched, {name: w.detach().clone() for name, w in self.network.state_dict().items()}
+        self.stage.history.append(record)
+        if self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["best"] = self.best
+        checkpoint["so far"] = {"seconds": self.seconds, "sums": self.sums, "history": self.stage.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.best = checkpoint["best"]
+        self.earlier_seconds, self.sums = checkpoint["so far"]["seconds"], checkpoint["so far"]["sums"]
+        self.stage.history[:] = checkpoint["so far"]["history"]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.stage.optimizer(self.network.parameters())
+
+
+class Fetched(Dataset[Any]):
+    """A stage's data as a loader asks for it: a batch at a time, by what the sampler drew."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __getitems__(self, draw: Draw) -> Any:
+        if hasattr(self.data, "batch"):
+            return self.data.batch(draw)
+        return default_collate([self.data[int(i)] for i in draw.indices])
+
+
+class Batches:
+    """A loader that starts when its first batch is asked for; Lightning would start it before it restores the epoch."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}  # the place is in Lightning's own counters; without these two methods it warns that there is none
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class InterruptedBetweenBatchesError(Exception):
+    """Ctrl-C between two batches; Lightning turns a KeyboardInterrupt into an exit of the whole process."""
+
+
+class Keep(Checkpoint):
+    """Keeps what a run needs to go on: every so often, at the end of an epoch, and at Ctrl-C before it stops.
+
+    Ctrl-C is answered between two batches, where weights, optimizer and counters belong together; a second one at once.
+    A Checkpoint to Lightning, because only those are called after the validation of an epoch, whose figures are kept.
+    """
+
+    def __init__(self, path: Path | None, seconds: float) -> None:
+        self.path, self.seconds, self.kept, self.interrupted = path, seconds, time.monotonic(), False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():  # only there may a signal be caught
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def interrupt(*_: Any) -> None:
+            self.interrupted = True
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        if index + 1 < trainer.num_training_batches:  # the last batch's turn comes after the validation
+            self._keep(trainer, due=self.interrupted or time.monotonic() - self.kept >= self.seconds)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        self._keep(trainer, due=True)
+
+    def _keep(self, trainer: pl.Trainer, *, due: bool) -> None:
+        due, stop = trainer.strategy.broadcast((due, self.interrupted))  # the first process decides for all
+        if due and self.path is not None:
+            self._write(trainer, self.path)
+            self.kept = time.monotonic()
+        if stop:
+            raise InterruptedBetweenBatchesError
+
+    def _write(self, trainer: pl.Trainer, path: Path) -> None:
+        """Whole or not at all: a process killed while it writes leaves the checkpoint before this one."""
+        if trainer.global_rank > 0:  # every process takes part, the first one writes
+            trainer.save_checkpoint(path, weights_only=False)
+            return
+        with replacing(path) as beside:
+            trainer.save_checkpoint(beside, weights_only=False)
+
+
+class Progress(Callback):
+    """What a person sees of a stage: a bar with the time left, or a line for each epoch."""
+
+    def __init__(self, stage: Stage, form: str) -> None:
+        self.stage, self.form, self.bar, self.task = stage, form, None, None
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        if self.form != "bar" or trainer.global_rank > 0:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+                   TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
+        bar: Any = Progress(*columns, console=Console(stderr=True))
+        bar.start()
+        total = (trainer.max_epochs or 1) * trainer.num_training_batches
+        self.bar, self.task = bar, bar.add_task(self.stage.name, total=total, completed=trainer.global_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, completed=trainer.global_step, description=self._told(trainer))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        if self.form == "lines" and trainer.global_rank == 0:
+            print(self._told(trainer), file=sys.stderr, flush=True)
+
+    def _told(self, trainer: pl.Trainer) -> str:
+        told = f"{self.stage.name}: epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        if not self.stage.history:
+            return told
+        last = self.stage.history[-1]
+        figures = [f"{n} {v:.4f}" for n, v in last.items() if n not in ("epoch", "seconds")][:2]
+        return f"{told}, {', '.join(figures)}"
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def train(stage: Stage, budget: Budget, run: Path | None) -> None:
+    """Raises KeyboardInterrupt after Ctrl-C; the run folder then holds what is needed to go on."""
+    folder = None if run is None else run / stage.name
+    if folder is not None and (folder / "final.safetensors").exists():
+        stage.network.load_state_dict(safetensors.torch.load_file(folder / "final.safetensors"))
+        stage.history[:] = json.loads((folder / "history.json").read_text())
+        return
+    rank, processes, here = (int(os.environ.get(n, d)) for n, d in TORCHRUN.items())
+    keep = Keep(folder and folder / "last.ckpt", budget.save_seconds)
+    progress = Progress(stage, _form(budget))
+    callbacks: list[Callback] = [keep, progress, *(_callback(text) for text in budget.callbacks)]
+    if budget.patience is not None and stage.validate is not None:
+        callbacks.append(EarlyStopping("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
+    trainer = pl.Trainer(
+        max_epochs=budget.max_epochs,
+        accelerator=budget.accelerator,
+        precision=budget.precision,
+        devices=here if processes > 1 else 1,
+        num_nodes=processes // here,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,  # EpochBatches deals out
+        callbacks=callbacks,
+        logger=[_logger(text, run) for text in budget.loggers] or False,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    order = EpochBatches(
+        len(stage.data),
+        stage.batch_size,
+        seed=budget.seed,
+        rank=rank,
+        processes=processes,
+        lengths=getattr(stage.data, "lengths", None),
+    )
+    place: Any = trainer.fit_loop.epoch_loop.batch_progress
+    order.where = lambda: (trainer.current_epoch, place.current.processed)
+    loader = DataLoader(Fetched(stage.data), batch_sampler=cast(Any, order), num_workers=budget.workers,
+                        collate_fn=lambda batch: batch)  # fmt: skip
+    last = keep.path if keep.path is not None and keep.path.exists() else None
+    module = Trainable(stage, budget)
+    try:
+        with keep.listening(), frozen(stage.frozen):
+            module.network.train()
+            _fit(trainer, module, Batches(loader), last)
+    except InterruptedBetweenBatchesError:
+        raise KeyboardInterrupt from None
+    finally:
+        progress.close()
+    if module.best is not None:
+        stage.network.load_state_dict(module.best[1])
+    # No collective may follow trainer.fit, which ends the group: the processes meet in the files.
+    if folder is not None and rank == 0:
+        write_whole(folder / "history.json", json.dumps(stage.history).encode())
+        weights = {name: w.detach().cpu().clone().contiguous() for name, w in stage.network.state_dict().items()}
+        write_whole(folder / "final.safetensors", safetensors.torch.save(weights))
+        (folder / "last.ckpt").unlink(missing_ok=True)
+
+
+def _fit(trainer: pl.Trainer, module: Trainable, loader: Batches, last: Path | None) -> None:
+    if last is not None:
+        try:
+            torch.load(last, weights_only=True, mmap=True)
+        except Exception as error:
+            raise RunError(f"{last} cannot be read ({error}); start the run anew in another folder") from None
+    trainer.fit(module, cast(Any, loader), ckpt_path=last, weights_only=True)
+
+
+def _form(budget: Budget) -> str:
+    if budget.progress != "auto":
+        return budget.progress
+    return "bar" if sys.stderr.isatty() else "none"
+
+
+def _logger(text: Any, run: Path | None) -> Any:
+    """'csv', 'tensorboard:name=x' or 'package.module:Class' -> a logger; it writes into the run's folder by default."""
+    cls, arguments = _named(text, lightning.pytorch.loggers, "Logger")
+    if "save_dir" not in arguments and "save_dir" in cls.__init__.__code__.co_varnames:
+        arguments["save_dir"] = str(run / "logs" if run else Path("logs"))
+    return cls(**arguments)
+
+
+def _callback(text: Any) -> Any:
+    cls, arguments = _named(text, lightning.pytorch.callbacks, "")
+    return cls(**arguments)
+
+
+def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:
+    """'NAME:KEY=VALUE,...' -> class and arguments, NAME being one of Lightning's module `home` or 'any.module:Class'."""
+    module, _, rest = text.partition(":")
+    name, values = module, rest
+    if "." in module:  # somebody's own: package.module:Class:key=value
+        name, _, values = rest.partition(":")
+        try:
+            home = importlib.import_module(module)
+        except ImportError as error:
+            raise OptionError(f"'{text}' cannot be had: {error}; name a module that can be imported") from None
+    known = {n.lower(): getattr(home, n) for n in dir(home) if isinstance(getattr(home, n), type)}
+    cls = known.get(name.lower()) or known.get(f"{name}{ending}".lower())
+    if cls is None:
+        raise OptionError(f"there is no '{name}' in {home.__name__}; {nearest(name, known)}")
+    arguments = assignments(values.split(",")) if values else {}
+    return cls, {key: _value(value) for key, value in arguments.items()}
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null as it is meant; anything else is text."""
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+
+
+@contextmanager
+def frozen(networks: Sequence[nn.Module]) -> Iterator[None]:
+    """In here the networks' dropout rests and their weights take no gradient."""
+    parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
+    modes = [(network, network.training) for network in networks]
+    for network in networks:
+        network.eval()
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        for network, mode in modes:
+            network.train(mode)

@@ -1,0 +1,45 @@
+"""The run folder: whose run it holds, and who may go on in it."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.errors import RunError
+from tenfold.files import write_whole
+
+LIMITS = ("max_epochs", "max_seconds", "patience")  # a run that goes on may be given others
+
+
+def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> None:
+    """Take `folder` for the run that `description` tells of or, to resume, make sure that it holds this very run.
+
+    The description names what decides the weights (system, options, seed, data, epochs, patience). A run may go on
+    with more epochs while no stage of it is finished: then the next stage stands on what that one became.
+    Of several processes the first decides. Raises RunError.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
+    wanted, path = json.loads(json.dumps(description)), folder / "run.json"
+    if not path.exists():
+        if resume:
+            raise RunError(f"{folder} holds no run to resume; leave `resume` out, or name the folder of the run")
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise RunError(f"{folder} is not empty and holds no run; choose a new or an empty folder")
+        write_whole(path, json.dumps(wanted, indent=1).encode())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        raise RunError(f"{path} cannot be read as JSON: it was changed by hand or cut short; start a new run") from None
+    settled = any(folder.glob("*/final.safetensors"))
+    for name in [*wanted, *(name for name in found if name not in wanted)]:
+        if found.get(name) != wanted.get(name) and (settled or name not in LIMITS):
+            raise RunError(
+                f"{folder} holds another run: its {name} is {found.get(name)!r}, this one's {wanted.get(name)!r}; "
+                f"choose another folder, or go on with what that run was started with"
+            )
+    if not resume:
+        raise RunError(f"{folder} holds this run already; resume it (resume=True, --resume), or choose another folder")
+    write_whole(path, json.dumps(wanted, indent=1).encode())

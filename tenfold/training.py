@@ -1,0 +1,129 @@
+"""What is trained, in which order, within which budget. How is in `lightning_adapter.py`, and only there."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from torch.utils.data import Sampler
+
+from tenfold.errors import OptionError
+from tenfold.options import option, options
+
+Loss = tuple[Tensor, Tensor]  # the sum over a batch, and the weight by which to divide it
+POOL = 16  # batches among which samples are sorted by length: enough to save padding, few enough to stay mixed
+
+
+@options
+class Budget:
+    """What a run may cost, and how it is watched; a method and its baselines get the same one."""
+
+    max_epochs: Annotated[int, option("passes over the data", gt=0)] = 20
+    max_seconds: Annotated[float | None, option("training ends with the epoch in which a stage passes this", gt=0)] = (
+        None
+    )
+    seed: Annotated[int, option("where all randomness comes from", ge=0, lt=2**32)] = 0
+    patience: Annotated[int | None, option("epochs without a better figure before a stage stops", gt=0)] = None
+    accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], option("what computes")] = "auto"
+    precision: Annotated[Literal["32-true", "bf16-mixed", "16-mixed"], option("of the arithmetic")] = "32-true"
+    workers: Annotated[int, option("processes that prepare batches; 0 prepares them in place", ge=0)] = 0
+    save_seconds: Annotated[float, option("at most so much work is lost when a run is killed", ge=0)] = 300.0
+    progress: Annotated[Literal["auto", "bar", "lines", "none"], option("auto: a bar where a person looks")] = "auto"
+    loggers: Annotated[
+        tuple[str, ...], option("as NAME or NAME:KEY=VALUE,...: csv, tensorboard, wandb, mlflow ...")
+    ] = ()
+    callbacks: Annotated[tuple[str, ...], option("Lightning's by name, or module:Class; arguments as loggers'")] = ()
+
+
+class Draw(NamedTuple):
+    """Which samples make a batch. Whatever is random in them is a function of (seed, epoch, sample)."""
+
+    seed: int
+    epoch: int
+    indices: np.ndarray
+
+
+class Samples(Protocol):
+    """Data that makes its batches itself, e.g. to draw negatives or to pad. A plain sequence of samples does as well.
+
+    With a method `lengths(seed, epoch)`, one number for each sample, batches hold samples of about one length.
+    """
+
+    def __len__(self) -> int: ...
+
+    def batch(self, draw: Draw) -> Any: ...
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One network to train with one loss. A system has one stage, or several that follow each other."""
+
+    name: str
+    network: nn.Module
+    loss: Callable[[Any], Loss]
+    data: Samples | Sequence[Any]
+    batch_size: int  # over all processes
+    frozen: Sequence[nn.Module] = ()  # used by the loss, not trained
+    validate: Callable[[], dict[str, float]] | None = None  # after each epoch; the best by its first figure is kept
+    optimizer: Callable[[Any], Optimizer] = field(default=Adam)
+    history: list[dict[str, float]] = field(default_factory=list)  # what each epoch brought; filled by `train`
+
+
+class EpochBatches(Sampler[Draw]):
+    """Batches as a function of (seed, epoch), of equal sizes but for one; a process takes its part of each of them.
+
+    One process or several, uninterrupted or resumed in the middle of an epoch: the same batches in the same order.
+    With `lengths`, samples are sorted by length within pools of batches, and the batches mixed again.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        lengths: Callable[[int, int], np.ndarray] | None = None,
+    ) -> None:
+        if size == 0:
+            raise OptionError("there is nothing to train on; give data with at least one training sample")
+        self.size, self.batches, self.seed, self.lengths = size, -(-size // batch_size), seed, lengths
+        self.rank, self.processes = rank, processes
+        if size // self.batches < processes:
+            raise OptionError(
+                f"{processes} processes cannot share batches of {size // self.batches}; "
+                f"found batch_size {batch_size} and {size} samples; choose larger batches or fewer processes"
+            )
+        self.where: Callable[[], tuple[int, int]] = lambda: (0, 0)  # epoch, and batches of it that are done
+
+    def __iter__(self) -> Iterator[Draw]:
+        epoch, done = self.where()
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+        order = torch.randperm(self.size, generator=generator)
+        batches = list(order.tensor_split(self.batches))
+        if self.lengths is not None:
+            lengths = torch.from_numpy(np.ascontiguousarray(self.lengths(self.seed, epoch)))
+            for first in range(0, self.batches, POOL):
+                sizes = [len(batch) for batch in batches[first : first + POOL]]
+                pool = torch.cat(batches[first : first + POOL])
+                pool = pool[lengths[pool].argsort(stable=True)]  # equal lengths stay in random order
+                batches[first : first + POOL] = list(pool.split(sizes))
+            batches = [batches[i] for i in torch.randperm(self.batches, generator=generator)]
+        for batch in batches[done:]:
+            yield Draw(self.seed, epoch, batch[self.rank :: self.processes].numpy())
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+def train(stage: Stage, budget: Budget, run: Path | None) -> None:
+    """Train the stage in place; with a folder `run`, keep what is needed to go on there, and go on from it."""
+    from tenfold.lightning_adapter import train as train_with_lightning  # costs seconds: not for those who only predict
+
+    train_with_lightning(stage, budget, run)
+    stage.network.eval()  # what follows uses it; a teacher with dropout would teach noise
