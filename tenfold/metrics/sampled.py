@@ -1,0 +1,55 @@
+"""The negatives of the sampled protocol: items a user never touched, the same for every system compared."""
+
+import numpy as np
+
+GOLDEN, MIX_A, MIX_B = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def draw_sampled_negatives(
+    items: np.ndarray, offsets: np.ndarray, users: np.ndarray, catalogue: int, *, n: int = 100, seed: int = 0
+) -> np.ndarray:
+    """(len(users), n): for each user n items of 1 .. catalogue, drawn evenly, with replacement, from those not in any
+    part of the user's history, which is items[offsets[u] : offsets[u + 1]].
+
+    A function of (seed, user) alone: the other users asked for, and their order, change nothing. A user who touched the
+    whole catalogue gets zeros, which `sampled_ranks` does not count.
+    """
+    users = np.asarray(users, dtype=np.int64)
+    touched, counts = _touched(items, offsets, users)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    left = catalogue - counts  # items that are free, by row
+
+    # The r-th free item (r from 0) is r + 1 plus the touched items before it: those whose t_j - j - 1 is at most r,
+    # where t_j is the user's j-th touched item in order. One search serves all users, each in a range of its own.
+    width = np.int64(catalogue + 1)
+    row = np.repeat(np.arange(len(users)), counts)
+    before = touched - (np.arange(len(touched)) - starts[row]) - 1 + row * width
+    r = np.floor(_uniform(seed, users, n) * left[:, None]).astype(np.int64)  # (U, n)
+    asked = r + np.arange(len(users))[:, None] * width
+    passed = np.searchsorted(before, asked.ravel(), side="right").reshape(asked.shape) - starts[:-1, None]
+    return np.where(left[:, None] > 0, r + 1 + passed, 0)
+
+
+def _touched(items: np.ndarray, offsets: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct items of each user, packed and in order, and how many; number 0, an unknown item, is none."""
+    lengths = offsets[users + 1] - offsets[users]
+    row = np.repeat(np.arange(len(users)), lengths)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    item = items[offsets[users][row] + place].astype(np.int64)
+    width = int(item.max(initial=0)) + 1
+    pairs = np.unique((row * width + item)[item != 0])
+    return pairs % width, np.bincount(pairs // width, minlength=len(users))
+
+
+def _uniform(seed: int, users: np.ndarray, n: int) -> np.ndarray:
+    """(U, n) numbers in [0, 1) by the counter-based hash splitmix64 of (seed, user, place)."""
+    with np.errstate(over="ignore"):  # arithmetic modulo 2 ** 64 is meant
+        stream = _mixed(_mixed(np.full(1, seed, dtype=np.uint64)) + users.astype(np.uint64) * GOLDEN)
+        bits = _mixed(stream[:, None] + np.arange(1, n + 1, dtype=np.uint64) * GOLDEN)
+    return (bits >> np.uint64(11)) * 2.0**-53
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    x = (x ^ (x >> np.uint64(30))) * MIX_A
+    x = (x ^ (x >> np.uint64(27))) * MIX_B
+    return x ^ (x >> np.uint64(31))
