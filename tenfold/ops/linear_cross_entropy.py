@@ -1,0 +1,107 @@
+"""Cross entropy of a linear layer's answers, without ever holding an answer for each row and class.
+
+The definition, and a version that goes over the rows in chunks: logits, loss and at once the gradients of both factors,
+so that a chunk's logits live in the cache and the backward pass only scales (the idea of Liger's fused linear cross
+entropy, arXiv 2410.10989). Memory is that of the gradients, N d + V d, in place of N V.
+
+Shapes: N rows, d width, V classes, C rows of a chunk.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from tenfold.errors import ShapeError
+
+CHUNK_NUMBERS = 1 << 18  # logits held at a time: 1 MB in float32, about what stays in a core's cache
+
+
+def linear_cross_entropy_reference(h: Tensor, table: Tensor, target: Tensor, *, first: int = 0) -> Tensor:
+    """sum_n -log softmax(h_n table^T)[target_n] over the classes from `first` on and the rows whose target is one."""
+    rows = target >= first
+    return F.cross_entropy(h[rows] @ table[first:].T, target[rows] - first, reduction="sum")
+
+
+def linear_cross_entropy(
+    h: Tensor, table: Tensor, target: Tensor, *, first: int = 0, chunk: int | None = None
+) -> Tensor:
+    """The same in memory that does not grow with N V; h (N, d), table (V, d), target (N,) integers below V.
+
+    Classes below `first` (the padding's row of an embedding) are no answers, and a row whose target is one of them
+    counts nothing. Sums are float32 or better, under autocast too. Raises ShapeError.
+    """
+    if h.dim() != 2 or table.dim() != 2 or h.shape[1] != table.shape[1] or target.shape != h.shape[:1]:
+        raise ShapeError(
+            f"linear cross entropy needs h (N, d), table (V, d) and target (N,); "
+            f"found h {tuple(h.shape)}, table {tuple(table.shape)}, target {tuple(target.shape)}"
+        )
+    if not 0 <= first < len(table):
+        raise ShapeError(f"linear cross entropy's first class must be one of the table's {len(table)}; found {first}")
+    real = target >= first
+    if not bool(real.all()):
+        h, target = h[real], target[real]
+    device = h.device.type
+    autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    learns = torch.is_grad_enabled() and (h.requires_grad or table.requires_grad)
+    chunk = chunk or max(32, CHUNK_NUMBERS // len(table))
+    return _LinearCrossEntropy.apply(h, table, target, first, chunk, autocast, learns)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        table: Tensor,
+        target: Tensor,
+        first: int,
+        chunk: int,
+        autocast: torch.dtype | None,
+        learns: bool,
+    ) -> Tensor:
+        with torch.autocast(h.device.type, enabled=False):
+            total, h_gradient, table_gradient = _chunks(h, table, target, first, chunk, autocast, learns)
+        if learns:
+            ctx.save_for_backward(h_gradient, table_gradient)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+        h_gradient, table_gradient = ctx.saved_tensors
+        return h_gradient * scale, table_gradient * scale, None, None, None, None, None
+
+
+def _chunks(
+    h: Tensor, table: Tensor, target: Tensor, first: int, chunk: int, autocast: torch.dtype | None, learns: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    dtype = autocast or torch.promote_types(h.dtype, table.dtype)  # of the products
+    exact = torch.promote_types(dtype, torch.float32)  # of the sums
+    rows, classes = h.to(dtype), table[first:].to(dtype)
+    places = (target - first).unsqueeze(1)  # (N, 1)
+    total = torch.zeros((), dtype=exact, device=h.device)
+    h_gradient = torch.empty_like(rows) if learns else None
+    table_gradient = torch.zeros(table.shape, dtype=exact, device=h.device) if learns else None
+    logits = torch.empty(min(chunk, max(1, len(h))), len(classes), dtype=dtype, device=h.device)
+    for start in range(0, len(h), chunk):
+        part, place = rows[start : start + chunk], places[start : start + chunk]
+        z = torch.mm(part, classes.T, out=logits[: len(part)]).to(exact)  # (C, V); a view where dtype is exact
+        at_target = z.gather(1, place)
+        z.sub_(top := z.amax(1, keepdim=True)).exp_()
+        mass = z.sum(1, keepdim=True)
+        total += (mass.log() + top - at_target).sum()
+        if h_gradient is None or table_gradient is None:
+            continue
+        z.div_(mass).scatter_add_(1, place, torch.full_like(mass, -1.0))  # softmax minus the truth
+        z = z.to(dtype)
+        torch.mm(z, classes, out=h_gradient[start : start + chunk])
+        if dtype == exact:
+            table_gradient[first:].addmm_(z.T, part)
+        else:
+            table_gradient[first:] += (z.T @ part).to(exact)
+    if h_gradient is not None and table_gradient is not None:
+        return total, h_gradient.to(h.dtype), table_gradient.to(table.dtype)
+    return total, None, None
