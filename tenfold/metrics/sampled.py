@@ -1,20 +1,41 @@
-"""The negatives of the sampled protocol: items a user never touched, the same for every system compared."""
+"""The sampled protocol: the target ranked among a few items that the user never touched, the same for every system.
+
+Its figures do not order systems as the full ranking does (Krichene and Rendle, KDD 2020): always name the protocol.
+
+Shapes: B queries of a chunk, V items (column 0 of scores is padding), n negatives, U users.
+"""
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.metrics.ranking import check_scores, without_misses
 
 GOLDEN, MIX_A, MIX_B = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
+def sampled_ranks(scores: Tensor, target: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    """scores (B, V + 1), target (B,), negatives (B, n) -> above (B,), tied (B,), as `ranks` gives them.
+
+    A negative 0 is none.  Raises ShapeError, TrainingError.
+    """
+    check_scores(scores, target)
+    positive, against = scores.gather(1, target[:, None]), scores.gather(1, negatives)
+    keep = negatives != 0
+    above, tied = ((against > positive) & keep).sum(1), ((against == positive) & keep).sum(1) + 1
+    return without_misses(above, tied, target)
+
+
 def draw_sampled_negatives(
-    items: np.ndarray, offsets: np.ndarray, users: np.ndarray, catalogue: int, *, n: int = 100, seed: int = 0
+    items: np.ndarray, offsets: np.ndarray, users: np.ndarray, catalogue: int, n: int = 100, seed: int = 0
 ) -> np.ndarray:
     """(len(users), n): for each user n items of 1 .. catalogue, drawn evenly, with replacement, from those not in any
     part of the user's history, which is items[offsets[u] : offsets[u + 1]].
 
-    A function of (seed, user) alone: the other users asked for, and their order, change nothing. A user who touched the
-    whole catalogue gets zeros, which `sampled_ranks` does not count.
+    A function of (seed, user) alone: the other users asked for, and their order, change nothing; a user asked for twice
+    gets the same twice. One who touched the whole catalogue gets zeros, which `sampled_ranks` does not count.
     """
-    users = np.asarray(users, dtype=np.int64)
+    users, asked_for = np.unique(np.asarray(users, dtype=np.int64), return_inverse=True)
     touched, counts = _touched(items, offsets, users)
     starts = np.concatenate([[0], np.cumsum(counts)])
     left = catalogue - counts  # items that are free, by row
@@ -27,7 +48,7 @@ def draw_sampled_negatives(
     r = np.floor(_uniform(seed, users, n) * left[:, None]).astype(np.int64)  # (U, n)
     asked = r + np.arange(len(users))[:, None] * width
     passed = np.searchsorted(before, asked.ravel(), side="right").reshape(asked.shape) - starts[:-1, None]
-    return np.where(left[:, None] > 0, r + 1 + passed, 0)
+    return np.where(left[:, None] > 0, r + 1 + passed, 0)[asked_for]
 
 
 def _touched(items: np.ndarray, offsets: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
