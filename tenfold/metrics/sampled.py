@@ -6,7 +6,6 @@ Shapes: B queries of a chunk, V items (column 0 of scores is padding), n negativ
 """
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tenfold.metrics.ranking import check_scores, without_misses
