@@ -60,6 +60,15 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def check_writable(folder: Path) -> None:
+    """Whether something could be written into `folder`, asked before hours are spent on it. Raises OutputError."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+
+
 def digest(*parts: bytes | memoryview) -> str:
     """Sixteen hex digits that stand for the content."""
     whole = hashlib.sha256()

@@ -322,7 +322,7 @@ def _callback(text: Any) -> Any:
 
 
 def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:
-    """'NAME:KEY=VALUE,...' -> class and arguments, NAME being one of Lightning's module `home` or 'any.module:Class'."""
+    """'NAME:KEY=VALUE,...' -> class and arguments, NAME being one of Lightning's `home` or 'any.module:Class'."""
     module, _, rest = text.partition(":")
     name, values = module, rest
     if "." in module:  # somebody's own: package.module:Class:key=value

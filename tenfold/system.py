@@ -1,0 +1,295 @@
+"""The contract that all ten keep: options in, `fit` on the user's data, `save`, `load`, and verbs of their own."""
+
+import os
+import random
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, get_type_hints
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tenfold import artifact
+from tenfold.data.options import Reading
+from tenfold.data.vocabulary import Vocabulary
+from tenfold.errors import ArtifactError, NotFittedError, OptionError
+from tenfold.options import flat, parse
+from tenfold.options import rows as option_rows
+from tenfold.run import open_run
+from tenfold.training import Budget, Stage, train
+from tenfold.version import VERSION
+
+
+class Data(Protocol):
+    """A dataset cut into what is trained on, validated on and tested on."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def sentences(self) -> list[str]:
+        """What a person must know of how the data was read and cut."""
+        ...
+
+
+class Evaluation(dict[str, float]):
+    """Figures by name; beside them the protocol, 95 % intervals by name, and what a reader must know."""
+
+    def __init__(self, figures: Mapping[str, float]) -> None:
+        super().__init__(figures)
+        self.protocol = ""
+        self.intervals: dict[str, tuple[float, float]] = {}
+        self.notes: list[str] = []
+
+
+class System(ABC):
+    """One of the ten methods, or a baseline of one: the same life for each.
+
+    A subclass says `options: Options`, which types the attribute and names the class that keywords are parsed into.
+    """
+
+    options: Any
+    tiny: ClassVar[Any]  # options with which the tests fit it in a second
+    trains: ClassVar[bool] = True  # False where fitting only counts: there is nothing to kill, resume or share out
+    splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
+    expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
+
+    def __init__(self, options: Any = None, /, **values: Any) -> None:
+        own = self.options_class()
+        if options is not None and (values or not isinstance(options, own)):
+            given = f"{type(options).__module__}.{type(options).__qualname__}"
+            raise OptionError(
+                f"{type(self).__name__} takes one {own.__module__}.{own.__qualname__}, or options by name, not both; "
+                f"found {given}{' and ' + ', '.join(values) if values else ''}"
+            )
+        self.options = options or parse(own, values)
+        self.sizes: dict[str, int] = {}  # what the data fixed, e.g. the number of items
+        self.vocabularies: dict[str, Vocabulary] = {}  # the user's own ids
+        self.facts: dict[
+            str, Tensor
+        ] = {}  # what answers need to know of the training data, e.g. how often an item came
+        self.fitted: dict[str, Any] = {}  # on what and within which budget, for config.json
+        self.history: dict[str, list[dict[str, float]]] = {}  # by stage: what each epoch brought
+        self.notes: list[str] = []  # what a person must know of how the data was read and cut
+        self._network: nn.Module | None = None
+
+    # What a task or a method says.
+
+    @abstractmethod
+    def read(self, data: Any, reading: Reading | None = None) -> Any:
+        """The user's file, frame or dataset -> the task's dataset. Raises DataError."""
+
+    @abstractmethod
+    def prepare(self, dataset: Any, split: str) -> Any:
+        """The dataset cut for training and testing, its ids numbered by `vocabularies`."""
+
+    @abstractmethod
+    def learn_vocabularies(self, dataset: Any) -> dict[str, Vocabulary]:
+        """The ids that the fitted system will know."""
+
+    def measure(self, prepared: Any) -> dict[str, int]:
+        """The sizes that the network takes from the data."""
+        return {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
+
+    def learn_facts(self, prepared: Any, older: Any = None) -> dict[str, Tensor]:
+        """What answers need to know of the training data (and that of `older`, started from), kept in the artifact."""
+        return {}
+
+    def tell(self, dataset: Any, prepared: Any) -> list[str]:
+        """What a person must know of how the data was read and cut."""
+        return prepared.sentences()
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The untrained network for `options` and `sizes`. `fit` and `load` both come through here."""
+
+    @abstractmethod
+    def stages(self, prepared: Any) -> Iterator[Stage]:
+        """What to train, in order; the code after a `yield` runs when that stage is trained."""
+
+    @abstractmethod
+    def figures(self, data: Any, **protocol: Any) -> dict[str, np.ndarray]:
+        """The task's figures, one for each user (pair, table, picture), so that claims can draw among them."""
+
+    @abstractmethod
+    def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
+        """Their means, by the protocol that the result names."""
+
+    # What all share.
+
+    @classmethod
+    def options_class(cls) -> type:
+        return get_type_hints(cls)["options"]
+
+    def get_params(self) -> dict[str, Any]:
+        """Dotted names and values of all options."""
+        return flat(asdict(self.options))
+
+    def set_params(self, **values: Any) -> Self:
+        """An unfitted system with other values; this one stays. Dotted names as **{'training.lr': 0.01}."""
+        return type(self)(parse(self.options_class(), self.get_params() | flat(values)))
+
+    def clone(self) -> Self:
+        """An unfitted system with the same options."""
+        return type(self)(self.options)
+
+    @classmethod
+    def draw_options(cls, rng: random.Random, fixed: Mapping[str, Any]) -> Any:
+        """Options of one trial of a random search: each from its own range, those in `fixed` as given."""
+        drawn = {row.name: row.tune.draw(rng) for row in option_rows(cls.options_class()) if row.tune is not None}
+        return parse(cls.options_class(), drawn | flat(fixed))
+
+    @property
+    def network(self) -> Any:
+        if self._network is None:
+            name = type(self).__name__
+            raise NotFittedError(f"this {name} has not been fitted; call fit(data), or {name}.load(folder)")
+        return self._network
+
+    @property
+    def device(self) -> torch.device:
+        return next((w.device for w in [*self.network.parameters(), *self.network.buffers()]), torch.device("cpu"))
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        split: str | None = None,
+        budget: Budget | None = None,
+        run: str | Path | None = None,
+        resume: bool = False,
+        start_from: "str | Path | Self | None" = None,
+        reading: Reading | None = None,
+        **limits: Any,
+    ) -> Self:
+        """Train on `data` within `budget`, or within the fields of one given by name (max_epochs=5, seed=1).
+
+        data: a path, a pandas or polars frame, or a dataset of ours.  With a folder `run` the work can be interrupted
+        and, with `resume`, gone on with, bit for bit.  start_from: a fitted system or its artifact; what it knows keeps
+        its weights, what is new in `data` gets fresh rows.  Raises DataError, OptionError, RunError, TrainingError.
+        """
+        if budget is not None and limits:
+            raise OptionError(f"give a Budget or its fields by name, not both; found a Budget and {', '.join(limits)}")
+        budget = budget or parse(Budget, limits)
+        split = split or self.splits[0]
+        if split not in self.splits:
+            raise OptionError(f"{type(self).__name__} knows the splits {', '.join(self.splits)}; found '{split}'")
+        older = type(self).load(start_from) if isinstance(start_from, str | Path) else start_from
+        dataset = self.read(data, reading)
+        self.vocabularies = self._vocabularies(dataset, older)
+        prepared: Data = self.prepare(dataset, split)
+        self.notes = self.tell(dataset, prepared)
+        if run is not None:
+            open_run(Path(run), self._description(prepared, split, budget, older), resume=resume)
+        torch.manual_seed(budget.seed)
+        self.sizes, self.facts = self.measure(prepared), self.learn_facts(prepared, older)
+        self._network = self.build()
+        if older is not None and self.trains:
+            artifact.grow_weights(self._network, artifact.own_weights(older.network))
+        self.history = {}
+        for stage in self.stages(prepared):
+            train(stage, budget, None if run is None else Path(run))
+            self.history[stage.name] = stage.history
+        self.network.eval()
+        self.fitted = {
+            "split": split,
+            "data": prepared.fingerprint,
+            "seed": budget.seed,
+            "reading": asdict(reading or Reading()),
+            "history": self.history,
+        }
+        return self
+
+    def _vocabularies(self, dataset: Any, older: "Self | None") -> dict[str, Vocabulary]:
+        self.vocabularies = {}
+        found = self.learn_vocabularies(dataset)
+        if older is None:
+            return found
+        if type(older) is not type(self):
+            raise OptionError(
+                f"a {type(self).__name__} cannot start from a {type(older).__name__}; name one of its kind"
+            )
+        return {name: older.vocabularies[name].extended(vocabulary) for name, vocabulary in found.items()}
+
+    def _description(self, prepared: Data, split: str, budget: Budget, older: "Self | None") -> dict[str, Any]:
+        chosen = {f"option {name}": value for name, value in self.get_params().items()}
+        about = {"system": type(self).__name__, "version": VERSION, "data": prepared.fingerprint, "split": split}
+        limits = {
+            name: getattr(budget, name) for name in ("seed", "max_epochs", "max_seconds", "patience", "precision")
+        }
+        if older is not None:
+            about["start_from"] = artifact.digest(artifact.pack(artifact.own_weights(older.network)))
+        return about | limits | chosen
+
+    def save(self, folder: str | Path) -> None:
+        """Raises OutputError; what was in the folder before then is still whole."""
+        weights = artifact.pack(artifact.own_weights(self.network))
+        about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
+        files = {"model.safetensors": weights, "facts.safetensors": artifact.pack(self.facts)}
+        files |= {f"vocabulary_{name}.parquet": v.to_bytes() for name, v in self.vocabularies.items()}
+        artifact.write(Path(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Raises ArtifactError where the folder does not hold a whole system of this class."""
+        folder = Path(folder)
+        config = artifact.read_config(folder, cls.__name__)
+        try:
+            system = cls(**config["options"])
+        except OptionError as error:
+            raise ArtifactError(f"{folder}/config.json was changed or is another version's: {error}") from None
+        system.sizes, system.fitted = config["sizes"], config.get("fitted", {})
+        system.history = system.fitted.get("history", {})
+        kept = [name for name in config["files"] if name.startswith("vocabulary_")]
+        system.vocabularies = {
+            name.removeprefix("vocabulary_"): Vocabulary.from_bytes(artifact.read_file(folder, config, name))
+            for name in kept
+        }
+        system.facts = artifact.unpack(artifact.read_file(folder, config, "facts"))
+        system._network = system.build().eval()
+        artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
+        return system
+
+    def to(self, device: str | torch.device) -> Self:
+        """Answer from another device."""
+        self.network.to(device)
+        return self
+
+    # The hub of huggingface_hub: the same artifact, there.
+
+    def save_pretrained(self, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False) -> None:
+        self.save(folder)
+        if push_to_hub:
+            self.push_to_hub(repo_id or Path(folder).name)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, revision: str | None = None, token: str | None = None) -> Self:
+        """name: a folder, or 'owner/name' on the hub. Raises ArtifactError."""
+        if Path(name).is_dir():
+            return cls.load(name)
+        from huggingface_hub import snapshot_download
+
+        try:
+            folder = snapshot_download(str(name), revision=revision, token=token)
+        except Exception as error:
+            raise ArtifactError(f"{name} is no folder here, and the hub did not give it: {error}") from None
+        return cls.load(folder)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Returns the address of the commit."""
+        from huggingface_hub import HfApi
+
+        hub = HfApi(token=token)
+        repository = hub.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            told = f"{type(self).__name__}, Tenfold {VERSION}"
+            return str(hub.upload_folder(repo_id=repository, folder_path=folder, commit_message=told))
+
+
+def is_first_process() -> bool:
+    """Under torchrun, the one process that writes and prints; otherwise this one."""
+    return int(os.environ.get("RANK", "0")) == 0

@@ -1,0 +1,55 @@
+"""GRU4Rec: Hidasi et al., ICLR 2016 (arXiv 1511.06939): a recurrent network over the events.
+
+Ours: tied items and the task's losses in place of its ranking losses, windows in place of session-parallel batches.
+"""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.options import Tune, option, options
+from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.task import NextItem, State
+
+
+@options
+class Options:
+    dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
+    dropout: Annotated[float, option("of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    loss: LossOptions = LossOptions()
+    training: Training = Training()
+
+
+class GRU(nn.Module):
+    """Shapes: B users, L events, d width. The state is the user vector after the last event, (1, B, d)."""
+
+    def __init__(self, items: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.item, self.drop = nn.Embedding(items + 1, dim, padding_idx=0), nn.Dropout(dropout)
+        nn.init.normal_(self.item.weight, std=dim**-0.5)
+        with torch.no_grad():
+            self.item.weight[0] = 0.0
+        self.gru, self.out = nn.GRU(dim, dim, batch_first=True), nn.Linear(dim, dim)
+
+    def forward(self, events: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h, _ = self.gru(self.drop(self.item(events)), state)  # (B, L, d)
+        count = (events != 0).sum(1)  # padding is on the right: what it did to the recurrence is not carried on
+        last = h[torch.arange(len(h), device=h.device), (count - 1).clamp(min=0)]
+        if state is not None:
+            last = torch.where(count[:, None] > 0, last, state[0])
+        return self.out(h), last.unsqueeze(0)
+
+
+class GRU4Rec(NextItem):
+    options: Options
+    tiny = Options(dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
+
+    def build(self) -> GRU:
+        return GRU(self.sizes["items"], self.options.dim, self.options.dropout)
+
+    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        return self.network(events, state)
+
+    def scores(self, user: Tensor) -> Tensor:
+        return user @ self.item_table().T

@@ -1,0 +1,59 @@
+"""A transformer whose attention is chosen by name: SASRec's network with another mixer, for comparing mixers alone.
+
+linear: Katharopoulos et al. 2020 (arXiv 2006.16236); local: a window; random-feature: Choromanski et al. 2021
+(arXiv 2009.14794). Same embeddings, blocks, losses and windows for all of them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from torch import Tensor
+
+from tenfold.options import Tune, option, options
+from tenfold.tasks.next_item.network import ItemTransformer
+from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.task import NextItem, State
+
+
+@options
+class Options:
+    attention: Annotated[str, option("softmax, linear, local or random-feature")] = "softmax"
+    dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
+    layers: Annotated[int, option("blocks", gt=0)] = 2
+    heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 2
+    dropout: Annotated[float, option("of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
+        0.2
+    )
+    norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
+    window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
+    features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
+    loss: LossOptions = LossOptions()
+    training: Training = Training()
+
+
+class Transformer(NextItem):
+    options: Options
+    tiny = Options(attention="linear", dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
+
+    def build(self) -> ItemTransformer:
+        o = self.options
+        settings: dict[str, dict[str, Any]] = {
+            "local": {"window": o.window},
+            "random-feature": {"features": o.features},
+        }
+        return ItemTransformer(
+            self.sizes["items"],
+            dim=o.dim,
+            layers=o.layers,
+            heads=o.heads,
+            length=o.training.length,
+            dropout=o.dropout,
+            norm=o.norm,
+            attends=o.attention,
+            settings=settings.get(o.attention),
+        )
+
+    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        return self.network(events, state)
+
+    def scores(self, user: Tensor) -> Tensor:
+        return user @ self.item_table().T

@@ -1,0 +1,187 @@
+"""Ranks of held-out events, chunk by chunk: no users x items matrix is ever held.
+
+A query is one held-out event; its history is all that the user did before. Queries whose whole history fits into what a
+causal method looks at share one pass over the longest of them; the others get a pass of their own.
+
+Shapes: Q queries, P passes, L events of the longest pass in a chunk, V items (column 0 is padding).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.data.options import Reading
+from tenfold.data.splits import Queries, Split
+from tenfold.errors import DataError
+from tenfold.metrics.ranking import Coverage, check_ks, figures, ranks
+from tenfold.metrics.sampled import draw_sampled_negatives, sampled_ranks
+
+if TYPE_CHECKING:
+    from tenfold.tasks.next_item.task import NextItem
+
+EVENTS_AT_ONCE = 32_768  # in one pass through the network
+SCORES_AT_ONCE = 4_000_000  # users x items in one chunk: 16 MB in float32, about what a cache holds
+SAMPLED_SEED = 0  # of the sampled protocol: its negatives are the same for every system and every run
+
+
+class Ranked(NamedTuple):
+    """One row for each query, in the order of the queries, and what was shown to anybody."""
+
+    user: np.ndarray  # (Q,)
+    above: Tensor  # (Q,), items that score higher than the target
+    tied: Tensor  # (Q,), items that score the same, the target among them
+    untrained: np.ndarray  # (Q,), whether no training event holds the target: it counts as a miss
+    coverage: float  # share of the catalogue that stands in somebody's first k
+
+    def by_user(self, by_event: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        """Figures (Q,), averaged within users: (users,)."""
+        _, user = np.unique(self.user, return_inverse=True)
+        count = np.bincount(user)
+        return {name: np.bincount(user, values.numpy()) / count for name, values in by_event.items()}
+
+
+class Measured(NamedTuple):
+    by_user: dict[str, np.ndarray]
+    protocol: str  # one sentence that says how the figures were taken
+    notes: list[str]  # what a reader must know beside it
+
+
+def measure(
+    system: "NextItem",
+    data: Any,
+    *,
+    split: str | None = None,
+    part: Literal["test", "validation"] = "test",
+    ks: Sequence[int] = (10,),
+    exclude_seen: bool = False,
+    sampled: int = 0,
+    reading: Reading | None = None,
+) -> Measured:
+    """The arguments are those of `NextItem.evaluate`. Raises DataError, NotFittedError, OptionError."""
+    _ = system.network  # refuses a system that was not fitted before any file is read
+    items = len(system.vocabularies["items"])
+    check_ks(ks, items)
+    dataset = system.read(data, reading)
+    prepared = system.prepare(dataset, split or system.fitted.get("split") or system.splits[0])
+    queries = prepared.queries(part)
+    if len(queries.user) == 0:
+        raise DataError(f"split '{prepared.name}' leaves no {part} event in this log; choose another split")
+    ranked = rank(system, prepared, queries, k=max(ks), exclude_seen=exclude_seen, sampled=sampled)
+    named = f"sampled-{sampled}" if sampled else ""
+    by_event = figures(ranked.above, ranked.tied, ks, items=items, protocol=named)
+    among = f"{sampled} items that the user never had" if sampled else f"the whole catalogue of {items:,} items"
+    protocol = (
+        f"split {prepared.name}, {part} part: {len(queries.user):,} events of {len(np.unique(queries.user)):,} users, "
+        f"each ranked among {among}, items seen before {'left out' if exclude_seen else 'in the ranking'}"
+    )
+    notes = system.tell(dataset, prepared)
+    if prepared.fingerprint != system.fitted.get("data"):
+        notes.append("this is not the log that the system was fitted on")
+    if ranked.untrained.any():
+        notes.append(_untrained(ranked, by_event))
+    if not sampled:
+        notes.append(f"coverage@{max(ks)}: {ranked.coverage:.1%} of the catalogue stands in somebody's list")
+    return Measured(ranked.by_user(by_event), protocol, notes)
+
+
+def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
+    said = f"{ranked.untrained.mean():.1%} of these events are of items without a training event, counted as misses"
+    if ranked.untrained.all():
+        return said
+    without = {name: float(values[~ranked.untrained].mean()) for name, values in by_event.items()}
+    told = (f"{name} {value:.4f}" for name, value in without.items() if not name.startswith("recall"))
+    return f"{said}; over the other events: {', '.join(told)}"
+
+
+def rank(
+    system: "NextItem", split: Split, queries: Queries, *, k: int, exclude_seen: bool = False, sampled: int = 0
+) -> Ranked:
+    """sampled: 0 ranks among the whole catalogue, n among n items drawn once for each user that the user never had."""
+    events, items = split.events, len(system.vocabularies["items"])
+    target = torch.from_numpy(events.items[queries.position].astype(np.int64))  # 0: an item that the system never saw
+    untrained = system.facts["item_counts"][target] == 0
+    target[untrained] = 0  # whose rank would be luck
+    above, tied = torch.zeros_like(target), torch.zeros_like(target)
+    drawn = np.zeros((0, 0))
+    if sampled:
+        drawn = draw_sampled_negatives(events.items, events.offsets, queries.user, items, n=sampled, seed=SAMPLED_SEED)
+    coverage = Coverage(items, k)
+    for chunk, scores in scored(system, split, queries):
+        wanted = target[chunk].to(scores.device)
+        if sampled:
+            found = sampled_ranks(scores, wanted, torch.from_numpy(drawn[chunk]).to(scores.device))
+        else:
+            seen = seen_items(split, queries, chunk).to(scores.device) if exclude_seen else None
+            found = ranks(scores, wanted, seen)
+            coverage.update(scores, seen)
+        above[chunk], tied[chunk] = (x.cpu() for x in found)
+    return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share)
+
+
+@torch.no_grad()
+def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Chunks of queries, as indices (C,), and their scores (C, V + 1). Every query comes once, the short passes first.
+
+    Items that the system does not know (number 0) are left out of the histories; a query whose history holds no other
+    is answered by popularity.
+    """
+    events, device = split.events, system.device
+    start, stop, of_query = passes(system, split, queries)
+    known = np.concatenate([[0], np.cumsum(events.items != 0)])  # known events before each place of the log
+    column = known[queries.position] - known[start[of_query]] - 1  # a query is answered after the event before it
+    by_pass = np.argsort(of_query, kind="stable")
+    first = np.searchsorted(of_query[by_pass], np.arange(len(start) + 1))
+    lengths = known[stop] - known[start]
+    rows_at_once = max(SCORES_AT_ONCE // (len(system.vocabularies["items"]) + 1), 1)
+    order, begin = np.argsort(lengths, kind="stable"), 0
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= EVENTS_AT_ONCE:
+            end += 1
+        chosen = order[begin:end]
+        rows = torch.from_numpy(padded(events.items, start[chosen], stop[chosen])).to(device)
+        mine = np.concatenate([by_pass[first[p] : first[p + 1]] for p in chosen])
+        row = np.repeat(np.arange(len(chosen)), first[chosen + 1] - first[chosen])
+        at = column[mine]
+        users = system.users_at(rows, *(torch.from_numpy(x).to(device) for x in (row, np.maximum(at, 0))))
+        for part in (slice(i, i + rows_at_once) for i in range(0, len(mine), rows_at_once)):
+            scores = system.scores(users[part])
+            if (at[part] < 0).any():
+                scores[torch.from_numpy(at[part] < 0).to(device)] = system.popularity().to(scores)
+            yield mine[part], scores
+        begin = end
+
+
+def passes(system: "NextItem", split: Split, queries: Queries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bounds of what is read for each pass (P,), (P,), and the pass that answers each query (Q,)."""
+    offsets = split.events.offsets[queries.user]
+    start = offsets if system.context is None else np.maximum(offsets, queries.position - system.context)
+    shared = (start == offsets) & system.causal
+    # One key for each pass: a user's shared one, or the query's own.
+    key = np.where(shared, queries.user, len(split.events) + np.arange(len(start)))
+    _, of_query = np.unique(key, return_inverse=True)
+    count = int(of_query.max(initial=-1)) + 1
+    begin, end = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    begin[of_query] = start
+    np.maximum.at(end, of_query, queries.position)
+    return begin, end, of_query
+
+
+def padded(items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The known items of items[start:stop] for each row, padded with 0 on the right: (P, L >= 1)."""
+    lengths = stop - start
+    columns = np.arange(max(int(lengths.max(initial=0)), 1))
+    real = columns < lengths[:, None]
+    rows = np.where(real, items[np.where(real, start[:, None] + columns, 0)], 0).astype(np.int64)
+    if np.count_nonzero(rows) < lengths.sum():  # unknown ones in between: the known ones move up
+        rows = np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
+    return rows
+
+
+def seen_items(split: Split, queries: Queries, chunk: np.ndarray) -> Tensor:
+    """What each query's user had before: (C, S), padded with 0."""
+    begin = split.events.offsets[queries.user[chunk]]
+    return torch.from_numpy(padded(split.events.items, begin, queries.position[chunk]))

@@ -1,0 +1,51 @@
+"""What a trained method is fed: windows of events, the event after each, and negatives where its loss wants them.
+
+Shapes: B windows, L events (of the longest window), k negatives. Padding is 0 and on the right.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.data import negatives
+from tenfold.data.splits import Split
+from tenfold.data.windows import Windows
+from tenfold.tasks.next_item.options import LossOptions
+from tenfold.training import Draw
+
+
+class NextItemBatch(NamedTuple):
+    events: Tensor  # (B, L)
+    next: Tensor  # (B, L), the event after each; 0 where there is none
+    negatives: Tensor  # bce: (B, L, k), each position's own; sampled losses: (B, k), a window's; softmax: (B, 0)
+
+
+class NextItemSamples:
+    """The training windows of a split, made into batches. What is drawn is a function of (seed, epoch, window)."""
+
+    def __init__(self, split: Split, length: int, loss: LossOptions) -> None:
+        self.windows, self.items = Windows(split, length), len(split.events.catalogue)
+        self.split, self.loss = split, loss
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def lengths(self, seed: int, epoch: int) -> np.ndarray:
+        start, stop = self.windows.draw(seed, epoch)
+        return stop - start
+
+    def batch(self, draw: Draw) -> NextItemBatch:
+        events, following = self.windows.batch(draw.indices, draw.seed, draw.epoch)
+        return NextItemBatch(*map(torch.from_numpy, (events, following, self._negatives(draw, following))))
+
+    def _negatives(self, draw: Draw, following: np.ndarray) -> np.ndarray:
+        k, where = self.loss.negatives, {"seed": draw.seed, "epoch": draw.epoch}
+        if self.loss.name == "softmax":
+            return np.zeros((len(following), 0), dtype=np.int64)
+        if self.loss.name == "bce":
+            if self.loss.exclude_history:
+                where |= {"had": self.windows.histories(draw.indices)}
+            return negatives.per_position(following, draw.indices, self.items, k or 1, **where)
+        return negatives.per_sample(draw.indices, self.items, k or 256, **where)

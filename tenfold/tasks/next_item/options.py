@@ -1,0 +1,27 @@
+"""The options that every trained method of the task has. Imports no torch."""
+
+from typing import Annotated, Literal
+
+from tenfold.options import Tune, option, options
+
+LossName = Literal["softmax", "sampled_softmax", "bce", "gbce"]
+
+
+@options
+class LossOptions:
+    name: Annotated[LossName, option("of the loss; softmax sees the whole catalogue, the others only negatives")] = (
+        "softmax"
+    )
+    negatives: Annotated[
+        int | None, option("a positive's negatives; none: 1 for bce, 256 for sampled_softmax and gbce", gt=0)
+    ] = None
+    calibration: Annotated[float, option("t of gbce: 0 is bce, 1 removes all overconfidence", ge=0, le=1)] = 0.75
+    exclude_history: Annotated[bool, option("negatives of bce are never items that the user had")] = False
+
+
+@options
+class Training:
+    length: Annotated[int, option("events in a training window, and the history that an answer looks at", gt=1)] = 200
+    batch_size: Annotated[int, option("windows in a batch, over all processes", gt=0)] = 128
+    lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
+    beta2: Annotated[float, option("decay of Adam's second moment", gt=0, lt=1)] = 0.98

@@ -1,0 +1,271 @@
+"""The task: the files it reads, how they are split, what is trained on, the protocol, and the verb `recommend`.
+
+A trained method gives `build`, `encode` and `scores`, its own `loss` where it has one, and gets the rest. A rule that
+only counts is a `Counted` (baselines/counted.py).
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from tenfold.data.events import Events, read_events
+from tenfold.data.options import Reading
+from tenfold.data.splits import Queries, Split, split
+from tenfold.data.vocabulary import Vocabulary
+from tenfold.errors import OptionError, UnknownIdError
+from tenfold.metrics import ranking
+from tenfold.metrics.bootstrap import mean_interval
+from tenfold.system import Evaluation, System
+from tenfold.tasks.next_item.evaluation import measure, rank
+from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
+from tenfold.tasks.next_item.losses import next_item_loss
+from tenfold.training import Loss, Stage
+
+State = Any
+OnUnseen = Literal["skip", "refuse"]
+
+
+class Recommendation(NamedTuple):
+    item: Any  # the user's own id
+    score: float
+
+
+class Recommendations(list[Recommendation]):
+    """The best first. `skipped` events of the history were unknown; with none known, `by_popularity` answered."""
+
+    skipped: int = 0
+    by_popularity: bool = False
+
+
+class NextItem(System):
+    """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
+
+    splits = ("loo", "stream", "time", "none")
+    causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
+
+    @abstractmethod
+    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """events (B, L), a whole history or what came since `state` -> a user vector at each position, (B, L, ...)."""
+
+    @abstractmethod
+    def scores(self, user: Tensor) -> Tensor:
+        """User vectors (N, ...) -> (N, V + 1), a fresh tensor; column 0 means nothing."""
+
+    def loss(self, batch: NextItemBatch) -> Loss:
+        """Every event predicts the next one."""
+        user, _ = self.encode(batch.events)
+        return next_item_loss(self.options.loss, user, self.item_table(), batch)
+
+    def item_table(self) -> Tensor:
+        """(V + 1, d), tied: what an event is read as is also what it is found by."""
+        return self.network.item.weight
+
+    @property
+    def context(self) -> int | None:
+        """How many events back an answer looks; None for all."""
+        return self.options.training.length
+
+    # Data.
+
+    def read(self, data: Any, reading: Reading | None = None) -> Events | Split:
+        return data if isinstance(data, Split) else read_events(data, reading)
+
+    def prepare(self, dataset: Events | Split, split_name: str) -> Split:
+        if isinstance(dataset, Split):
+            if dataset.name == split_name and self._knows(dataset.events):
+                return dataset
+            dataset = dataset.events
+        if not self._knows(dataset):
+            dataset = dataset.recoded(self.vocabularies["items"])
+        return split(dataset, split_name)
+
+    def _knows(self, events: Events) -> bool:
+        return events.catalogue.fingerprint == self.vocabularies["items"].fingerprint
+
+    def tell(self, dataset: Events | Split, prepared: Split) -> list[str]:
+        events = dataset.events if isinstance(dataset, Split) else dataset
+        return [*events.report.sentences(), *prepared.sentences()]
+
+    def learn_vocabularies(self, dataset: Events | Split) -> dict[str, Vocabulary]:
+        return {"items": (dataset.events if isinstance(dataset, Split) else dataset).catalogue}
+
+    def learn_facts(self, prepared: Split, older: Any = None) -> dict[str, Tensor]:
+        counts = torch.from_numpy(prepared.train_counts())
+        if older is not None:
+            before = older.facts["item_counts"]
+            counts[: len(before)] += before
+        return {"item_counts": counts}
+
+    # Training.
+
+    def stages(self, prepared: Split) -> Iterator[Stage]:
+        training = self.options.training
+        queries = prepared.queries("validation")
+        yield Stage(
+            name="next_item",
+            network=self.network,
+            loss=self.loss,
+            data=NextItemSamples(prepared, training.length, self.options.loss),
+            batch_size=training.batch_size,
+            validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
+            optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=True),
+        )
+
+    def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
+        k = min(10, len(self.vocabularies["items"]))
+        ranked = rank(self, prepared, queries, k=k)
+        by_user = ranked.by_user(ranking.figures(ranked.above, ranked.tied, [k]))
+        return {name: float(by_user[name].mean()) for name in (f"ndcg@{k}", f"hr@{k}")}  # the first one is watched
+
+    # The protocol.
+
+    def figures(self, data: Any, **protocol: Any) -> dict[str, np.ndarray]:
+        """One figure for each user with a held-out event; arguments as `evaluate`'s."""
+        return measure(self, data, **protocol).by_user
+
+    def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
+        """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users.
+
+        data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
+        ks: list lengths.  exclude_seen: leave what the user had before out of the ranking.  sampled: 0 ranks among the
+        whole catalogue, 100 is the protocol of SASRec's paper.  reading: how a file is read.
+        Raises DataError, OptionError.
+        """
+        measured = measure(self, data, **protocol)
+        found = Evaluation({name: float(values.mean()) for name, values in measured.by_user.items()})
+        if len(next(iter(measured.by_user.values()))) > 1:  # one user has no interval
+            found.intervals = {name: mean_interval(values) for name, values in measured.by_user.items()}
+        found.protocol, found.notes = measured.protocol, measured.notes
+        return found
+
+    # The verb.
+
+    @torch.no_grad()
+    def recommend(
+        self,
+        history: Sequence[Any],
+        *,
+        k: int = 10,
+        exclude: Sequence[Any] = (),
+        candidates: Sequence[Any] | None = None,
+        exclude_seen: bool = False,
+        on_unseen: OnUnseen = "skip",
+    ) -> Any:
+        """What comes next after `history`, a list of item ids, oldest first: Recommendations. A list of lists: a list.
+
+        exclude, candidates: item ids never and only to be recommended.  on_unseen: what an item unknown to the system
+        does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  Keeps no state.
+        """
+        several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
+        histories = [list(h) for h in history] if several else [list(history)]
+        found = self.recommend_batch(
+            histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, on_unseen=on_unseen
+        )
+        return found if several else found[0]
+
+    def recommend_batch(
+        self,
+        histories: Sequence[Sequence[Any]],
+        *,
+        k: int,
+        exclude: Sequence[Any] = (),
+        candidates: Sequence[Any] | None = None,
+        exclude_seen: bool = False,
+        on_unseen: OnUnseen = "skip",
+    ) -> list[Recommendations]:
+        vocabulary = self._items()
+        numbers = [vocabulary.numbers(h) for h in histories]
+        if on_unseen == "refuse":
+            for ids, own in zip(numbers, histories, strict=True):
+                self._refuse_unseen(ids, own)
+        top, values = self.top_k(
+            [n[n > 0].astype(np.int64) for n in numbers],
+            k=k,
+            exclude=vocabulary.numbers(list(exclude)),
+            candidates=None if candidates is None else self._candidates(candidates, on_unseen),
+            exclude_seen=exclude_seen,
+        )
+        answers = []
+        for row, ids in enumerate(numbers):
+            real = np.isfinite(values[row])
+            items = vocabulary.ids(top[row][real])
+            answer = Recommendations(map(Recommendation, items, values[row][real].tolist()))
+            answer.skipped, answer.by_popularity = int((ids == 0).sum()), not bool((ids > 0).any())
+            answers.append(answer)
+        return answers
+
+    @torch.no_grad()
+    def top_k(
+        self,
+        histories: Sequence[np.ndarray],
+        *,
+        k: int,
+        exclude: np.ndarray | None = None,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Histories in numbers, each known -> the numbers (B, k) of the best items and their scores, -inf for none."""
+        ranking.check_ks([k], len(self._items()))
+        context = self.context
+        looked_at = [h if context is None else h[-context:] for h in histories]
+        lengths = torch.tensor([len(h) for h in looked_at])
+        rows = torch.zeros(len(looked_at), max(int(lengths.max()), 1), dtype=torch.long)
+        rows[torch.arange(rows.shape[1]) < lengths[:, None]] = torch.from_numpy(np.concatenate(looked_at)).long()
+        device, row = self.device, torch.arange(len(rows))
+        users = self.users_at(rows.to(device), row.to(device), (lengths - 1).clamp(min=0).to(device))
+        scores = self.scores(users)
+        if bool((lengths == 0).any()):
+            scores[(lengths == 0).to(device)] = self.popularity().to(scores)
+        scores[:, 0] = -torch.inf
+        if candidates is not None:
+            others = torch.ones(scores.shape[1], dtype=torch.bool)
+            others[torch.from_numpy(candidates).long()] = False
+            scores[:, others.to(device)] = -torch.inf
+        if exclude is not None and len(exclude):
+            scores[:, torch.from_numpy(exclude).long().to(device)] = -torch.inf
+        if exclude_seen:
+            of_row = np.repeat(np.arange(len(histories)), [len(h) for h in histories])
+            scores[
+                torch.from_numpy(of_row).to(device), torch.from_numpy(np.concatenate(histories)).to(device)
+            ] = -torch.inf
+        best = scores.topk(k, dim=1)
+        return best.indices.cpu().numpy(), best.values.float().cpu().numpy()
+
+    def users_at(self, rows: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        """rows (B, L), padded on the right; row, column (N,): the user vectors (N, ...) after those events."""
+        user, _ = self.encode(rows)
+        return user[row, column]
+
+    def popularity(self) -> Tensor:
+        """(V + 1,): how often each item stands in the training part; what a user without history gets."""
+        return self.facts["item_counts"].float()
+
+    def predict(self, data: str | Path, output: str | Path, **arguments: Any) -> int:
+        """File to file, in order, in bounded memory; see `tasks.next_item.predict`. Returns the number of users."""
+        from tenfold.tasks.next_item.predict import predict
+
+        return predict(self, data, output, **arguments)
+
+    def _items(self) -> Vocabulary:
+        _ = self.network
+        return self.vocabularies["items"]
+
+    def _candidates(self, ids: Sequence[Any], on_unseen: OnUnseen) -> np.ndarray:
+        numbers = self._items().numbers(list(ids))
+        if on_unseen == "refuse":
+            self._refuse_unseen(numbers, ids)
+        if not (numbers > 0).any():
+            raise OptionError("none of the candidates is an item of this system; give at least one that is")
+        return numbers[numbers > 0]
+
+    def _refuse_unseen(self, numbers: np.ndarray, ids: Sequence[Any]) -> None:
+        if (numbers == 0).any():
+            unknown = ids[int(np.flatnonzero(numbers == 0)[0])]
+            raise UnknownIdError(f"there is no item {unknown!r} in this system; {self._items().nearest(unknown)}")
