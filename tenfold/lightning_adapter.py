@@ -43,11 +43,11 @@ TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what tor
 class Trainable(pl.LightningModule):
     """A stage in the form that a Trainer takes."""
 
-    def __init__(self, stage: Stage, budget: Budget) -> None:
+    def __init__(self, stage: Stage, budget: Budget, progress: "Progress") -> None:
         super().__init__()
         self.network = stage.network  # registered, so that its weights are moved, wrapped and checkpointed
         self.frozen = nn.ModuleList(stage.frozen)
-        self.stage, self.budget = stage, budget
+        self.stage, self.budget, self.progress = stage, budget, progress
         self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
         self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
         self.sums = [0.0, 0.0]  # loss and weight so far in this epoch
@@ -92,6 +92,7 @@ class Trainable(pl.LightningModule):
             if self.best is None or watched > self.best[0]:
                 self.best = watched, {name: w.detach().clone() for name, w in self.network.state_dict().items()}
         self.stage.history.append(record)
+        self.progress.epoch_ends(self.trainer)
         if self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds:
             self.trainer.should_stop = True
 
@@ -216,7 +217,8 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.update(self.task, completed=trainer.global_step, description=self._told(trainer))
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+    def epoch_ends(self, trainer: pl.Trainer) -> None:
+        """Called by the module: Lightning calls a callback before the epoch's validation."""
         if self.form == "lines" and trainer.global_rank == 0:
             print(self._told(trainer), file=sys.stderr, flush=True)
 
@@ -274,7 +276,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
     loader = DataLoader(Fetched(stage.data), batch_sampler=cast(Any, order), num_workers=budget.workers,
                         collate_fn=lambda batch: batch)  # fmt: skip
     last = keep.path if keep.path is not None and keep.path.exists() else None
-    module = Trainable(stage, budget)
+    module = Trainable(stage, budget, progress)
     try:
         with keep.listening(), frozen(stage.frozen):
             module.network.train()

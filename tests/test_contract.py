@@ -1,0 +1,407 @@
+"""What every system and every baseline keeps, over all of them; a new one is tested by being in the table.
+
+The rows that train are killed and resumed at two points each, SASRec (the first network) at every place that is odd.
+"""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from conftest import ring_walks, subprocess_of
+from fit_one import without_dropout
+from torch.testing import assert_close
+
+from tenfold.errors import ArtifactError, NotFittedError, OptionError, OutputError, RunError, TrainingError
+from tenfold.systems import load_class, rows
+from tenfold.training import Budget
+
+CLASSES = {name: load_class(name) for name in rows()}
+TRAINED = {name: cls for name, cls in CLASSES.items() if cls.trains}
+every_system = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in CLASSES.items()])
+every_trained = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in TRAINED.items()])
+every_trained_name = pytest.mark.parametrize("name", TRAINED)
+BATCHES = 8  # of an epoch of the ring walks at batch size 8
+ODD_PLACES = [1, 2, 4, 8, 9, 10, 11, 16, 17, 24]  # first, second, last of an epoch, first of the next ...
+
+
+def weights(system):
+    return torch.cat([w.flatten().double() for w in system.network.state_dict().values()] or [torch.zeros(1)])
+
+
+def budget(**fields):
+    return Budget(**{"max_epochs": 1, "accelerator": "cpu", **fields})
+
+
+def at_batch(number, happens, loss):
+    """`loss`, but at batch `number` something happens first."""
+    count = 0
+
+    def counting(batch):
+        nonlocal count
+        count += 1
+        if count == number:
+            happens()
+        return loss(batch)
+
+    return counting
+
+
+class FailureError(Exception):
+    """What the tests break things with."""
+
+
+def fail():
+    raise FailureError
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Uninterrupted runs of three epochs of eight batches, by class."""
+    return {cls: cls(cls.tiny).fit(ring_walks(), max_epochs=3, accelerator="cpu") for cls in TRAINED.values()}
+
+
+# Fitting.
+
+
+@every_trained
+def test_same_seed_same_weights(cls, events):
+    one, two, other = (cls(cls.tiny).fit(events, budget=budget(seed=seed)) for seed in (3, 3, 4))
+    assert torch.equal(weights(one), weights(two)) and not torch.equal(weights(one), weights(other))
+
+
+@every_system
+def test_every_split_can_be_fitted(cls, events):
+    for split in cls.splits:
+        if split != "time":  # walks have no times
+            assert cls(cls.tiny).fit(events, split=split, budget=budget()).fitted["split"] == split
+
+
+@every_system
+def test_one_user_can_be_fitted_and_has_no_interval(cls):
+    system = cls(cls.tiny).fit(ring_walks(users=1), budget=budget())
+    found = system.evaluate(ring_walks(users=1), ks=[3])
+    assert 0 <= found["hr@3"] <= 1 and found.intervals == {}
+
+
+def broken_at(cls, batch, happens, error, events, run, **fields):
+    system = cls(cls.tiny)
+    system.loss = at_batch(batch, happens, system.loss)
+    with pytest.raises(error):
+        system.fit(events, budget=budget(max_epochs=3, **fields), run=run)
+
+
+def resumed(cls, events, run, *, batches=None, **fields):
+    """`batches`: it may see no more than these, so none is done twice."""
+    system = cls(cls.tiny)
+    if batches is not None:
+        system.loss = at_batch(batches + 1, fail, system.loss)
+    return weights(system.fit(events, budget=budget(**{"max_epochs": 3, **fields}), run=run, resume=True))
+
+
+@pytest.mark.parametrize("batch", ODD_PLACES)
+def test_a_run_that_failed_anywhere_goes_on_as_if_it_had_not(batch, events, tmp_path, whole):
+    cls = CLASSES["sasrec"]
+    broken_at(cls, batch, fail, FailureError, events, tmp_path, save_seconds=0)
+    left = 3 * BATCHES - (batch - 1)
+    assert torch.equal(resumed(cls, events, tmp_path, batches=left, save_seconds=0), weights(whole[cls]))
+
+
+@every_trained
+@pytest.mark.parametrize("batch", [11, 17])
+def test_a_run_that_failed_goes_on_as_if_it_had_not(cls, batch, events, tmp_path, whole):
+    broken_at(cls, batch, fail, FailureError, events, tmp_path, save_seconds=0)
+    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+
+
+@every_trained
+def test_ctrl_c_leaves_a_run_that_goes_on(cls, events, tmp_path, whole):
+    broken_at(cls, 11, interrupt, KeyboardInterrupt, events, tmp_path)
+    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+
+
+@pytest.mark.parametrize("crash", ["raises", "is killed"])
+def test_a_run_whose_loader_worker_crashed_goes_on(crash, events, tmp_path, whole, monkeypatch):
+    from tenfold.tasks.next_item.events import NextItemSamples
+
+    cls, parent, batch = CLASSES["sasrec"], os.getpid(), NextItemSamples.batch
+
+    def crashing(self, draw):
+        if draw.epoch == 1 and os.getpid() != parent and 0 in draw.indices:
+            if crash == "raises":
+                raise FailureError
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch(self, draw)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(NextItemSamples, "batch", crashing)
+        with pytest.raises((FailureError, RuntimeError)):
+            cls(cls.tiny).fit(events, budget=budget(max_epochs=3, workers=2, save_seconds=0), run=tmp_path)
+    assert torch.equal(resumed(cls, events, tmp_path, workers=2), weights(whole[cls]))
+
+
+@every_trained
+def test_a_run_may_go_on_for_longer_than_it_was_started_for(cls, events, tmp_path, whole):
+    first = cls(cls.tiny)
+    first.loss = at_batch(11, fail, first.loss)
+    with pytest.raises(FailureError):
+        first.fit(events, budget=budget(max_epochs=2, save_seconds=0), run=tmp_path)
+    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+
+
+@every_trained
+def test_early_stopping_goes_on_too(cls, events, tmp_path):
+    b = budget(max_epochs=30, patience=1, save_seconds=0)
+    whole = cls(cls.tiny).fit(events, budget=b)
+    epochs = len(whole.history["next_item"])
+    assert 2 < epochs < 30  # it stopped of itself
+    first = cls(cls.tiny)
+    first.loss = at_batch((epochs - 1) * BATCHES + 3, fail, first.loss)
+    with pytest.raises(FailureError):
+        first.fit(events, budget=b, run=tmp_path)
+    again = cls(cls.tiny).fit(events, budget=b, run=tmp_path, resume=True)
+    assert torch.equal(weights(again), weights(whole)) and len(again.history["next_item"]) == epochs
+
+
+@every_trained_name
+def test_a_killed_process_goes_on(name, tmp_path):
+    code, output = subprocess_of("tests/fit_one.py", name, f"{tmp_path}/run", f"{tmp_path}/out", "13")
+    assert code == -signal.SIGKILL, output[-3000:]
+    cls = CLASSES[name]
+    b = budget(max_epochs=2)
+    again = cls(without_dropout(cls)).fit(ring_walks(), budget=b, run=tmp_path / "run", resume=True)
+    assert torch.equal(weights(again), weights(cls(without_dropout(cls)).fit(ring_walks(), budget=b)))
+
+
+@every_trained_name
+def test_two_processes_equal_one(name, tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    code, output = subprocess_of(
+        *torchrun, "tests/fit_one.py", name, f"{tmp_path}/run", f"{tmp_path}/out", OMP_NUM_THREADS="1"
+    )
+    assert code == 0, output[-3000:]
+    cls = CLASSES[name]
+    one = cls(without_dropout(cls)).fit(ring_walks(), budget=budget(max_epochs=2))
+    assert_close(weights(cls.load(tmp_path / "out")), weights(one), rtol=1e-5, atol=1e-6)
+
+
+@every_system
+def test_a_run_folder_belongs_to_one_run(cls, events, tmp_path):
+    with pytest.raises(RunError, match="no run to resume"):
+        cls(cls.tiny).fit(events, budget=budget(), run=tmp_path, resume=True)
+    cls(cls.tiny).fit(events, budget=budget(), run=tmp_path)
+    with pytest.raises(RunError, match="holds this run already"):
+        cls(cls.tiny).fit(events, budget=budget(), run=tmp_path)
+    with pytest.raises(RunError, match="its seed is 0, this one's 5"):
+        cls(cls.tiny).fit(events, budget=budget(seed=5), run=tmp_path, resume=True)
+    with pytest.raises(RunError, match="its data is"):
+        cls(cls.tiny).fit(ring_walks(20), budget=budget(), run=tmp_path, resume=True)
+    if cls.trains:
+        with pytest.raises(RunError, match="its max_epochs is 1, this one's 2"):
+            cls(cls.tiny).fit(events, budget=budget(max_epochs=2), run=tmp_path, resume=True)
+        with pytest.raises(RunError, match="its option dim is 16, this one's 8"):
+            cls(cls.tiny).set_params(dim=8).fit(events, budget=budget(), run=tmp_path, resume=True)
+
+
+@every_trained
+def test_a_loss_that_is_no_number_is_said_with_its_place(cls, events):
+    system = cls(cls.tiny)
+    loss, count = system.loss, 0
+
+    def poisoned(batch):
+        nonlocal count
+        count += 1
+        total, weight = loss(batch)
+        return (total * float("nan") if count == 10 else total), weight
+
+    system.loss = poisoned
+    with pytest.raises(TrainingError, match=r"became nan in epoch 2, batch 2, at a learning rate of 0\.01"):
+        system.fit(events, budget=budget(max_epochs=2))
+
+
+# Refitting on a newer log.
+
+
+@every_trained
+def test_a_refit_keeps_what_is_known_and_gives_new_items_rows(cls, events):
+    older = cls(cls.tiny).fit(events, budget=budget())
+    newer = ring_walks(users=70, rings=6)
+    system, loss = cls(cls.tiny), []
+    system.loss = lambda batch: loss.append(1) or fail()
+    with pytest.raises(FailureError):  # before its first step
+        system.fit(newer, budget=budget(), start_from=older)
+    known = len(older.vocabularies["items"])
+    assert system.vocabularies["items"].ids(range(1, known + 1)) == older.vocabularies["items"].ids(range(1, known + 1))
+    assert len(system.vocabularies["items"]) > known
+    mine, theirs = system.network.state_dict(), older.network.state_dict()
+    for name, old in theirs.items():
+        assert torch.equal(mine[name][: len(old)] if old.ndim else mine[name], old), name
+    done = cls(cls.tiny).fit(newer, budget=budget(), start_from=older)
+    assert done.evaluate(newer)["hr@10"] > 0
+
+
+@every_trained
+def test_a_refit_with_other_options_or_from_another_system_is_refused(cls, events):
+    older = cls(cls.tiny).fit(events, budget=budget())
+    with pytest.raises(OptionError, match="cannot start from the older weights"):
+        cls(cls.tiny).set_params(dim=8).fit(events, budget=budget(), start_from=older)
+    foreign = next(c for c in CLASSES.values() if c is not cls)
+    with pytest.raises(OptionError, match=f"a {foreign.__name__} cannot start from a {cls.__name__}"):
+        foreign(foreign.tiny).fit(events, budget=budget(), start_from=older)
+
+
+# Artifacts.
+
+
+@every_system
+def test_a_loaded_system_answers_the_same(cls, events, tmp_path):
+    system = cls(cls.tiny).fit(events, budget=budget())
+    system.save(tmp_path)
+    loaded = cls.load(tmp_path)
+    assert loaded.evaluate(events) == system.evaluate(events)
+    assert loaded.recommend(["r0i1", "r0i2"]) == system.recommend(["r0i1", "r0i2"])
+    assert loaded.options == system.options and loaded.history == system.history
+
+
+@every_system
+def test_saving_over_an_older_one(cls, events, tmp_path, monkeypatch):
+    old, new = (cls(cls.tiny).fit(ring_walks(users), budget=budget(seed=users)) for users in (30, 40))
+    old.save(tmp_path)
+    with monkeypatch.context() as broken:  # dies before the last file, config.json, is there
+        write, calls = __import__("tenfold.files").files.write_whole, []
+        broken.setattr(
+            "tenfold.artifact.write_whole",
+            lambda p, c: fail() if p.name == "config.json" else calls.append(write(p, c)),
+        )
+        with pytest.raises(FailureError):
+            new.save(tmp_path)
+    assert torch.equal(weights(cls.load(tmp_path)), weights(old))
+    new.save(tmp_path)
+    assert torch.equal(weights(cls.load(tmp_path)), weights(new))
+    assert len(list(tmp_path.iterdir())) == 4  # config.json, weights, facts, vocabulary
+
+
+@every_system
+def test_what_cannot_be_loaded_is_named(cls, events, tmp_path):
+    with pytest.raises(ArtifactError, match=r"config\.json cannot be read"):
+        cls.load(tmp_path)
+    cls(cls.tiny).fit(events, budget=budget()).save(tmp_path)
+    other = next(c for c in CLASSES.values() if c is not cls)
+    with pytest.raises(ArtifactError, match=f"holds a {cls.__name__}, not a {other.__name__}"):
+        other.load(tmp_path)
+    for file in [*tmp_path.glob("*.safetensors"), *tmp_path.glob("*.parquet")]:
+        content = file.read_bytes()
+        for broken in (content[:-1], content[:-1] + bytes([content[-1] ^ 1])):  # cut short, changed
+            file.write_bytes(broken)
+            with pytest.raises(ArtifactError, match="is missing or was changed after it was saved"):
+                cls.load(tmp_path)
+        file.write_bytes(content)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config)[:-9])
+    with pytest.raises(ArtifactError, match=r"config\.json cannot be read"):
+        cls.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "format": 99}))
+    with pytest.raises(ArtifactError, match="newer Tenfold"):
+        cls.load(tmp_path)
+
+
+@every_system
+def test_a_full_disk_is_said_and_costs_nothing(cls, events, tmp_path, monkeypatch):
+    system = cls(cls.tiny).fit(events, budget=budget())
+    system.save(tmp_path)
+    before = sorted(p.name for p in tmp_path.iterdir())
+    with monkeypatch.context() as full:
+
+        def no_room(self, *_):
+            raise OSError(28, "No space left on device")
+
+        full.setattr("pathlib.Path.write_bytes", no_room)
+        with pytest.raises(OutputError, match="there is no room left on the disk"):
+            cls(cls.tiny).fit(ring_walks(30), budget=budget()).save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    assert torch.equal(weights(cls.load(tmp_path)), weights(system))
+
+
+@every_system
+def test_the_hub_gets_and_gives_an_artifact(cls, events, tmp_path, monkeypatch):
+    """The hub itself is played by a folder."""
+    import shutil
+
+    class Hub:
+        def __init__(self, token=None):
+            self.token = token
+
+        def create_repo(self, repo_id, private, exist_ok):
+            return type("Repo", (), {"repo_id": f"me/{repo_id}"})
+
+        def upload_folder(self, repo_id, folder_path, commit_message):
+            shutil.copytree(folder_path, tmp_path / repo_id)
+            return f"hub/{repo_id}"
+
+    def snapshot_download(name, revision=None, token=None):
+        if not (tmp_path / name).is_dir():
+            raise OSError("404")
+        return tmp_path / name
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    system = cls(cls.tiny).fit(events, budget=budget())
+    system.save_pretrained(tmp_path / "mine", push_to_hub=True)
+    for name in (tmp_path / "mine", "me/mine"):
+        assert torch.equal(weights(cls.from_pretrained(name)), weights(system))
+    with pytest.raises(ArtifactError, match="me/yours is no folder here, and the hub did not give it: 404"):
+        cls.from_pretrained("me/yours")
+
+
+# Options and verbs.
+
+
+@every_system
+def test_wrong_options_are_named(cls):
+    with pytest.raises(OptionError, match="there is no option 'speeed'"):
+        cls(speeed=1)
+    foreign = next(c for c in CLASSES.values() if c.options_class() is not cls.options_class())
+    with pytest.raises(OptionError, match=r"found .*Options"):
+        cls(foreign.tiny)
+    with pytest.raises(OptionError, match="no option 'epochs'; did you mean 'max_epochs'"):
+        cls(cls.tiny).fit(None, epochs=3)
+    with pytest.raises(OptionError, match=r"knows the splits .*; found 'half'"):
+        cls(cls.tiny).fit(None, split="half")
+    if cls.trains:
+        with pytest.raises(OptionError, match=r"no option 'training\.lrr'; did you mean 'training\.lr'"):
+            cls(**{"training.lrr": 1})
+        with pytest.raises(OptionError, match=r"training\.lr = -1: it should be greater than 0"):
+            cls(training={"lr": -1})
+        with pytest.raises(OptionError, match="not both"):
+            cls(cls.tiny, dim=3)
+
+
+@every_system
+def test_params_behave_as_scikit_learn_s(cls):
+    system = cls(cls.tiny)
+    assert cls(**system.get_params()).options == system.options == system.clone().options
+    for name, value in system.get_params().items():
+        assert system.set_params(**{name: value}).options == system.options
+    assert system.set_params() is not system
+
+
+@every_system
+def test_a_verb_before_fit_is_refused(cls, events):
+    for verb in (lambda s: s.recommend(["r0i1"]), lambda s: s.evaluate(events), lambda s: s.save("nowhere")):
+        with pytest.raises(NotFittedError, match="has not been fitted"):
+            verb(cls(cls.tiny))
+
+
+def test_what_is_not_needed_is_not_imported():
+    code, output = subprocess_of("-c", "import sys, tenfold, tenfold.cli; sys.exit('torch' in sys.modules)")
+    assert code == 0, output
+    code, output = subprocess_of(
+        "-c",
+        "import sys, tenfold.systems as s; [s.load_class(n) for n in s.rows()]; sys.exit('lightning' in sys.modules)",
+    )
+    assert code == 0, output

@@ -1,0 +1,187 @@
+"""Order and best weights, on a network of one number: each batch adds to it, so that it tells what it has seen."""
+
+import dataclasses
+import itertools
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+from torch import nn
+from torch.optim import SGD
+
+from tenfold.errors import OptionError, RunError
+from tenfold.training import Budget, EpochBatches, Stage, train
+
+
+def order(**fields):
+    return EpochBatches(61, 8, **{"seed": 1, **fields})
+
+
+def at(epoch, done, batches):
+    batches.where = lambda: (epoch, done)
+    draws = list(batches)
+    assert all((draw.seed, draw.epoch) == (batches.seed, epoch) for draw in draws)
+    return [draw.indices.tolist() for draw in draws]
+
+
+def test_processes_share_out_the_batches_of_one():
+    whole, parts = at(2, 0, order()), [at(2, 0, order(rank=r, processes=3)) for r in range(3)]
+    assert [sorted(chain(*shares)) for shares in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+    assert sorted(chain(*whole)) == list(range(61)) and {len(batch) for batch in whole} == {7, 8}
+
+
+def test_order_is_of_seed_and_epoch_and_goes_on_where_it_was():
+    assert at(0, 0, order()) != at(1, 0, order()) != at(1, 0, order(seed=2))
+    assert at(1, 5, order()) == at(1, 0, order())[5:]
+
+
+def test_batches_by_length_waste_little_and_stay_a_shuffle():
+    lengths = np.random.default_rng(2).integers(1, 200, size=1_003)
+    batches = EpochBatches(1_003, 8, seed=1, lengths=lambda seed, epoch: lengths)
+    first, again, other = at(0, 0, batches), at(0, 0, batches), at(1, 0, batches)
+    assert first == again != other and sorted(chain(*first)) == list(range(1_003))
+    assert at(0, 7, batches) == first[7:]
+    spread = [np.ptp(lengths[batch]) for batch in first]
+    assert np.mean(spread) < 0.15 * np.mean([np.ptp(lengths[batch]) for batch in at(0, 0, order_of(1_003))])
+    neighbours = [np.mean(lengths[a]) < np.mean(lengths[b]) for a, b in itertools.pairwise(first)]
+    assert 0.3 < np.mean(neighbours) < 0.7  # batches come in no order of length
+
+
+def order_of(size):
+    return EpochBatches(size, 8, seed=1)
+
+
+def test_nothing_to_train_on_is_said():
+    with pytest.raises(OptionError, match="nothing to train on"):
+        EpochBatches(0, 8, seed=1)
+
+
+def test_more_processes_than_a_batch_can_feed_are_refused():
+    with pytest.raises(OptionError, match="9 processes cannot share batches of 7"):
+        order(processes=9)
+
+
+class Count(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.seen = nn.Parameter(torch.zeros(()))
+
+
+def counting_stage(figures):
+    """Its network's number grows by 1 with each of the 4 batches of an epoch; `figures` are what validation says."""
+    network, left = Count(), list(figures)
+    return Stage(
+        name="count",
+        network=network,
+        data=list(range(8)),
+        batch_size=2,
+        loss=lambda batch: (-network.seen * len(batch), torch.tensor(float(len(batch)))),
+        validate=lambda: {"figure": left.pop(0)},
+        optimizer=lambda parameters: SGD(parameters, lr=1.0),
+    )
+
+
+def limits(**fields):
+    return Budget(**{"max_epochs": 4, "accelerator": "cpu", "save_seconds": 0, **fields})
+
+
+def test_the_best_weights_are_kept_not_the_last():
+    stage = counting_stage([0.1, 0.9, 0.2, 0.3])
+    train(stage, limits(), None)
+    assert stage.network.seen.item() == 8  # after the second epoch
+
+
+def test_patience():
+    stage = counting_stage([0.9, 0.1, 0.2])  # a fourth epoch would find no figure
+    train(stage, limits(patience=2), None)
+    assert stage.network.seen.item() == 4
+
+
+def test_a_run_that_dies_in_its_validation_validates_again(tmp_path):
+    stage = counting_stage([0.1])
+    with pytest.raises(IndexError):
+        train(stage, limits(), tmp_path)
+    stage = counting_stage([0.9, 0.2, 0.3])
+    train(stage, limits(), tmp_path)
+    assert stage.network.seen.item() == 8  # the second epoch's figure was asked for again, and is the best
+
+
+def test_a_run_ends_with_the_epoch_in_which_its_time_is_up():
+    stage = counting_stage([0.1])  # a second epoch would find no figure
+    train(stage, limits(max_seconds=1e-9), None)
+    assert len(stage.history) == 1 and stage.history[0]["figure"] == 0.1
+
+
+def test_the_history_is_kept_over_a_stop(tmp_path):
+    stage = counting_stage([0.1, 0.2])
+    with pytest.raises(IndexError):
+        train(stage, limits(), tmp_path)
+    stage = counting_stage([0.3, 0.4])
+    train(stage, limits(), tmp_path)
+    assert [record["figure"] for record in stage.history] == [0.1, 0.2, 0.3, 0.4]
+    assert [record["epoch"] for record in stage.history] == [1, 2, 3, 4]
+
+
+def test_a_checkpoint_cut_short_is_named(tmp_path):
+    with pytest.raises(IndexError):
+        train(counting_stage([0.1]), limits(), tmp_path)
+    path = tmp_path / "count" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RunError, match=r"last\.ckpt cannot be read"):
+        train(counting_stage([0.1]), limits(), tmp_path)
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard", "csv:name=mine"])
+def test_loggers_by_name_get_what_is_watched(logger, tmp_path):
+    train(counting_stage([0.1, 0.2, 0.3, 0.4]), limits(loggers=(logger,)), tmp_path)
+    logs = [path for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+    assert any(path.name == "metrics.csv" or path.name.startswith("events.out") for path in logs)
+    if logger != "tensorboard":
+        assert "watched" in next(path for path in logs if path.name == "metrics.csv").read_text().splitlines()[0]
+
+
+def test_callbacks_by_name(tmp_path):
+    calls.clear()
+    budget = limits(callbacks=("test_training:Remember:word=hello", "ModelSummary:max_depth=1"), max_epochs=1)
+    # `test_training` has no dot, so it is looked for among Lightning's own.
+    with pytest.raises(OptionError, match="there is no 'test_training'"):
+        train(counting_stage([0.1]), budget, None)
+    import tenfold
+
+    tenfold.remembering = __import__("sys").modules[__name__]
+    __import__("sys").modules["tenfold.remembering"] = tenfold.remembering
+    train(counting_stage([0.1]), limits(callbacks=("tenfold.remembering:Remember:word=hello",), max_epochs=1), None)
+    assert calls == ["hello"]
+
+
+calls = []
+
+
+class Remember(Callback):
+    def __init__(self, word):
+        self.word = word
+
+    def on_train_start(self, trainer, module):
+        calls.append(self.word)
+
+
+def test_mixed_precision_computes_in_it():
+    stage = counting_stage([0.1])
+    seen, network = [], nn.Linear(3, 1)
+
+    def loss(batch):
+        y = network(torch.ones(len(batch), 3))
+        seen.append(y.dtype)
+        return y.float().sum(), torch.tensor(float(len(batch)))
+
+    stage = dataclasses.replace(stage, network=network, loss=loss)
+    train(stage, limits(precision="bf16-mixed", max_epochs=1), None)
+    assert set(seen) == {torch.bfloat16} and network.weight.dtype == torch.float32
+
+
+def test_a_line_for_each_epoch(capsys):
+    train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("count: epoch 1/2, loss") and lines[1].endswith("figure 0.9000")
