@@ -1,0 +1,368 @@
+"""The customers: who they are, when they come, and what they do, event by event, with probabilities that are known.
+
+A customer has several interests. A visit is about one of them: the last one goes on, or one returns that rested for
+long. Within it an event is the next step after the interest's last item, one of a few favourites, something that sells
+well, or, outside of it, an impulse; a view may become a cart and a cart a purchase. Interests, favourites and their
+weights drift. The clock (when one comes, and that a visit begins) is drawn first, the rest given the clock.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenfold.shop.catalog import MONTH, MONTHS, choose
+from tenfold.shop.compiled import inner, loop
+from tenfold.shop.market import Market
+from tenfold.shop.options import Options
+from tenfold.shop.streams import Kind, normals, stream, uniform, uniforms
+from tenfold.shop.traits import STYLES
+from tenfold.shop.truth import FIGURES, add, expected_hits, test_events
+
+MOST_TASTES = 12  # interests a customer may have in a life; 3 to 8 at a time
+MOST_FAVOURITES = 8
+FEWEST_EVENTS = 5  # of a customer, where there are enough events
+IMPULSE = 0.04
+GO_ON = 0.3  # the next visit is about the same interest
+REST = 4.0  # visits after which an interest is likely to return
+FAVOURITE_AGAIN = 0.25  # what was just looked at in this visit is less likely than what was not
+NEW_FAVOURITE, NEW_INTEREST = 0.1, 0.015  # after a visit
+
+
+class Habits(NamedTuple):
+    """Traits of customers first .. first + U - 1, each drawn from (seed, row) alone."""
+
+    first: int
+    events: NDArray[np.int64]  # (U,): how many
+    tests: NDArray[np.int64]  # (U,): the last events, for which the truth is kept
+    arrival: NDArray[np.float64]  # (U,): share of the shop's time that had passed
+    purse: NDArray[np.int64]  # (U,): price class
+    interests: NDArray[np.int64]  # (U,): at a time
+    favourites: NDArray[np.int64]  # (U,): of an interest
+    chain: NDArray[np.float64]  # (U,): how often the next step is taken
+    loyal: NDArray[np.float64]  # (U,): how often it is a favourite
+    visit: NDArray[np.float64]  # (U,): mean events of a visit
+    cart: NDArray[np.float64]  # (U,): how often a view becomes a cart
+    tastes: NDArray[np.int64]  # (U, MOST_TASTES): segments in the order in which they become interests, -1 at the end
+
+
+def draw_counts(options: Options) -> NDArray[np.int64]:
+    """Events of each customer: a long tail, and exactly as many as asked for."""
+    u = uniforms(options.seed, Kind.CUSTOMER, 0, options.users, 2)
+    activity = np.exp(0.75 * normals(u[:, 0], u[:, 1]))
+    least = min(FEWEST_EVENTS, options.events // options.users)
+    exact = (options.events - least * options.users) * (activity / activity.sum())
+    count = np.floor(exact).astype(np.int64)
+    short = options.events - least * options.users - int(count.sum())
+    count[np.argsort(count - exact, kind="stable")[:short]] += 1
+    return count + least
+
+
+def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], first: int, last: int) -> Habits:
+    u = uniforms(options.seed, Kind.CUSTOMER, first, last, 12)[:, 2:]
+    segments = len(market.start) - 1
+    t = uniforms(options.seed, Kind.TASTE, first, last, segments)
+    styles = np.arange(segments) % len(STYLES)
+    favoured = (u[:, 8] * len(STYLES)).astype(np.int64), (u[:, 9] * len(STYLES)).astype(np.int64)
+    liking = -np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.2 * (styles == f[:, None]) for f in favoured)
+    liking[:, np.diff(market.start) == 0] = -np.inf
+    tastes = np.full((last - first, MOST_TASTES), -1)
+    order = np.argsort(-liking, axis=1, kind="stable")[:, :MOST_TASTES]
+    tastes[:, : order.shape[1]] = np.where(np.isfinite(np.take_along_axis(liking, order, 1)), order, -1)
+    count = counts[first:last]
+    return Habits(
+        first=first,
+        events=count,
+        tests=test_events(count),
+        arrival=np.where(u[:, 0] < 0.5, 0.0, (u[:, 0] - 0.5) * 1.6),
+        purse=choose(u[:, 1], np.array([0.4, 0.4, 0.2])).astype(np.int64),
+        interests=np.minimum(4 + (u[:, 2] * 5).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
+        favourites=(4 + u[:, 3] * 5).astype(np.int64),
+        chain=0.3 + 0.2 * u[:, 4],
+        loyal=0.25 + 0.2 * u[:, 5],
+        visit=4.0 + 5.0 * u[:, 6],
+        cart=0.06 + 0.12 * u[:, 7],
+        tastes=tastes,
+    )
+
+
+class Drawn(NamedTuple):
+    """Events of some customers, one after another; E events, T test events."""
+
+    item: NDArray[np.int32]  # (E,): row in the catalogue
+    time: NDArray[np.int64]  # (E,): seconds since the shop opened
+    action: NDArray[np.int8]  # (E,)
+    truth: NDArray[np.float32]  # (T, FIGURES)
+
+
+def draw_events(options: Options, market: Market, habits: Habits) -> Drawn:
+    events, tests = int(habits.events.sum()), int(habits.tests.sum())
+    drawn = Drawn(
+        item=np.empty(events, np.int32),
+        time=np.empty(events, np.int64),
+        action=np.empty(events, np.int8),
+        truth=np.empty((tests, FIGURES), np.float32),
+    )
+    _live(np.uint64(options.seed), int(Kind.VISIT), int(Kind.EVENT), market, habits, drawn)
+    return drawn
+
+
+@loop
+def _live(seed, visits, events, market, habits, drawn):  # type: ignore[no-untyped-def]
+    """All customers of `habits`, one after another; fills `drawn`."""
+    longest = 0
+    for count in habits.events:
+        longest = max(longest, count)
+    begins, length = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    scratch = np.zeros(len(market.item)), np.empty(256, np.int64), np.zeros(len(market.start) - 1)
+    at, tested = np.int64(0), np.int64(0)  # a bare 0 would be a type of its own, and compile all of it twice
+    for u in range(len(habits.events)):
+        row = habits.first + u
+        count = _visits(stream(seed, visits, row), habits, u, begins, length)
+        _history(
+            stream(seed, events, row), market, habits, u, begins[:count], length[:count], drawn, at, tested, scratch
+        )
+        at += habits.events[u]
+        tested += habits.tests[u]
+
+
+@inner
+def _visits(key, habits, u, begins, length):  # type: ignore[no-untyped-def]
+    """When the customer comes and for how many events; returns the number of visits."""
+    left, count, clock, draw = habits.events[u], 0, 0.0, 0
+    gaps = np.empty(habits.events[u])
+    while left > 0:
+        events = 1 + int(np.log1p(-uniform(key, draw)) / np.log1p(-1.0 / habits.visit[u]))
+        length[count] = min(events, left)
+        clock -= np.log1p(-uniform(key, draw + 1)) * (0.2 + 1.6 * uniform(key, draw + 2))
+        gaps[count] = clock
+        left -= length[count]
+        count += 1
+        draw += 3
+    clock -= np.log1p(-uniform(key, draw))  # the time since the last visit
+    begin = habits.arrival[u] * MONTHS * MONTH
+    free = 0
+    for v in range(count):
+        moment = int(begin + gaps[v] / clock * (MONTHS * MONTH - begin))
+        hour = 7.0 + 8.0 * (uniform(key, draw + 1) + uniform(key, draw + 2))  # mostly the afternoon and the evening
+        begins[v] = max(moment // 86400 * 86400 + int(hour * 3600), free)
+        free = begins[v] + length[v] * 60 + 1800
+        draw += 2
+    return count
+
+
+@inner
+def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch):  # type: ignore[no-untyped-def]
+    """One customer's events, from `at` on, and the truth about the last of them, from `tested` on."""
+    interests, purse, taste = habits.interests[u], habits.purse[u], habits.interests[u]
+    segment = habits.tastes[u, :interests].copy()
+    weight, chance = np.empty(interests), np.empty(interests)
+    last, seen = np.full(interests, -1), np.full(interests, -100)  # item of an interest, its visit
+    favourite, favourite_seen = np.full((interests, MOST_FAVOURITES), -1), np.full((interests, MOST_FAVOURITES), -1)
+    item, share = np.empty(16, np.int64), np.empty(16)
+    here, did, nothing = np.int64(-1), np.int64(0), np.int64(-1)
+    draw, z, end = np.int64(0), nothing, at + habits.events[u]
+    for k in range(interests):
+        weight[k] = (k + 1.0) ** -0.5
+        draw = _favourites(key, draw, market, segment[k], begins[0], purse, favourite[k, : habits.favourites[u]])
+
+    for visit in range(len(begins)):
+        time = begins[visit]
+        for step in range(length[visit]):
+            month = min(time // MONTH, MONTHS - 1)
+            current, again = nothing, 0.0
+            if step == 0:
+                _interest_chances(market, month, segment, weight, seen, visit, z, chance)
+            else:
+                for k in range(interests):
+                    chance[k] = 1.0 if k == z else 0.0
+                current = here
+                again = _again(market, habits, u, favourite[z], here, did)
+            action, outside = np.int64(0), False
+            if step == 0:
+                z = _walk(chance, uniform(key, draw))
+            if uniform(key, draw + 1) < again:
+                chosen, action = current, did + 1
+            elif uniform(key, draw + 2) < IMPULSE:
+                g = _walk(market.season[month], uniform(key, draw + 3))
+                chosen, outside = _sale(market, month, purse, g, uniform(key, draw + 4)), True
+            else:
+                count, _ = _plan(
+                    market, month, purse, last[z], favourite[z], favourite_seen[z], visit, current,
+                    habits.chain[u], habits.loyal[u], item, share,
+                )  # fmt: skip
+                place = _walk_or_rest(share, count, uniform(key, draw + 3))
+                chosen = item[place] if place >= 0 else _sale(market, month, purse, segment[z], uniform(key, draw + 4))
+            if at >= end - habits.tests[u]:
+                _tell(
+                    market, habits, u, month, chance, again, current, chosen, segment, last, favourite, favourite_seen,
+                    visit, item, share, drawn.truth[tested], scratch,
+                )  # fmt: skip
+                tested += 1
+            if not outside and (action == 0):
+                last[z] = chosen
+                for f in range(MOST_FAVOURITES):
+                    if favourite[z, f] == chosen:
+                        favourite_seen[z, f] = visit
+            drawn.item[at], drawn.time[at], drawn.action[at] = market.item[chosen], time, action
+            here, did = chosen, action
+            time += 5 + int(-40.0 * np.log1p(-uniform(key, draw + 5)))
+            draw += 6
+            at += 1
+
+        seen[z] = visit
+        weight[z] = min(max(weight[z] * np.exp(0.5 * (uniform(key, draw) - 0.5)), 0.2), 2.0)
+        if uniform(key, draw + 1) < NEW_FAVOURITE:
+            slot = int(uniform(key, draw + 2) * habits.favourites[u])
+            draw = _favourites(key, draw + 4, market, segment[z], time, purse, favourite[z, slot : slot + 1])
+        elif uniform(key, draw + 1) > 1 - NEW_INTEREST and taste < MOST_TASTES and habits.tastes[u, taste] >= 0:
+            k = int(np.argmin(weight))
+            segment[k], weight[k], last[k], seen[k] = habits.tastes[u, taste], 1.0, -1, -100
+            for f in range(MOST_FAVOURITES):
+                favourite[k, f], favourite_seen[k, f] = -1, -1
+            draw = _favourites(key, draw + 4, market, segment[k], time, purse, favourite[k, : habits.favourites[u]])
+            taste += 1
+        draw += 4
+
+
+@inner
+def _favourites(key, draw, market, g, time, purse, slots):  # type: ignore[no-untyped-def]
+    """Fill the slots with what the customer takes to, each once; returns the next draw's number."""
+    month = min(time // MONTH, MONTHS - 1)
+    for f in range(len(slots)):
+        found = -1
+        for _ in range(6):
+            j = _sale(market, month, purse, g, uniform(key, draw))
+            draw += 1
+            if not _holds(slots, j):
+                found = j
+                break
+        slots[f] = found
+    return draw
+
+
+@inner
+def _interest_chances(market, month, segment, weight, seen, visit, z, chance):  # type: ignore[no-untyped-def]
+    """Which interest a visit is about: the last one again, or one that is liked, in season, and has rested."""
+    total = 0.0
+    for k in range(len(segment)):
+        rested = 1.0 - np.exp(-(visit - seen[k] - 0.9) / REST)
+        chance[k] = weight[k] * rested * market.season[month, segment[k]]
+        total += chance[k]
+    go_on = GO_ON if z >= 0 else 0.0
+    for k in range(len(segment)):
+        chance[k] *= (1.0 - go_on) / total
+    if z >= 0:
+        chance[z] += go_on
+
+
+@inner
+def _again(market, habits, u, favourites, here, did):  # type: ignore[no-untyped-def]
+    """How likely the item just looked at is put into the cart, or the one in the cart bought."""
+    if did == 2:
+        return 0.0
+    wanted = 1.5 if _holds(favourites, here) else 1.0
+    affordable = 0.5 + 0.5 * market.affordable[habits.purse[u], market.tier[here]]
+    return (0.5 if did == 1 else habits.cart[u]) * wanted * affordable
+
+
+@inner
+def _plan(market, month, purse, last, favourites, seen, visit, current, chain, loyal, item, share):  # type: ignore[no-untyped-def]
+    """The few items that an event within an interest is likely about; returns how many, and the pool's share."""
+    count, total, rest = 0, 0.0, 1.0 - chain - loyal
+    if last >= 0:
+        for s in range(len(market.follows)):
+            j = market.follower[last, s]
+            if j >= 0 and market.arrived[j] <= month:
+                item[count], share[count] = j, market.follows[s] * market.affordable[purse, market.tier[j]]
+                total += share[count]
+                count += 1
+    for s in range(count):
+        share[s] *= chain / total
+    if count == 0:
+        rest += chain
+    steps, total = count, 0.0
+    for f in range(len(favourites)):
+        if favourites[f] >= 0 and favourites[f] != current:
+            item[count], share[count] = favourites[f], (f + 1.0) ** -0.5
+            if seen[f] == visit:
+                share[count] *= FAVOURITE_AGAIN
+            total += share[count]
+            count += 1
+    for s in range(steps, count):
+        share[s] *= loyal / total
+    if steps == count:
+        rest += loyal
+    return count, rest
+
+
+@inner
+def _tell(  # type: ignore[no-untyped-def]
+    market, habits, u, month, chance, again, current, chosen, segment, last, favourite, seen, visit,
+    item, share, figures, scratch,
+):  # fmt: skip
+    """The truth about one event: gathers each item's probability before it happens, and asks for the hit rates."""
+    certain, touched, pools = scratch
+    count = 0
+    if again > 0.0:
+        count = add(certain, touched, count, current, again)
+    for g in range(len(pools)):
+        pools[g] = (1.0 - again) * IMPULSE * market.season[month, g]
+    purse = habits.purse[u]
+    for k in range(len(segment)):
+        if chance[k] > 0.0:
+            share_of_k = (1.0 - again) * (1.0 - IMPULSE) * chance[k]
+            few, rest = _plan(
+                market, month, purse, last[k], favourite[k], seen[k], visit, current, habits.chain[u], habits.loyal[u],
+                item, share,
+            )  # fmt: skip
+            for s in range(few):
+                count = add(certain, touched, count, item[s], share_of_k * share[s])
+            pools[segment[k]] += share_of_k * rest
+    expected_hits(market, month, purse, certain, touched[:count], pools, chosen, figures)
+    for s in range(count):
+        certain[touched[s]] = 0.0
+
+
+@inner
+def _holds(items, item):  # type: ignore[no-untyped-def]
+    for one in items:  # noqa: SIM110  (what numba compiles in a tenth of the time)
+        if one == item:
+            return True
+    return False
+
+
+@inner
+def _walk(weights, u):  # type: ignore[no-untyped-def]
+    """The place at which the weights, which sum to 1, have passed u."""
+    place, passed, found = 0, 0.0, 0
+    for place in range(len(weights)):
+        if weights[place] > 0.0:
+            found = place
+            passed += weights[place]
+            if u < passed:
+                break
+    return found
+
+
+@inner
+def _walk_or_rest(share, count, u):  # type: ignore[no-untyped-def]
+    passed = 0.0
+    for place in range(count):
+        passed += share[place]
+        if u < passed:
+            return place
+    return -1
+
+
+@inner
+def _sale(market, month, purse, g, u):  # type: ignore[no-untyped-def]
+    """What sells in a pool in this month to this purse."""
+    low, high = market.start[g], market.start[g + 1] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if market.limits[month, purse, middle] > u:
+            high = middle
+        else:
+            low = middle + 1
+    return low

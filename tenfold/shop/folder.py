@@ -1,0 +1,252 @@
+"""A shop on disk: tables in Parquet, shop.json with what was drawn, and a README written from it.
+
+shop.json is written last and removed first: a folder that has one holds a whole shop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tenfold.errors import DataError, OutputError
+from tenfold.files import check_writable, replacing, write_whole
+from tenfold.shop.catalog import MONTHS, START
+from tenfold.shop.traits import ACTIONS
+from tenfold.shop.truth import AT, RULES, test_events
+from tenfold.version import VERSION
+
+if TYPE_CHECKING:
+    from tenfold.shop.shop import Shop
+
+SHOP_VERSION = 1  # of the values: another number whenever the same options draw something else
+MANIFEST = "shop.json"
+NAMES = ("catalog.parquet", "events.parquet", "truth.parquet", "README.md", MANIFEST)
+ROWS = 1_000_000  # of events turned into words at a time
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a folder holds; printed, it is a page for a person."""
+
+    folder: Path
+    facts: Facts  # as in shop.json
+
+    def __str__(self) -> str:
+        facts = self.facts
+        sizes = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in facts["files"].items())
+        return "\n".join([f"shop in {self.folder}: {sizes}", "", *_summary(facts), "", *_learnable(facts)])
+
+
+def info(folder: str | Path) -> Info:
+    """What was drawn into a folder. Raises DataError."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; name one that `tenfold shop new` has written")
+    facts = _read_manifest(folder)
+    if facts is None:
+        raise DataError(f"{folder} holds no whole shop: it has no {MANIFEST}, which is written last; draw it again")
+    for name, size in facts["files"].items():
+        found = (folder / name).stat().st_size if (folder / name).exists() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found} bytes"
+            raise DataError(f"{folder / name} {what}, where {MANIFEST} says {size} bytes; draw the shop again")
+    return Info(folder, facts)
+
+
+def write_folder(shop: Shop, folder: Path, *, force: bool) -> Info:
+    """Draw a shop and write it. What was written goes away again if the writing stops. Raises OutputError."""
+    made = not folder.exists()
+    _refuse(shop, folder, force)
+    check_writable(folder)
+    try:
+        facts = _facts(shop)  # draws everything: Ctrl-C up to here has changed nothing
+        (folder / MANIFEST).unlink(missing_ok=True)
+        written: list[Path] = []
+        try:
+            for name, table in (("catalog.parquet", shop.catalog()), ("truth.parquet", shop.truth())):
+                written.append(folder / name)
+                _write_tables(folder / name, [table.to_arrow()])
+            written.append(folder / "events.parquet")
+            _write_tables(folder / "events.parquet", _event_tables(shop))
+            facts["files"] = {path.name: path.stat().st_size for path in written}
+            written += [folder / "README.md", folder / MANIFEST]
+            write_whole(folder / "README.md", _readme(facts).encode())
+            write_whole(folder / MANIFEST, json.dumps(facts, indent=1).encode())
+        except BaseException:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+    except BaseException:
+        if made:
+            with suppress(OSError):  # somebody else may have put something there meanwhile
+                folder.rmdir()
+        raise
+    return Info(folder, facts)
+
+
+def _refuse(shop: Shop, folder: Path, force: bool) -> None:
+    """A folder may be new, empty, or hold this very shop."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, and a shop is a folder; name another")
+    if force or not folder.exists() or not any(folder.iterdir()):
+        return
+    try:
+        facts = _read_manifest(folder)
+    except DataError:
+        facts = None
+    if facts is None:
+        raise OutputError(f"{folder} is not empty; name another folder, or write into it nevertheless with force")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in NAMES)
+    if (facts["shop"], facts["options"]) != (SHOP_VERSION, asdict(shop.options)) or others:
+        what = ", ".join(f"{name} {value}" for name, value in facts["options"].items())
+        beside = f" and also {others[0]}" if others else ""
+        raise OutputError(
+            f"{folder} holds another shop ({what}){beside}; name another folder, or replace it with force"
+        )
+
+
+def _read_manifest(folder: Path) -> Facts | None:
+    """shop.json, or None where there is none. Raises DataError."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        facts = json.loads(path.read_bytes())
+        asked = facts["shop"], facts["options"], facts["files"], facts["drawn"], facts["learnable"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError(f"{path} is not what a shop writes ({error!r}); draw the shop again") from None
+    if not all(isinstance(part, dict) for part in asked[1:]):
+        raise DataError(f"{path} is not what a shop writes; draw the shop again")
+    return facts
+
+
+def _facts(shop: Shop) -> Facts:
+    """What was drawn, in numbers."""
+    drawn, counts, catalog = shop.drawn, shop.ground.counts, shop.ground.catalog
+    sold = np.sort(np.bincount(drawn.item, minlength=len(catalog)))[::-1]
+    actions = np.bincount(drawn.action, minlength=len(ACTIONS))
+    return {
+        "shop": SHOP_VERSION,
+        "tenfold": VERSION,
+        "options": asdict(shop.options),
+        "drawn": {
+            "events": dict(zip(ACTIONS, actions.tolist(), strict=True)),
+            "categories": len(np.unique(catalog.category)),
+            "brands": len(np.unique(catalog.brand)),
+            "months": MONTHS,
+            "from": START.isoformat(),
+            "until": shop.moments(drawn.time.max(keepdims=True)).item().isoformat(timespec="seconds"),
+            "events_of_a_user": {name: int(np.quantile(counts, q)) for name, q in _QUANTILES.items()},
+            "share_of_the_top_tenth": round(float(sold[: -(-len(sold) // 10)].sum() / sold.sum()), 4),
+            "items_never_seen": int((sold == 0).sum()),
+            "test_events": int(test_events(counts).sum()),
+        },
+        "learnable": {
+            split: {"oracle": truth.oracle, "expected": truth.expected, **truth.rules, "gap_at_10": truth.gap()}
+            for split, truth in shop.learnable.items()
+        },
+        "digests": shop.digests(),
+    }
+
+
+_QUANTILES = {"least": 0, "median": 0.5, "most": 1}
+
+
+def _event_tables(shop: Shop) -> Iterator[pa.Table]:
+    """The events as a file has them, some customers at a time."""
+    ends = shop.ground.counts.cumsum()
+    first = 0
+    while first < len(ends):
+        done = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, done + ROWS, side="right")))
+        yield shop.event_rows(first, last).to_arrow()
+        first = last
+
+
+def _write_tables(path: Path, tables: Any) -> None:
+    with replacing(path) as beside, beside.open("wb") as file:
+        writer = None
+        for table in tables:
+            if writer is None:
+                writer = pq.ParquetWriter(file, table.schema, compression="zstd", store_schema=False)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+
+
+def _summary(facts: Facts) -> list[str]:
+    options, drawn = facts["options"], facts["drawn"]
+    of_a_user = drawn["events_of_a_user"]
+    return [
+        f"seed {options['seed']}, version {facts['shop']} of the shop, drawn by tenfold {facts['tenfold']}",
+        f"{options['items']:,} items of {drawn['categories']} categories and {drawn['brands']} brands; "
+        f"the most seen tenth has {drawn['share_of_the_top_tenth']:.0%} of the events, "
+        f"{drawn['items_never_seen']:,} items have none",
+        f"{options['users']:,} users with {of_a_user['least']:,} to {of_a_user['most']:,} events, "
+        f"half of them {of_a_user['median']:,} or more",
+        f"{options['events']:,} events from {drawn['from'][:10]} to {drawn['until'][:10]}: "
+        + ", ".join(f"{count:,} {action}" for action, count in drawn["events"].items()),
+    ]
+
+
+def _learnable(facts: Facts) -> list[str]:
+    """Who hits how often, as a table in Markdown, which is readable as it stands."""
+    lines = ["| hit rate | " + " | ".join(f"{split} @{k}" for split in facts["learnable"] for k in AT) + " |"]
+    lines.append("|---|" + "---|" * (len(AT) * len(facts["learnable"])))
+    for who in (*RULES, "oracle"):
+        hits = [f"{hit:.3f}" for split in facts["learnable"].values() for hit in split[who]]
+        lines.append(f"| {who} | " + " | ".join(hits) + " |")
+    return lines
+
+
+README = """# A shop
+
+{summary}
+
+Nothing in it is real: catalogue, customers and events were drawn by the simulator of tenfold, and the same seed and
+sizes give the same values.
+
+## Files
+
+- `events.parquet`: user, item, time, event (view, cart or buy); customer by customer, each in the order of time.
+- `catalog.parquet`: item, title and what it is: category, theme, colour, pattern, material, brand, style, season,
+  price, and the day from which on it was sold.
+- `truth.parquet`: {rows:,} rows, one for each of the last tenth of a customer's events (at least the last): its place
+  in the customer's history, from 0; the probability that it had; whether the oracle's 1, 10 or 20 likeliest items held
+  it (`hit_`), and how likely that was (`expected_`).
+- `shop.json`: the options, these figures, and digests of the tables' values.
+
+      tenfold compare events.parquet --items catalog.parquet --arm popularity --arm repeat-last --arm sasrec
+
+## What can be learned
+
+`loo` asks for each customer's last event, `stream` for each of the last tenth, averaged within customers and then over
+them (customers with fewer than three or ten events are left out); the whole catalogue is ranked, what was seen before
+included.
+
+{learnable}
+
+The oracle knows the customer: the interests, what is liked in each and where each was left, the season, the purse, and
+that a visit begins. It does not know the dice. A learner sees only the histories and stays below it. The rules rank by
+popularity what they tie. Three things can be learned: what follows an item (the same for everybody: after the tent the
+sleeping bag, alike in colour, pattern and brand), what each customer comes back to within an interest (known from
+visits that may lie long ago), and what sells in a season to a purse.
+"""
+
+
+def _readme(facts: Facts) -> str:
+    return README.format(
+        summary="\n".join(f"- {line}" for line in _summary(facts)),
+        rows=facts["drawn"]["test_events"],
+        learnable="\n".join(_learnable(facts)),
+    )

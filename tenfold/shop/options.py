@@ -1,0 +1,30 @@
+"""What can be chosen about a shop: how large it is, and which one of its size. Imports nothing heavy."""
+
+from typing import Annotated
+
+from tenfold.errors import OptionError
+from tenfold.options import option, options
+
+MOST_CATEGORIES = 24  # as many as traits.py has
+
+
+@options
+class Options:
+    seed: Annotated[int, option("which shop of this size: the same seed gives the same values", ge=0, lt=2**63)] = 0
+    items: Annotated[int, option("items in the catalogue", ge=1)] = 2_000
+    users: Annotated[int, option("customers", ge=1)] = 1_000
+    events: Annotated[int, option("views, carts and buys of all customers together", ge=1)] = 200_000
+    categories: Annotated[int, option("kinds of things sold", ge=1, le=MOST_CATEGORIES)] = MOST_CATEGORIES
+
+    def check(self) -> None:
+        """What no single option can say. Raises OptionError."""
+        if self.categories > self.items:
+            raise OptionError(
+                f"a shop of {self.items} items cannot have {self.categories} categories; "
+                f"raise items or set categories to {self.items} or fewer"
+            )
+        if self.users > self.events:
+            raise OptionError(
+                f"{self.events} events are too few for {self.users} users, of whom each has at least one; "
+                f"raise events or set users to {self.events} or fewer"
+            )
