@@ -9,9 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks import harness
 
 
@@ -73,12 +70,14 @@ PEERS = [
 
 def main() -> None:
     root = harness.peers()
-    table = Table(title=f"rivals, in {root}" if root else "rivals (TENFOLD_PEERS is not set)", title_justify="left")
-    for column in ("rival", "here", "licence", "used by", "how it is had"):
-        table.add_column(column, overflow="fold")
+    print(
+        f"Rivals, in TENFOLD_PEERS = {root}"
+        if root
+        else "Rivals; TENFOLD_PEERS is not set, so none but packages is found."
+    )
     for peer in PEERS:
-        table.add_row(peer.name, "yes" if peer.present else "no", peer.licence, peer.against, peer.had)
-    Console().print(table)
+        print(f"\n{peer.name} ({peer.licence}), for {peer.against}: {'here' if peer.present else 'not here'}")
+        print(f"    {peer.had}")
 
 
 if __name__ == "__main__":

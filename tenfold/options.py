@@ -127,7 +127,8 @@ def expand(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse(cls: type[T], values: Mapping[str, Any]) -> T:
     """Options from keywords, from config.json or from the strings of `--set training.lr=0.01`. Raises OptionError."""
-    known, tree = names(cls), dict[str, Any]()
+    choices = {row.name: row.type.split(" | ") for row in rows(cls)}  # "none" may be one of them: `progress=none`
+    known, tree = list(choices), dict[str, Any]()
     for name, value in expand(cls, values).items():
         if name not in known:
             raise OptionError(f"there is no option '{name}'; {nearest(name, known)}")
@@ -135,7 +136,8 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
         branch = tree
         for group in groups:
             branch = branch.setdefault(group, {})
-        branch[leaf] = None if isinstance(value, str) and value.lower() in ("none", "null") else value
+        empty = isinstance(value, str) and value.lower() in ("none", "null") and value not in choices[name]
+        branch[leaf] = None if empty else value
     try:
         return TypeAdapter(cls).validate_python(tree)
     except ValidationError as error:

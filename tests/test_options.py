@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 import pytest
 
+from tenfold.budget import Budget
 from tenfold.errors import OptionError
 from tenfold.options import Tune, assignments, option, options, parse, rows
 
@@ -76,3 +77,7 @@ def test_draws_lie_in_their_range_on_their_scale():
     linear = [Tune(0.1, 0.5).draw(rng) for _ in range(2_000)]
     assert min(linear) >= 0.1 and max(linear) <= 0.5 and abs(sum(linear) / 2_000 - 0.3) < 0.01
     assert {Tune(choices=("a", "b")).draw(rng) for _ in range(50)} == {"a", "b"}
+
+
+def test_none_is_a_choice_where_it_is_one_and_nothing_elsewhere():
+    assert parse(Budget, {"progress": "none", "patience": "none"}) == Budget(progress="none", patience=None)
