@@ -159,7 +159,7 @@ def test_early_stopping_goes_on_too(cls, events, tmp_path):
     b = budget(max_epochs=30, patience=1, save_seconds=0)
     whole = cls(cls.tiny).fit(events, budget=b)
     epochs = len(whole.history["next_item"])
-    assert 2 < epochs < 30  # it stopped of itself
+    assert 1 < epochs < 30  # it stopped of itself
     first = cls(cls.tiny)
     first.loss = at_batch((epochs - 1) * BATCHES + 3, fail, first.loss)
     with pytest.raises(FailureError):

@@ -108,7 +108,7 @@ def rank(
     drawn = np.zeros((0, 0))
     if sampled:
         drawn = draw_sampled_negatives(events.items, events.offsets, queries.user, items, n=sampled, seed=SAMPLED_SEED)
-    coverage = Coverage(items, k)
+    coverage = Coverage(items)
     for chunk, scores in scored(system, split, queries):
         wanted = target[chunk].to(scores.device)
         if sampled:
@@ -116,9 +116,9 @@ def rank(
         else:
             seen = seen_items(split, queries, chunk).to(scores.device) if exclude_seen else None
             found = ranks(scores, wanted, seen)
-            coverage.update(scores, seen)
+            coverage.add(scores, k, seen)
         above[chunk], tied[chunk] = (x.cpu() for x in found)
-    return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share)
+    return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share())
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ def next_item_loss(options: LossOptions, user: Tensor, table: Tensor, batch: Nex
     real = batch.next != 0  # (B, L)
     weight = real.sum()
     if options.name == "softmax":
-        return linear_cross_entropy(user[real], table, batch.next[real]), weight
+        return linear_cross_entropy(user[real], table, batch.next[real], first=1), weight
     if options.name == "bce":
         h, positive, negative = user[real], batch.next[real], batch.negatives[real]  # (N, d), (N,), (N, k)
         s_pos = (h * F.embedding(positive, table)).sum(-1)  # (N,)
@@ -35,7 +35,7 @@ def next_item_loss(options: LossOptions, user: Tensor, table: Tensor, batch: Nex
     if options.name == "sampled_softmax":
         every = torch.cat([s_pos.unsqueeze(-1), s_neg], dim=-1)  # (B, L, 1 + k)
         return ((every.logsumexp(-1) - s_pos) * real).sum(), weight
-    alpha = batch.negatives.shape[-1] / max(len(table) - 2, 1)  # sampling rate k / (V - 1)
+    alpha = min(batch.negatives.shape[-1] / max(len(table) - 2, 1), 1.0)  # sampling rate k / (V - 1)
     beta = alpha * (options.calibration * (1 - 1 / alpha) + 1 / alpha)
     # -log sigma(s_pos)^beta = beta softplus(-s_pos): no inverse of the sigmoid, no clamp, float32 is enough.
     return ((beta * F.softplus(-s_pos) + F.softplus(s_neg).sum(-1)) * real).sum(), weight

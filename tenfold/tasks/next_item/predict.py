@@ -135,7 +135,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[list[Any], Any, np.ndarray]]:
     try:
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
-        if "user" not in names or not pa.types.is_list(file.schema_arrow.field("history").type):
+        kind = file.schema_arrow.field("history").type
+        if "user" not in names or not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
             raise DataError(f"{path} needs a column 'user' and a column 'history' of lists; found {', '.join(names)}")
         for batch in file.iter_batches(USERS_AT_ONCE, columns=["user", "history"]):
             lists = batch.column("history")

@@ -142,7 +142,7 @@ class NextItem(System):
         found = Evaluation({name: float(values.mean()) for name, values in measured.by_user.items()})
         if len(next(iter(measured.by_user.values()))) > 1:  # one user has no interval
             found.intervals = {name: mean_interval(values) for name, values in measured.by_user.items()}
-        found.protocol, found.notes = measured.protocol, measured.notes
+        found.protocol, found.by_user, found.notes = measured.protocol, measured.by_user, measured.notes
         return found
 
     # The verb.

@@ -1,0 +1,242 @@
+"""The task: losses against their formulas, the protocol against one query at a time, and the verb `recommend`."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import ring_walks
+from torch.testing import assert_close
+
+from tenfold import FirstOrderMarkov, SASRec
+from tenfold.data.events import Events
+from tenfold.data.splits import split
+from tenfold.errors import DataError, OptionError, UnknownIdError
+from tenfold.tasks.next_item import evaluation
+from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
+from tenfold.tasks.next_item.losses import next_item_loss
+from tenfold.tasks.next_item.options import LossOptions
+from tenfold.training import Draw
+
+B, L, D, V, K = 2, 5, 3, 11, 4
+
+
+def a_batch(name):
+    torch.manual_seed(3)
+    following = torch.randint(1, V + 1, (B, L))
+    following[1, 3:] = 0
+    shape = {"softmax": (B, 0), "bce": (B, L, K)}.get(name, (B, K))
+    negatives = torch.randint(1, V + 1, shape)
+    return NextItemBatch(torch.zeros(B, L, dtype=torch.long), following, negatives)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sampled_softmax", "bce", "gbce"])
+def test_a_loss_is_its_formula_written_out(name):
+    batch, t = a_batch(name), 0.6
+    user, table = torch.randn(B, L, D, dtype=torch.double), torch.randn(V + 1, D, dtype=torch.double)
+    total = 0.0
+    for b, i in itertools.product(range(B), range(L)):
+        positive = int(batch.next[b, i])
+        if positive == 0:
+            continue
+        s = [float(user[b, i] @ table[v]) for v in range(V + 1)]
+        if name == "softmax":
+            total -= s[positive] - math.log(sum(math.exp(s[v]) for v in range(1, V + 1)))
+            continue
+        negatives = (batch.negatives[b, i] if name == "bce" else batch.negatives[b]).tolist()
+        if name == "bce":
+            total += math.log1p(math.exp(-s[positive])) + sum(math.log1p(math.exp(s[n])) for n in negatives) / K
+            continue
+        others = [n for n in negatives if n != positive]
+        if name == "sampled_softmax":
+            total -= s[positive] - math.log(sum(math.exp(s[v]) for v in [positive, *others]))
+        else:
+            alpha = K / (V - 1)
+            beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
+            total -= math.log((1 / (1 + math.exp(-s[positive]))) ** beta)
+            total -= sum(math.log(1 - 1 / (1 + math.exp(-s[n]))) for n in others)
+    found, weight = next_item_loss(LossOptions(name=name, calibration=t), user, table, batch)
+    assert found.item() == pytest.approx(total) and weight == 8
+
+
+@pytest.mark.parametrize("name", ["softmax", "sampled_softmax", "bce", "gbce"])
+def test_every_loss_learns_the_rings(name, events):
+    loss = {"loss.name": name, "loss.negatives": 1 if name == "bce" else 9}
+    system = SASRec(SASRec.tiny).set_params(**loss).fit(events, max_epochs=30, accelerator="cpu")
+    chance = 6 / 24  # whoever knows only the ring
+    assert system.evaluate(events, ks=[1])["hr@1"] > 1.5 * chance
+
+
+def test_negatives_are_a_function_of_seed_epoch_and_window(events):
+    samples = NextItemSamples(split(events, "loo"), 7, LossOptions(name="bce", negatives=2))
+    one = samples.batch(Draw(5, 1, np.array([3, 8, 20])))
+    two = samples.batch(Draw(5, 1, np.array([20, 3])))
+    width = min(one.negatives.shape[1], two.negatives.shape[1])
+    assert torch.equal(one.negatives[2, :width], two.negatives[0, :width])
+    assert torch.equal(one.negatives[0, :width], two.negatives[1, :width])
+    assert not torch.equal(one.negatives, samples.batch(Draw(5, 2, np.array([3, 8, 20]))).negatives)
+    assert ((one.negatives == 0) == (one.next == 0).unsqueeze(-1)).all()
+    assert not (one.negatives == one.next.unsqueeze(-1))[one.next != 0].any()
+
+
+def test_negatives_may_leave_out_the_history(events):
+    samples = NextItemSamples(split(events, "loo"), 7, LossOptions(name="bce", negatives=3, exclude_history=True))
+    prepared = samples.split
+    for window in range(len(samples)):
+        batch = samples.batch(Draw(0, 0, np.array([window])))
+        owner = [
+            u
+            for u in range(len(prepared.events))
+            if set(batch.events[0].tolist()) - {0} <= set(prepared.events.history(u).tolist())
+        ]
+        drawn = set(batch.negatives.flatten().tolist()) - {0}
+        assert any(
+            not drawn & set(prepared.events.items[prepared.events.offsets[u] : prepared.train_end[u]]) for u in owner
+        )
+
+
+# The protocol.
+
+
+def fitted(events, **options):
+    return SASRec(SASRec.tiny).set_params(**options).fit(events, max_epochs=1, accelerator="cpu")
+
+
+def one_by_one(system, prepared, queries, exclude_seen):
+    """above and tied of each query, from a pass of its own over the last events that the system looks at."""
+    for user, position in zip(queries.user, queries.position, strict=True):
+        past = prepared.events.items[prepared.events.offsets[user] : position]
+        target = int(prepared.events.items[position])
+        known = past[past > 0][-system.context :] if system.context else past[past > 0]
+        users, _ = system.encode(torch.from_numpy(known.astype(np.int64))[None])
+        scores = system.scores(users[:, -1])[0]
+        others = [v for v in range(1, len(scores)) if not (exclude_seen and v in past) or v == target]
+        yield (
+            sum(bool(scores[v] > scores[target]) for v in others),
+            sum(bool(scores[v] == scores[target]) for v in others),
+        )
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("name", ["loo", "stream"])
+def test_ranks_equal_those_of_one_query_at_a_time(name, exclude_seen, events, monkeypatch):
+    monkeypatch.setattr(evaluation, "EVENTS_AT_ONCE", 64)  # many chunks
+    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 150)
+    system = fitted(events, **{"training.length": 9})  # shorter than many histories
+    prepared = split(events, name)
+    queries = prepared.queries("test")
+    with torch.no_grad():
+        expected = list(one_by_one(system, prepared, queries, exclude_seen))
+        ranked = evaluation.rank(system, prepared, queries, k=10, exclude_seen=exclude_seen)
+    assert list(zip(ranked.above.tolist(), ranked.tied.tolist(), strict=True)) == expected
+
+
+def test_unknown_items_are_left_out_of_histories_and_miss_as_targets(events):
+    system = fitted(ring_walks(users=40, rings=2))
+    found = system.evaluate(events)  # twice as many rings
+    assert any("without a training event" in note for note in found.notes)
+    assert any("not the log" in note for note in found.notes)
+    prepared = system.prepare(events, "loo")
+    queries = prepared.queries("test")
+    ranked = evaluation.rank(system, prepared, queries, k=10)
+    unknown = prepared.events.items[queries.position] == 0
+    assert unknown.any() and (ranked.untrained == unknown).all()
+    assert system.figures(events)["hr@10"][unknown].max() == 0
+
+
+def test_figures_of_a_stream_are_averaged_within_users_first(events):
+    system = fitted(events)
+    prepared = split(events, "stream")
+    queries = prepared.queries("test")
+    ranked = evaluation.rank(system, prepared, queries, k=10)
+    hit = (ranked.above < 10).double().numpy()
+    expected = [hit[queries.user == u].mean() for u in np.unique(queries.user)]
+    assert_close(system.figures(events, split="stream")["hr@10"], np.array(expected), atol=0.35, rtol=0)  # ties aside
+    assert system.evaluate(events, split="stream")["hr@10"] == pytest.approx(
+        float(system.figures(events, split="stream")["hr@10"].mean())
+    )
+
+
+def test_a_protocol_says_what_it_was(events):
+    system = fitted(events)
+    told = system.evaluate(events, exclude_seen=True).protocol
+    assert told.startswith("split loo, test part: 61 events of 61 users") and told.endswith("seen before left out")
+    sampled = system.evaluate(events, sampled=5)
+    assert "5 items that the user never had" in sampled.protocol and "hr@10(sampled-5)" in sampled
+    with pytest.raises(OptionError, match="k = 25 is larger than the catalogue of 24 items"):
+        system.evaluate(events, ks=[25])
+    with pytest.raises(DataError, match="split 'none' leaves no test event"):
+        system.evaluate(events, split="none")
+
+
+# The verb.
+
+
+def test_recommend_takes_and_gives_the_user_s_own_ids(events):
+    system = SASRec(SASRec.tiny).fit(events, max_epochs=12, accelerator="cpu")
+    best = system.recommend(["r1i3", "r1i4", "r1i5"], k=5)
+    assert best[0].item == "r1i0" and [r.score for r in best] == sorted((r.score for r in best), reverse=True)
+    several = system.recommend([["r1i3", "r1i4", "r1i5"], ["r0i2"]], k=5)
+    assert [r.item for r in several[0]] == [r.item for r in best] and len(several) == 2
+    assert_close(torch.tensor([r.score for r in several[0]]), torch.tensor([r.score for r in best]))
+
+
+def test_exclude_candidates_and_what_was_seen(events):
+    system, history = fitted(events), ["r1i3", "r1i4"]
+    first = [r.item for r in system.recommend(history, k=24)]
+    assert len(first) == 24
+    without = [r.item for r in system.recommend(history, k=24, exclude=[first[0], "unknown"])]
+    assert without == first[1:]
+    among = [r.item for r in system.recommend(history, k=3, candidates=first[5:8])]
+    assert among == first[5:8]
+    unseen = [r.item for r in system.recommend(history, k=24, exclude_seen=True)]
+    assert unseen == [item for item in first if item not in history]
+
+
+def test_unknown_items_are_skipped_and_counted_or_refused(events):
+    system = fitted(events)
+    found = system.recommend(["r1i3", "what?", "r1i4"])
+    assert found == system.recommend(["r1i3", "r1i4"]) and found.skipped == 1 and not found.by_popularity
+    with pytest.raises(UnknownIdError, match="there is no item 'r1i33' in this system; did you mean 'r1i3'"):
+        system.recommend(["r1i33"], on_unseen="refuse")
+    alone = system.recommend(["what?"], k=3)
+    counts = system.facts["item_counts"]
+    assert alone.by_popularity and [r.score for r in alone] == counts.sort(descending=True).values[:3].tolist()
+    assert system.recommend([], k=3) == alone
+    with pytest.raises(OptionError, match="none of the candidates"):
+        system.recommend(["r1i3"], candidates=["x"])
+    with pytest.raises(OptionError, match="k = 25 is larger than the catalogue"):
+        system.recommend(["r1i3"], k=25)
+
+
+def test_a_stream_of_events_equals_the_whole_history(events):
+    from tenfold import GRU4Rec, Transformer
+
+    torch.manual_seed(0)
+    numbers = torch.randint(1, 25, (3, 15))
+    for cls, options in [(SASRec, {}), (GRU4Rec, {}), *((Transformer, {"attention": a}) for a in ("linear", "local"))]:
+        system = cls(cls.tiny).set_params(**options).fit(events, max_epochs=1, accelerator="cpu")
+        state = None
+        with torch.no_grad():
+            whole, _ = system.encode(numbers)
+            for i in range(15):
+                user, state = system.encode(numbers[:, i : i + 1], state)
+                assert_close(user[:, 0], whole[:, i], rtol=1e-4, atol=1e-5)
+
+
+def test_a_table_tied_to_the_items_is_what_scores(events):
+    system = fitted(events)
+    user = torch.randn(2, 16)
+    assert_close(system.scores(user), F.linear(user, system.network.item.weight))
+
+
+def test_events_may_be_a_frame_too(events):
+    import polars as pl
+
+    rows = [(f"u{u}", events.catalogue.ids([int(i)])[0]) for u in range(len(events)) for i in events.history(u)]
+    frame = pl.DataFrame(rows, schema=["user", "item"], orient="row")
+    system = FirstOrderMarkov().fit(frame)
+    assert system.evaluate(frame) == pytest.approx(dict(FirstOrderMarkov().fit(events).evaluate(events)))
+    assert isinstance(system.read(frame), Events)
