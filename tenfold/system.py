@@ -36,11 +36,12 @@ class Data(Protocol):
 
 
 class Evaluation(dict[str, float]):
-    """Figures by name; beside them the protocol, 95 % intervals by name, and what a reader must know."""
+    """Figures by name; beside them the protocol, each user's figures, 95 % intervals, and what a reader must know."""
 
     def __init__(self, figures: Mapping[str, float]) -> None:
         super().__init__(figures)
         self.protocol = ""
+        self.by_user: dict[str, np.ndarray] = {}
         self.intervals: dict[str, tuple[float, float]] = {}
         self.notes: list[str] = []
 

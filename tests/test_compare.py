@@ -1,0 +1,173 @@
+"""Arms as text, and a comparison whose every number is computed again another way."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import ring_walks
+
+from tenfold.arms import PeakMemory, parse_arm, parse_arms
+from tenfold.compare import compare
+from tenfold.errors import OptionError, OutputError
+from tenfold.metrics.bootstrap import difference_interval, mean_interval
+from tenfold.tasks.next_item.baselines.counted import Popularity
+from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
+from tenfold.tasks.next_item.baselines.item_pairs import FirstOrderMarkov
+from tenfold.training import Budget
+
+BUDGET = Budget(max_epochs=2, progress="none")
+TINY = "gru4rec:dim=8,training.length=12,training.batch_size=16"
+
+
+@pytest.fixture(scope="module")
+def comparison(events):
+    return compare(events, ["popularity", f"net={TINY}", "markov"], budget=BUDGET, exclude_seen=True)
+
+
+@pytest.mark.parametrize(
+    "text, label, options",
+    [
+        ("popularity", "popularity", {}),
+        (TINY, TINY, {"dim": "8", "training.length": "12", "training.batch_size": "16"}),
+        ("ours = gru4rec: dim = 8 , loss.name=bce", "ours", {"dim": "8", "loss.name": "bce"}),
+    ],
+)
+def test_an_arm_is_read(text, label, options):
+    arm = parse_arm(text)
+    assert (arm.label, dict(arm.given)) == (label, options)
+    assert isinstance(arm.system(), arm.kind)
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("populerity", "there is no system 'populerity'; did you mean 'popularity'"),
+        ("gru4rec:dims=8", "arm 'gru4rec:dims=8': there is no option 'dims'; did you mean 'dim'"),
+        ("a=gru4rec:dim=-8", "arm 'a': option dim = '-8'"),
+        ("gru4rec:dim", "sets nothing; write NAME=VALUE"),
+        ("gru4rec:", "'gru4rec:' is no arm"),
+        ("=gru4rec", "'=gru4rec' is no arm"),
+        ("", "'' is no arm"),
+    ],
+)
+def test_an_arm_that_is_none_is_refused_before_anything_is_read(text, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        compare("no/such/file.csv", ["popularity", text])
+
+
+def test_systems_and_labels_are_arms_too():
+    system = GRU4Rec(dim=8)
+    one, two = parse_arms({"a": system, "b": "popularity"})
+    assert (one.label, dict(one.given), two.label) == ("a", {"dim": 8}, "b")
+    assert parse_arms([system])[0].options == system.options
+    with pytest.raises(OptionError, match="two arms are called 'popularity'"):
+        parse_arms(["popularity", "popularity"])
+    with pytest.raises(OptionError, match="there is no arm; name at least one"):
+        parse_arms([])
+
+
+def test_every_number_is_that_of_the_arm_alone(comparison, events):
+    alone = {
+        "popularity": Popularity().fit(events),
+        "net": GRU4Rec(parse_arm(TINY).options).fit(events, budget=BUDGET),
+        "markov": FirstOrderMarkov().fit(events),
+    }
+    by_user = {label: system.figures(events, exclude_seen=True) for label, system in alone.items()}
+    best = max(by_user, key=lambda label: by_user[label]["ndcg@10"].mean())
+    assert comparison.reference == best and comparison.users == len(events)
+    assert [row.label for row in comparison.rows] == sorted(by_user, key=lambda n: -by_user[n]["ndcg@10"].mean())
+    for row in comparison.rows:
+        for name, values in by_user[row.label].items():
+            assert row.figures[name] == pytest.approx(values.mean())
+            width = 0.15 * (row.intervals[name][1] - row.intervals[name][0])
+            assert row.intervals[name] == pytest.approx(mean_interval(values), abs=width + 1e-12)
+            if row.label != best:
+                difference, low, high = row.differences[name]
+                assert difference == pytest.approx(values.mean() - by_user[best][name].mean())
+                expected = difference_interval(values, by_user[best][name])
+                assert (low, high) == pytest.approx(expected, abs=0.15 * (high - low) + 1e-12)
+        assert row.parameters == sum(w.numel() for w in alone[row.label].network.parameters())
+    assert comparison.rows[0].better_or_worse("ndcg@10") == "reference"
+    assert comparison.rows[-1].better_or_worse("ndcg@10") == "worse"
+
+
+def test_the_protocol_is_named_and_the_budget_told(comparison):
+    assert "seen before left out" in comparison.protocol and comparison.split == "loo"
+    assert "at most 2 epochs" in comparison.reading() and "none tuned" in comparison.reading()
+    assert any(note.startswith("popularity: coverage@10") for note in comparison.notes)
+
+
+def test_table_plot_and_json_show_the_same(comparison, tmp_path):
+    from rich.console import Console
+
+    console = Console(width=240, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(comparison.table())
+    text = console.export_text()
+    comparison.save(tmp_path)
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    for row, arm in zip(comparison.rows, written["arms"], strict=True):
+        assert f"{row.figures['ndcg@10']:.4f} [{row.intervals['ndcg@10'][0]:.4f}" in text and row.label in text
+        assert arm["figures"] == row.figures and arm["cost"]["seconds"] > 0
+    figure = comparison.plot()
+    dots = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert dots == [row.figures["ndcg@10"] for row in comparison.rows]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [row.label for row in comparison.rows]
+
+
+def test_a_picture_of_no_kind_and_a_folder_that_is_a_file_are_refused(comparison, tmp_path):
+    with pytest.raises(OptionError, match="names no kind of picture"):
+        comparison.plot(tmp_path / "plot.doc")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="there is a file of that name where a folder is needed"):
+        comparison.save(tmp_path / "file")
+
+
+def test_another_arm_may_be_the_reference(events):
+    found = compare(events, ["popularity", "markov"], against="popularity", budget=BUDGET)
+    best = found.rows[0]
+    assert found.reference == "popularity" and best.label == "markov"
+    assert best.better_or_worse("ndcg@10") == "better" and best.differences["ndcg@10"][0] > 0
+
+
+def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_part(events):
+    told = []
+    found = compare(events, {"net": TINY, "last": "repeat-last"}, trials=2, budget=BUDGET, tell=told.append)
+    rows = {row.label: row for row in found.rows}
+    assert len(rows["net"].tuned.trials) == 2 and len(rows["last"].tuned.trials) == 1  # which has nothing to draw
+    again = GRU4Rec(rows["net"].tuned.best).fit(events, budget=BUDGET)
+    assert rows["net"].figures == pytest.approx(dict(again.evaluate(events)))
+    assert "2 trials each" in found.reading() and len(told) == 5
+    assert json.loads(found.to_json())["arms"][0]["tuned"]["part"] == "validation"
+
+
+def test_one_user_has_no_intervals():
+    found = compare(ring_walks(users=1), ["popularity", "repeat-last"], budget=BUDGET, ks=[5])
+    assert found.users == 1 and found.rows[0].intervals == {}
+    assert "One user was tested: there are no intervals over users." in found.notes
+    assert found.plot() is not None and found.table() is not None
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"against": "markof"}, "no arm 'markof' to compare with; did you mean 'markov'"),
+        ({"split": "half"}, "arm 'markov' knows the splits loo, stream, time, none; found 'half'"),
+        ({"trials": -1}, "trials = -1"),
+        ({"metric": "hr@11"}, "there is no figure 'hr@11'; did you mean 'hr@10'"),
+        ({"ks": [4000]}, "larger than the catalogue"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(events, wrong, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        compare(events, ["markov", "popularity"], budget=BUDGET, **wrong)
+
+
+def test_memory_is_that_of_the_work():
+    with PeakMemory() as memory:
+        held = np.ones(40 * 2**17)  # 40 MiB, each page touched
+    assert held[0] == 1 and 30 < memory.growth_mib < 90
+    del held
+    with PeakMemory() as memory:
+        np.ones(2**17).sum()
+    assert memory.growth_mib < 20
