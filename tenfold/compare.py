@@ -90,7 +90,7 @@ class Comparison:
         return table
 
     def heading(self) -> str:
-        return f"{len(self.rows)} arms, {self.users} users, {self.protocol}"
+        return f"{len(self.rows)} arms; {self.protocol}"
 
     def reading(self) -> str:
         """How the table is to be read."""

@@ -1,0 +1,207 @@
+"""Verdicts from intervals, and claims from the room to the table: arms shared, problems told."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+from conftest import ring_walks
+
+from tenfold.claims import (
+    AtLeast,
+    Bound,
+    Claim,
+    Measurements,
+    Reported,
+    SlopeAtMost,
+    Within,
+    listed,
+    plot,
+    run_claims,
+    table,
+)
+from tenfold.errors import OptionError
+from tenfold.tasks.next_item.baselines.counted import Popularity
+from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
+from tenfold.tasks.next_item.baselines.item_pairs import FirstOrderMarkov
+from tenfold.training import Budget
+
+
+def runs(first, second, seeds=5, users=400, noise=0.1):
+    rng = np.random.default_rng(1)
+    return [
+        {"a": first + noise * rng.standard_normal(users), "b": second + noise * rng.standard_normal(users)}
+        for _ in range(seeds)
+    ]
+
+
+def verdict(expectation, figures):
+    return expectation.finding(figures, same_users=False).verdict
+
+
+def test_verdicts_of_two_arms():
+    at_least = AtLeast(first="a", times=1.1, second="b")
+    assert verdict(at_least, runs(1.3, 1.0)) == "holds"
+    assert verdict(at_least, runs(1.0, 1.0)) == "does not hold"
+    assert verdict(at_least, runs(1.1, 1.0)) == "not shown at this size"
+    within = Within(first="a", share=0.05, second="b")
+    assert verdict(within, runs(1.0, 1.0)) == "holds"
+    assert verdict(within, runs(1.2, 1.0)) == verdict(within, runs(0.8, 1.0)) == "does not hold"
+    assert verdict(within, runs(1.0, 1.0, users=5, noise=0.5)) == "not shown at this size"
+
+
+def test_the_finding_tells_the_ratio_and_the_means():
+    found = AtLeast(first="a", times=1.1, second="b").finding(runs(1.3, 1.0), same_users=True)
+    assert found.about == "a / b" and found.low < found.value < found.high
+    assert found.value == pytest.approx(1.3, abs=0.01)
+    assert found.others == pytest.approx({"a": 1.3, "b": 1.0}, abs=0.01)
+    assert (found.holds_from, found.holds_to) == (1.1, np.inf)
+
+
+def test_single_numbers_are_exact_and_repeats_have_an_interval():
+    exact = AtLeast(first="old", times=60, second="new").finding([{"old": 512e6, "new": 7.5e6}], same_users=True)
+    assert exact.verdict == "holds" and exact.low == exact.high == pytest.approx(512 / 7.5)
+    most = Bound(figure="ms", at_most=2.0)
+    assert verdict(most, [{"ms": 1.9}]) == "holds" and verdict(most, [{"ms": 2.1}]) == "does not hold"
+    assert verdict(most, [{"ms": [1.5, 1.6, 1.7]}]) == "holds"
+    assert verdict(most, [{"ms": [1.0, 2.9, 2.1]}]) == "not shown at this size"
+    assert verdict(Bound(figure="ms", at_least=1.0), [{"ms": 0.5}]) == "does not hold"
+
+
+def test_a_slope_is_that_of_the_logarithms():
+    sizes = np.array([4e3, 8e3, 16e3, 64e3])
+    rng = np.random.default_rng(2)
+    linear = np.column_stack([sizes, *(3 * sizes * (1 + 0.05 * rng.random((5, 4))))])
+    square = np.column_stack([sizes, 2e-3 * sizes**2])
+    expectation = SlopeAtMost(figure="seconds", slope=1.1)
+    found = expectation.finding([{"seconds": linear}], same_users=True)
+    assert (
+        found.verdict == "holds" and found.low < found.value < found.high and found.value == pytest.approx(1, abs=0.05)
+    )
+    found = expectation.finding([{"seconds": square}], same_users=True)
+    assert found.verdict == "does not hold" and found.low == found.high == pytest.approx(2)
+    wild = np.column_stack([sizes, *(sizes ** rng.uniform(0.8, 1.4, (3, 1)))])
+    assert verdict(expectation, [{"seconds": wild}]) == "not shown at this size"
+
+
+def claim(events, **changes):
+    fields = {
+        "name": "C1",
+        "says": "a network equals itself",
+        "source": "Table 2",
+        "data": lambda size, seed: events,
+        "arms": lambda size: {"one": GRU4Rec(GRU4Rec.tiny), "two": GRU4Rec(GRU4Rec.tiny)},
+        "budget": lambda size: Budget(max_epochs=1, progress="none"),
+        "metric": "hr@10",
+        "seeds": {"cpu": 3, "quick": 2},
+        "expect": Within(first="one", share=0.01, second="two"),
+    }
+    return Claim(**(fields | changes))
+
+
+def test_arms_are_fitted_once_and_shared_between_claims(events, monkeypatch):
+    fits, fit = [], GRU4Rec.fit
+    monkeypatch.setattr(GRU4Rec, "fit", lambda self, *a, **k: fits.append(k["budget"].seed) or fit(self, *a, **k))
+    measurements = Measurements()
+    first = measurements.measure(claim(events), "cpu")
+    assert first.verdict == "holds" and first.seeds == 3 and fits == [0, 1, 2]
+    measurements.measure(claim(events, metric="mrr", protocol={"exclude_seen": True}), "cpu")
+    assert fits == [0, 1, 2]
+    measurements.measure(claim(events, split="stream"), "quick")
+    measurements.measure(claim(ring_walks(users=23)), "quick")
+    measurements.measure(claim(events, budget=lambda size: Budget(max_epochs=2, progress="none")), "quick")
+    wider = GRU4Rec(GRU4Rec.tiny).set_params(dim=6)
+    measurements.measure(claim(events, arms=lambda size: {"one": wider, "two": wider}), "quick")
+    assert fits == [0, 1, 2] + 4 * [0, 1]
+
+
+def test_the_figures_are_those_of_the_test_part_by_the_protocol_named(events):
+    arms = {"one": FirstOrderMarkov(), "two": Popularity()}
+    asked = claim(events, arms=lambda size: arms, metric="mrr", protocol={"exclude_seen": True}, split="stream")
+    found = Measurements().measure(asked, "quick").finding
+    for name, system in arms.items():
+        own = system.clone().fit(events, split="stream").figures(events, part="test", exclude_seen=True)["mrr"].mean()
+        assert found.others[name] == pytest.approx(own)
+    assert found.value == pytest.approx(found.others["one"] / found.others["two"])
+
+
+def test_seeds_that_draw_data_of_their_own_have_users_of_their_own():
+    asked = []
+
+    class Watching(Within):
+        def finding(self, figures, *, same_users):
+            asked.append((same_users, [len(run["one"]) for run in figures]))
+            return super().finding(figures, same_users=same_users)
+
+    fields = {"expect": Watching(first="one", share=0.5, second="two"), "arms": lambda size: ARMS}
+    ARMS = {"one": Popularity(), "two": Popularity()}  # noqa: N806
+    Measurements().measure(claim(None, data=lambda size, seed: ring_walks(users=31 + seed), **fields), "quick")
+    Measurements().measure(claim(ring_walks(users=19), **fields), "quick")
+    assert asked == [(False, [31, 32]), (True, [19, 19])]
+
+
+def test_claims_are_measured_told_and_written(events, tmp_path):
+    told = []
+    claims = [
+        claim(events),
+        Claim(name="C2", says="it is small", source="section 4", expect=Bound(figure="bytes", at_most=10),
+              measure=lambda size: {"bytes": {"quick": 11, "cpu": 9}[size]}),
+        Claim(name="C3", says="what it costs", source="-", expect=Reported(),
+              measure=lambda size: {"seconds": [1.0, 3.0], "users": 5}),
+        Claim(name="C4", says="it breaks", source="-", expect=Reported(), measure=lambda size: {}["nothing"]),
+    ]  # fmt: skip
+    results = run_claims("gru4rec", claims=claims, output=tmp_path, tell=told.append)
+    assert [result.verdict for result in results] == ["holds", "holds", "reported", "not measured"]
+    assert results[2].finding.others == {"seconds": 2.0, "users": 5.0}
+    assert "KeyError: 'nothing'" in results[3].problem and any("C4: not measured" in line for line in told)
+    text = (tmp_path / "claims.json").read_text()
+    written = json.loads(text, parse_constant=pytest.fail)  # no NaN, no Infinity
+    assert [one["verdict"] for one in written["claims"]] == [result.verdict for result in results]
+    assert written["claims"][1]["holds_from"] is None and written["claims"][1]["holds_to"] == 10
+    assert (tmp_path / "claims.png").read_bytes().startswith(b"\x89PNG")
+    assert len(plot(results).axes) == 3 and table(results).row_count == listed(claims).row_count == 4
+
+    only = run_claims("gru4rec", claims=claims, only=["C2"], quick=True, tell=told.append)
+    assert [result.verdict for result in only] == ["(does not hold; quick, does not count)"] and not only[0].counts
+
+
+def test_a_plot_without_figures_says_so():
+    assert plot([]).axes[0].texts[0].get_text() == "no claim was measured"
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ({"only": ["C9"]}, "there is no claim 'C9'; there are C1"),
+        ({"size": "tpu"}, "there is no size 'tpu'; did you mean 'gpu'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(events, arguments, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        run_claims("gru4rec", claims=[claim(events)], tell=lambda line: None, **arguments)
+
+
+def test_claims_stand_in_the_room_of_their_system(events, monkeypatch):
+    with pytest.raises(OptionError, match="'gru4rec' makes no claims"):
+        run_claims("gru4rec")
+    with pytest.raises(OptionError, match="there is no system 'gru4rek'"):
+        run_claims("gru4rek")
+    room = types.ModuleType("a_room.claims")
+    room.CLAIMS = [claim(events, arms=lambda size: {"one": Popularity(), "two": Popularity()})]
+    monkeypatch.setitem(__import__("sys").modules, "a_room.claims", room)
+    monkeypatch.setitem(__import__("sys").modules, "a_room", types.ModuleType("a_room"))
+    room.__spec__ = __import__("importlib").machinery.ModuleSpec("a_room.claims", None)
+    system = types.ModuleType("a_room.system")
+    system.Method = Popularity
+    monkeypatch.setitem(__import__("sys").modules, "a_room.system", system)
+    from tenfold import systems
+
+    monkeypatch.setitem(systems.SYSTEMS, "method", systems.Row("a_room.system:Method", "something", "-"))
+    assert [result.verdict for result in run_claims("method", tell=lambda line: None)] == ["holds"]
+
+
+def test_a_claim_measures_or_fits_and_not_both(events):
+    with pytest.raises(OptionError, match="claim C1 needs either `measure`, or `data`, `arms` and `budget` together"):
+        claim(events, budget=None)
+    with pytest.raises(OptionError, match="claim C1 needs either"):
+        claim(events, measure=lambda size: {"a": 1.0})
