@@ -1,0 +1,234 @@
+"""What the columns of a table mean: which is the user, the item, the time; which rows to keep; what a time is.
+
+Each function takes a polars column or frame and gives one in which what is wrong is null, with a reason beside it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tenfold.errors import DataError, nearest
+
+ALIASES: Mapping[
+    str, tuple[str, ...]
+] = {  # compared without case, spaces, dots and underscores; the first found counts
+    "user": (
+        *("user", "userid", "uid", "userno", "usernumber", "customer", "customerid", "visitor", "visitorid"),
+        *("reviewerid", "account", "accountid", "member", "memberid", "session", "sessionid", "author", "authorid"),
+    ),
+    "item": (
+        *("item", "itemid", "iid", "movie", "movieid", "product", "productid", "parentasin", "asin", "sku", "article"),
+        *("articleid", "track", "trackid", "song", "songid", "artist", "artistid", "book", "bookid", "isbn", "page"),
+        *("pageid", "video", "videoid", "business", "businessid", "poi", "venue", "venueid", "content", "contentid"),
+    ),
+    "time": (
+        *("time", "timestamp", "ts", "unixtime", "unixtimestamp", "unixreviewtime", "eventtime", "datetime", "date"),
+        *("createdat", "created", "reviewtime"),
+    ),
+    "event": ("eventid",),  # ids of events: one that was there before is a duplicate
+}
+TITLES = ("title", "movietitle", "itemtitle", "producttitle", "name", "itemname", "productname", "movietitles")
+NEEDED = ("user", "item")
+NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"  # what is written as a whole number is written, and fits 64 bits
+
+Comparison = Literal["=", "!=", ">=", "<=", ">", "<"]
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[\s_.\-]", "", name).lower()
+
+
+def spelled_out(columns: str) -> dict[str, str]:
+    """'user=buyer,item=sku' -> {'user': 'buyer', 'item': 'sku'}. Raises DataError."""
+    found = {}
+    for part in filter(None, (part.strip() for part in columns.split(","))):
+        role, equals, name = part.partition("=")
+        if not equals or not name.strip():
+            raise DataError(f"columns={columns!r}: '{part}' names no column; write user=NAME,item=NAME,time=NAME")
+        if role.strip() not in ALIASES:
+            raise DataError(f"columns={columns!r}: there is no role '{role.strip()}'; {nearest(role.strip(), ALIASES)}")
+        found[role.strip()] = name.strip()
+    return found
+
+
+def roles(source: str, names: Sequence[str], columns: str) -> dict[str, str]:
+    """Which column is the user, the item and, where there are any, the time and the event's id. Raises DataError."""
+    chosen = spelled_out(columns)
+    for role, name in chosen.items():
+        if name not in names:
+            raise DataError(f"{source} has no column '{name}' to be the {role}; {nearest(name, names)}")
+    by_plain = {plain(name): name for name in reversed(names)}
+    for role, aliases in ALIASES.items():
+        free = (by_plain[alias] for alias in aliases if alias in by_plain and by_plain[alias] not in chosen.values())
+        found = next(free, None)
+        if role not in chosen and found is not None:
+            chosen[role] = found
+    for role in NEEDED:
+        if role not in chosen:
+            raise DataError(_missing(source, names, role, chosen))
+    if len(set(chosen.values())) < len(chosen):
+        raise DataError(f"{source}: columns={columns!r} takes one column for two roles; name one for each")
+    return chosen
+
+
+def _missing(source: str, names: Sequence[str], role: str, chosen: Mapping[str, str]) -> str:
+    """One sentence; the near miss is the column whose name is most like one that would have been known."""
+    others = [name for name in names if name not in chosen.values()]
+    close = {name: nearest(plain(name), ALIASES[role]) for name in others}
+    near = next((name for name in others if close[name].startswith("did you")), None)
+    guess = f"did you mean '{near}'? " if near else ""
+    example = ",".join(f"{r}={chosen.get(r) or (near if r == role and near else 'NAME')}" for r in NEEDED)
+    found = ", ".join(f"'{name}'" for name in names[:20])
+    return f"{source} has no column that is known as the {role}, only {found}; {guess}say columns='{example}'"
+
+
+# Times ---------------------------------------------------------------------------------------------------------------
+
+
+class Times:
+    """Numbers stay what they are; date-times in ISO 8601 become seconds since 1970. A log holds one or the other."""
+
+    def __init__(self) -> None:
+        self.kind: Literal["number", "date"] | None = None
+
+    def read(self, column: pl.Series) -> tuple[pl.Series, str]:
+        """Float64, null where there is no time to be read; and what was expected."""
+        if column.dtype.is_numeric():
+            seconds, kind = column.cast(pl.Float64), "number"
+        elif column.dtype in (pl.Datetime, pl.Date):
+            seconds, kind = column.cast(pl.Datetime("us")).dt.timestamp("us").cast(pl.Float64) / 1e6, "date"
+        elif column.dtype == pl.String:
+            seconds, kind = self._parse(column)
+        elif column.dtype == pl.Null:
+            return column.cast(pl.Float64), "a time"
+        else:
+            raise DataError(f"times must be numbers or date-times, found {column.dtype}")
+        if self.kind is None and seconds.null_count() < len(seconds):
+            self.kind = kind  # type: ignore[assignment]
+        if kind != self.kind:
+            seconds = pl.Series([None] * len(column), dtype=pl.Float64)
+        finite = seconds.is_finite()
+        return pl.select(pl.when(finite).then(seconds)).to_series(), self.expected
+
+    @property
+    def expected(self) -> str:
+        before = {"number": " as in the rows before", "date": " as in the rows before", None: ""}[self.kind]
+        what = {"number": "a number", "date": "a date-time", None: "a number or a date-time"}[self.kind]
+        return f"{what}{before}, such as {'978300760' if self.kind != 'date' else '2024-05-31T17:20:00'}"
+
+    def _parse(self, column: pl.Series) -> tuple[pl.Series, str]:
+        if self.kind != "date":
+            seconds = column.cast(pl.Float64, strict=False)
+            if self.kind == "number" or seconds.null_count() < len(column):
+                return seconds, "number"
+        return iso_seconds(column), "date"
+
+
+def iso_seconds(column: pl.Series) -> pl.Series:
+    """'2024-05-31', '2024-05-31 17:20', '2024-05-31T17:20:00.5Z', '...+02:00' -> seconds since 1970 (UTC)."""
+    text = (
+        pl.col("time").str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r" UTC$|Z$", "+00:00")
+    )
+    text = text.str.replace(r"^(\d{4}-\d\d-\d\d)$", "${1}T00:00:00")
+    text = text.str.replace(r"^(\S+T\d\d:\d\d)($|[+-])", "${1}:00${2}").str.replace(r"([+-]\d\d):?(\d\d)$", "${1}:${2}")
+    # a date also ends in -dd-dd or -dd:dd once replaced: only what stands behind a T is an offset
+    text = pl.when(text.str.contains(r"T.*[+-]\d\d:\d\d$")).then(text).otherwise(text + "+00:00")
+    parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False)
+    return column.rename("time").to_frame().select((parsed.dt.timestamp("us") / 1e6).cast(pl.Float64)).to_series()
+
+
+# Ids -----------------------------------------------------------------------------------------------------------------
+
+
+def own_ids(column: pl.Series, source: str) -> pl.Series:
+    """The ids, text or Int64; null where there is none or one is no id. Raises DataError."""
+    dtype = column.dtype
+    if dtype == pl.String or dtype == pl.Categorical or dtype == pl.Enum:
+        text = column.cast(pl.String)
+        return pl.select(pl.when(text != "").then(text)).to_series()
+    if dtype.is_integer():
+        try:
+            return column.cast(pl.Int64)
+        except pl.exceptions.PolarsError:
+            raise DataError(f"{source}: column '{column.name}' holds numbers above 2^63; write them as text") from None
+    if dtype.is_float():  # pandas makes floats of whole numbers where one is missing
+        whole = column.fill_nan(None)
+        wrong = ((whole != whole.floor()) | (whole.abs() > 2**53)).fill_null(False)
+        return pl.select(pl.when(~wrong).then(whole)).to_series().cast(pl.Int64)
+    if dtype == pl.Null:
+        return column.cast(pl.Int64)
+    raise DataError(f"{source}: column '{column.name}' holds {dtype}, and ids must be text or whole numbers")
+
+
+def whole_numbers(ids: pl.Series) -> pl.Series:
+    """Text ids as Int64 when each of them is a whole number as one writes it: '07' or '1e3' keeps them all text."""
+    if len(ids) and ids.dtype == pl.String and ids.str.contains(NUMBER).all():
+        return ids.cast(pl.Int64)
+    return ids
+
+
+# Rows to keep --------------------------------------------------------------------------------------------------------
+
+
+class Condition(NamedTuple):
+    text: str
+    column: str
+    sign: Comparison
+    value: str
+
+    def of(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """(n,) bool: the row is kept; and bool: the row's value is not empty and cannot be compared."""
+        column = frame[self.column]
+        number, seconds = _number(self.value), iso_seconds(pl.Series([self.value]))[0]
+        if self.sign in ("=", "!="):
+            holds = (_texts(column) == self.value).fill_null(False)
+            if number is not None and not isinstance(column.dtype, pl.Boolean):
+                holds = holds | (_numbers(column) == number).fill_null(False)
+            return (holds if self.sign == "=" else ~holds), pl.Series([False]).new_from_index(0, len(frame))
+        if number is not None:
+            values = _numbers(column)
+        else:
+            values, number = Times().read(column)[0] if seconds is not None else column, seconds
+        compared = {">=": values >= number, "<=": values <= number, ">": values > number, "<": values < number}
+        empty = column.is_null() | (_texts(column) == "").fill_null(False)
+        return compared[self.sign].fill_null(False), values.is_null() & ~empty
+
+
+def conditions(source: str, where: Iterable[str], names: Sequence[str]) -> list[Condition]:
+    """Raises DataError."""
+    found = []
+    for text in where:
+        match = re.fullmatch(r"\s*(.+?)\s*(==|!=|>=|<=|=|>|<)\s*(.*?)\s*", text)
+        if not match:
+            raise DataError(f"where '{text}' compares nothing; write such as event=buy, rating>=4 or device!=bot")
+        column, sign, value = match.groups()
+        if column not in names:
+            raise DataError(f"where '{text}': {source} has no column '{column}'; {nearest(column, names)}")
+        sign = "=" if sign == "==" else sign
+        if sign not in ("=", "!=") and _number(value) is None and iso_seconds(pl.Series([value]))[0] is None:
+            raise DataError(f"where '{text}': {sign} compares numbers or dates, and '{value}' is neither; use = or !=")
+        found.append(Condition(text, column, sign, value))  # type: ignore[arg-type]
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _texts(column: pl.Series) -> pl.Series:
+    return column.cast(pl.String)
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    return column.cast(pl.Float64, strict=False)
+
+
+def values_at(column: pl.Series, rows: np.ndarray) -> list[str]:
+    """What stands in these rows, as a message shows it."""
+    return ["" if value is None else str(value)[:60] for value in column.gather(rows).to_list()]

@@ -1,0 +1,28 @@
+"""How a user's file is read: which columns, which rows, and what becomes of rows that are wrong.
+
+Imports neither torch nor a table library, so that help and checks of options are instant.
+"""
+
+from typing import Annotated, Literal
+
+from tenfold.options import option, options
+
+Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "recbole", "sasrec", "lines", "movielens"]
+
+
+@options
+class Reading:
+    """Everything about a file that cannot be seen from the file itself."""
+
+    columns: Annotated[str, option("user=NAME,item=NAME,time=NAME where the names do not say it themselves")] = ""
+    where: Annotated[tuple[str, ...], option("rows to keep: event=buy, rating>=4, device!=bot; all must hold")] = ()
+    items: Annotated[str, option("file of titles and attributes of items, joined by id")] = ""
+    encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    format: Annotated[Format, option("layout of the file; auto looks at its name and its first lines")] = "auto"
+    on_bad_rows: Annotated[
+        Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
+    ] = "refuse"
+    deduplicate: Annotated[bool, option("of equal rows (user, item, time) keep the first")] = False
+    require_sorted: Annotated[bool, option("refuse a file in which a user's events are not in order of time")] = False
+    min_user_events: Annotated[int, option("leave out users with fewer events, and repeat until none is", ge=0)] = 0
+    min_item_events: Annotated[int, option("leave out items with fewer events, and repeat until none is", ge=0)] = 0

@@ -1,0 +1,188 @@
+"""The loops over events that no table library has: numbering ids, packing by user, order, duplicates, k-cores.
+
+E events, U users, V items. They are compiled once, hold no state and start no threads: loader processes may call them.
+"""
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+GROWTH = 4  # a table of numbers is made so much larger when it is half full
+
+
+class Numbering:
+    """Numbers 1, 2, ... for ids in order of appearance, batch after batch.
+
+    An id is known by two 64-bit hashes: among a thousand million ids two would be mixed up with probability 1e-21.
+    """
+
+    def __init__(self, size: int = 1 << 16) -> None:
+        self.appeared: list[pl.Series] = []
+        self.count = 0
+        self._numbers = np.zeros(size, np.int32)
+        self._keys = np.zeros((size, 2), np.uint64)
+
+    def add(self, ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) int32 numbers of ids, none of which is empty; and the rows of those that appeared for the first time."""
+        keys = np.stack([ids.hash(seed=1).to_numpy(), ids.hash(seed=2).to_numpy()], axis=1)
+        found, first = np.empty(len(ids), np.int32), np.empty(len(ids), np.int64)
+        done, count = 0, self.count
+        while True:
+            done, count = _number(keys, self._numbers, self._keys, done, self.count, count, found, first)
+            if done == len(ids):
+                break
+            self._numbers, self._keys = _rehash(self._numbers, self._keys, GROWTH * len(self._numbers))
+        first = first[: count - self.count]
+        self.count = count
+        if len(first):
+            self.appeared.append(ids.gather(first))
+        return found, first
+
+    def ids(self) -> pl.Series:
+        return pl.concat(self.appeared) if self.appeared else pl.Series([], dtype=pl.String)
+
+
+@njit(cache=True, nogil=True)
+def _number(keys, numbers, table, row, before, count, found, first):  # type: ignore[no-untyped-def]
+    """Go on at `row` until the end or until the table is half full; returns the row and the count reached."""
+    mask = np.uint64(len(numbers) - 1)
+    while row < len(keys) and 2 * count < len(numbers):
+        slot = keys[row, 0] & mask
+        while numbers[slot] != 0 and (table[slot, 0] != keys[row, 0] or table[slot, 1] != keys[row, 1]):
+            slot = (slot + np.uint64(1)) & mask
+        if numbers[slot] == 0:
+            first[count - before] = row
+            count += 1
+            numbers[slot] = count
+            table[slot] = keys[row]
+        found[row] = numbers[slot]
+        row += 1
+    return row, count
+
+
+@njit(cache=True, nogil=True)
+def _rehash(numbers, table, size):  # type: ignore[no-untyped-def]
+    mask = np.uint64(size - 1)
+    larger, keys = np.zeros(size, np.int32), np.zeros((size, 2), np.uint64)
+    for old in range(len(numbers)):
+        if numbers[old] != 0:
+            slot = table[old, 0] & mask
+            while larger[slot] != 0:
+                slot = (slot + np.uint64(1)) & mask
+            larger[slot] = numbers[old]
+            keys[slot] = table[old]
+    return larger, keys
+
+
+@njit(cache=True, nogil=True)
+def out_of_order(users, times, latest):  # type: ignore[no-untyped-def]
+    """How many of these events (users (n,) from 1, times (n,)) are earlier than one before them of the same user, and
+    the row of the first, -1 for none. latest (U + 1,) is each user's latest time so far, -inf before; it is updated."""
+    count, first = 0, -1
+    for row in range(len(users)):
+        if times[row] < latest[users[row]]:
+            count += 1
+            if first < 0:
+                first = row
+        else:
+            latest[users[row]] = times[row]
+    return count, first
+
+
+@njit(cache=True, nogil=True)
+def offsets_of(users, count):  # type: ignore[no-untyped-def]
+    """Where each user's events begin, (U + 1,), by counting; users (E,) from 1."""
+    offsets = np.zeros(count + 1, np.int64)
+    for user in users:
+        offsets[user] += 1
+    for user in range(count):
+        offsets[user + 1] += offsets[user]
+    return offsets
+
+
+@njit(cache=True, nogil=True)
+def packed(users, values, offsets):  # type: ignore[no-untyped-def]
+    """values (E,) of the first user, then of the second ..., each in the order in which they came."""
+    place = offsets[:-1].copy()
+    out = np.empty_like(values)
+    for row in range(len(users)):
+        user = users[row] - 1
+        out[place[user]] = values[row]
+        place[user] += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def sort_each(items, times, offsets):  # type: ignore[no-untyped-def]
+    """Put each user's events in order of time, in place; equal times keep their order."""
+    for user in range(len(offsets) - 1):
+        begin, end = offsets[user], offsets[user + 1]
+        for place in range(begin + 1, end):
+            if times[place] < times[place - 1]:
+                order = np.argsort(times[begin:end], kind="mergesort")
+                items[begin:end] = items[begin:end][order]
+                times[begin:end] = times[begin:end][order]
+                break
+
+
+@njit(cache=True, nogil=True)
+def repeats(items, times, offsets, catalogue):  # type: ignore[no-untyped-def]
+    """(E,) bool: an earlier event of the user has the same item and time; without times (0,) the same item."""
+    again = np.zeros(len(items), np.bool_)
+    seen = np.full(catalogue + 1, -1, np.int64)  # the stretch of one user and time in which an item was last seen
+    stretch = 0
+    for user in range(len(offsets) - 1):
+        stretch += 1
+        for place in range(offsets[user], offsets[user + 1]):
+            if len(times) and place > offsets[user] and times[place] != times[place - 1]:
+                stretch += 1
+            again[place] = seen[items[place]] == stretch
+            seen[items[place]] = stretch
+    return again
+
+
+@njit(cache=True, nogil=True)
+def core(items, offsets, catalogue, min_user, min_item):  # type: ignore[no-untyped-def]
+    """(E,) bool: what is left when users and items with too few events go, and again, until all have enough."""
+    keep = np.ones(len(items), np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        per_item = np.zeros(catalogue + 1, np.int64)
+        for place in range(len(items)):
+            if keep[place]:
+                per_item[items[place]] += 1
+        for user in range(len(offsets) - 1):
+            left = 0
+            for place in range(offsets[user], offsets[user + 1]):
+                if keep[place] and per_item[items[place]] < min_item:
+                    keep[place] = False
+                    changed = True
+                left += keep[place]
+            if left < min_user:
+                for place in range(offsets[user], offsets[user + 1]):
+                    changed = changed or keep[place]
+                    keep[place] = False
+    return keep
+
+
+def raw(array: np.ndarray) -> memoryview:
+    """The bytes of an array, not copied where they lie together."""
+    return memoryview(np.ascontiguousarray(array)).cast("B")  # type: ignore[arg-type]
+
+
+def kept(offsets: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The offsets (U' + 1,) when only some events (E,) bool stay, and which users (U,) bool still have any."""
+    before = np.concatenate([[0], np.cumsum(keep)])[offsets]
+    stays = np.diff(before) > 0
+    return np.concatenate([[0], before[1:][stays]]).astype(np.int64), stays
+
+
+def renumbered(items: np.ndarray, catalogue: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items (E,) in the numbers 1..V' of those that still occur, which are the old numbers returned beside them."""
+    there = np.zeros(catalogue + 1, bool)
+    there[items] = True
+    there[0] = False
+    new = np.cumsum(there, dtype=np.int32)
+    new[~there] = 0
+    return new[items], np.flatnonzero(there)

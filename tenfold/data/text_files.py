@@ -1,0 +1,309 @@
+"""Text files as tables, some megabytes at a time: bytes, whole lines, columns of text.
+
+Nearly every stretch of a file is as it should be and goes to polars whole. A stretch in which anything is odd (fields
+too many or too few, quotes, blank lines, bytes that are not in the encoding) is read again by `careful`, line by line,
+which says what is wrong and where. The two agree wherever both can read; the tests hold them to it.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+from tenfold.errors import DataError, nearest
+
+CHUNK = 1 << 24  # bytes read at once
+QUOTED = 100  # lines that one quoted field may hold, and newlines tried for the end of a chunk
+GZIP = b"\x1f\x8b"
+BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "iso-8859-15", "ascii", "shift-jis", "gb18030", "big5", "koi8-r")
+
+
+class BadRows:
+    """Rows that are wrong: the first is refused, or they are counted and the first few told."""
+
+    SHOWN = 5
+
+    def __init__(self, source: str, place: str, refuse: bool) -> None:
+        self.source, self.place, self.refuse = source, place, refuse
+        self.count, self.first = 0, list[tuple[int, str]]()
+
+    def add(self, found: list[tuple[int, str]]) -> None:
+        """Raises DataError."""
+        if found and self.refuse:
+            place, why = min(found)
+            raise DataError(
+                f"{self.source}, {self.place} {place}: {why}; mend it, or leave such rows out and count them with "
+                "on_bad_rows=report"
+            )
+        self.count += len(found)
+        self.first += sorted(found)[: self.SHOWN - len(self.first)]
+
+
+class Layout(NamedTuple):
+    """How fields are told apart. A separator of more than one character never stands inside a quoted field."""
+
+    separator: str  # " " means any white space
+    quotes: bool
+    width: int
+
+
+class Chunk(NamedTuple):
+    """Whole lines in UTF-8, each ended by a newline."""
+
+    data: bytes
+    line: int  # the number of the first
+
+
+class Lines(NamedTuple):
+    """Fields as text, and the line on which each row begins."""
+
+    frame: pl.DataFrame
+    places: np.ndarray
+
+
+# Bytes to whole lines ------------------------------------------------------------------------------------------------
+
+
+def opened(path: Path) -> BinaryIO:
+    """The content, decompressed where it is gzip, whatever the file's name. Raises DataError."""
+    if path.is_dir():
+        inside = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
+        hint = f" (it holds {', '.join(inside)})" if inside else ""
+        raise DataError(f"{path} is a folder; name a file in it{hint}")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        guess = nearest(path.name, siblings) if siblings else ""
+        hint = guess if guess.startswith("did you mean") else "check the name and the folder"
+        raise DataError(f"there is no file {path}; {hint}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from error
+    if file.read(2) == GZIP:
+        file.seek(0)
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    file.seek(0)
+    return file
+
+
+def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int = CHUNK) -> Iterator[Chunk]:
+    """Raises DataError."""
+    rest, line, first = b"", 1, True
+    for data in _decoded(path, encoding, bad, size):
+        if first:
+            data, first = data.removeprefix(codecs.BOM_UTF8), False
+        rest += data
+        if b"\r" in data:
+            rest = rest.replace(b"\r\n", b"\n")
+        end = _end(rest, quotes)
+        if end:
+            yield Chunk(rest[:end], line)
+            line += rest.count(b"\n", 0, end)
+            rest = rest[end:]
+    if rest:
+        yield Chunk(rest.removesuffix(b"\r") + b"\n", line)
+
+
+def _end(data: bytes, quotes: bool) -> int:
+    """Behind the last newline that is not inside quotes; 0 for none."""
+    last = data.rfind(b"\n")
+    if quotes and b'"' in data:
+        end = last
+        for _ in range(QUOTED):
+            if end < 0 or data.count(b'"', 0, end) % 2 == 0:
+                return end + 1
+            end = data.rfind(b"\n", 0, end)
+    return last + 1  # also when a quote is never closed: `careful` will name its line
+
+
+def _decoded(path: Path, encoding: str, bad: BadRows, size: int) -> Iterator[bytes]:
+    """UTF-8, except that bytes which are not UTF-8 although the file should be pass: they belong to one line only."""
+    name = _known(encoding)
+    with opened(path) as file:
+        lines = 1
+        decoder = codecs.getincrementaldecoder(name)()
+        for number, data in enumerate(_read(path, file, bad, size)):
+            if number == 0:
+                _check_start(path, data, name)
+            lines += data.count(b"\n")
+            if name in ("utf-8", "ascii"):
+                yield data
+                continue
+            try:
+                yield decoder.decode(data).encode()
+            except UnicodeError as error:
+                raise DataError(
+                    f"{path}, about line {lines}: the bytes there are not {encoding} ({error.args[-1]}); "
+                    "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
+                ) from error
+
+
+def _read(path: Path, file: BinaryIO, bad: BadRows, size: int) -> Iterator[bytes]:
+    lines = 1
+    try:
+        while data := file.read(size):
+            yield data
+            lines += data.count(b"\n")
+    except EOFError:
+        bad.add([(lines, "from here on the gzip cannot be read, it ends in the middle: the file was cut short")])
+    except (gzip.BadGzipFile, zlib.error) as error:
+        bad.add([(lines, f"from here on the gzip cannot be read, it is damaged ({error})")])
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _known(encoding: str) -> str:
+    try:
+        name = codecs.lookup(encoding).name
+        codecs.getincrementaldecoder(name)().decode(b"")
+        return name
+    except (LookupError, TypeError):
+        raise DataError(f"there is no encoding '{encoding}'; {nearest(encoding, ENCODINGS)}") from None
+
+
+def _check_start(path: Path, data: bytes, name: str) -> None:
+    if not name.startswith(("utf-16", "utf-32")):
+        found = next((other for bom, other in BOMS.items() if data.startswith(bom)), None)
+        start = data[:1024]
+        if found is None and start.count(0) * 4 > len(start):
+            found = "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
+        if found:
+            raise DataError(f"{path} is written in {found}, not in {name}; say encoding={found}")
+
+
+# Lines to fields -----------------------------------------------------------------------------------------------------
+
+
+def table(chunk: Chunk, layout: Layout, wanted: list[int], bad: BadRows) -> Lines:
+    """The fields of the columns wanted, by number; empty ones are null. Raises DataError."""
+    return quick(chunk, layout, wanted) or careful(chunk, layout, wanted, bad)
+
+
+def quick(chunk: Chunk, layout: Layout, wanted: list[int]) -> Lines | None:
+    """None when anything in the chunk is not plain."""
+    data, separator = chunk.data, layout.separator
+    if len(separator) > 1:
+        if b"\x1f" in data:
+            return None
+        data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
+    quoted = layout.quotes and b'"' in data
+    lines = _rows(np.frombuffer(data, np.uint8), ord(separator), -1 if quoted else layout.width - 1)
+    if lines < 0:
+        return None
+    names = [f"column_{number}" for number in range(1, layout.width + 1)]
+    # the last column is read as well where there are quotes: it is empty where a row is short
+    read = sorted({*wanted, layout.width - 1}) if quoted else sorted(wanted)
+    try:
+        frame = pl.read_csv(
+            io.BytesIO(data),
+            has_header=False,
+            separator=separator,
+            quote_char='"' if layout.quotes else None,
+            schema=dict.fromkeys(names, pl.String),
+            columns=[names[number] for number in read],
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    if len(frame) != lines or (quoted and (frame[names[-1]].null_count() or layout.width < 2)):
+        return None
+    frame = frame.select(pl.col(names[number]).alias(str(number)) for number in wanted)
+    return Lines(frame, np.arange(chunk.line, chunk.line + lines))
+
+
+@njit(cache=True, nogil=True)
+def _rows(data, separator, between):  # type: ignore[no-untyped-def]
+    """How many lines there are; -1 when one is blank, holds a NUL or has not `between` separators (-1: as it likes)."""
+    lines, found, length = 0, 0, 0
+    for byte in data:
+        if byte == 10:
+            if length == 0 or (between >= 0 and found != between):
+                return -1
+            lines += 1
+            found = length = 0
+        elif byte == 0:
+            return -1
+        else:
+            length += 1
+            found += byte == separator
+    return lines
+
+
+def careful(chunk: Chunk, layout: Layout, wanted: list[int], bad: BadRows) -> Lines:
+    """The same line by line; what is wrong is handed to `bad`. Raises DataError."""
+    fields: list[list[str | None]] = [[] for _ in wanted]
+    places, wrong = list[int](), list[tuple[int, str]]()
+    for place, row in rows_of(chunk, layout):
+        if isinstance(row, str):
+            wrong.append((place, row))
+        elif len(row) != layout.width:
+            wrong.append((place, f"{_count(len(row), 'field')} where the other rows have {layout.width}"))
+        else:
+            places.append(place)
+            for column, number in zip(fields, wanted, strict=True):
+                column.append(row[number] or None)
+    bad.add(wrong)
+    frame = pl.DataFrame(
+        {str(number): column for number, column in zip(wanted, fields, strict=True)},
+        schema={str(number): pl.String for number in wanted},
+    )
+    return Lines(frame, np.array(places, dtype=np.int64))
+
+
+def rows_of(chunk: Chunk, layout: Layout) -> Iterator[tuple[int, list[str] | str]]:
+    """The line on which a row begins, and its fields or what is wrong with it. Blank lines are no rows."""
+    lines = chunk.data.split(b"\n")[:-1]
+    number = 0
+    while number < len(lines):
+        place, raw = chunk.line + number, lines[number]
+        number += 1
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            yield (
+                place,
+                not_utf8(raw[error.start]),
+            )
+            continue
+        if not text.strip():
+            continue
+        if "\0" in text:
+            yield place, "a NUL byte stands in it"
+        elif layout.separator == " ":
+            yield place, text.split()
+        elif layout.quotes and '"' in text:
+            taken, row = _quoted(lines[number - 1 : number - 1 + QUOTED], layout.separator)
+            number += taken - 1
+            yield place, row
+        else:
+            yield place, text.split(layout.separator)
+
+
+def not_utf8(byte: int) -> str:
+    return f"byte 0x{byte:02x} is not UTF-8; if the file is in another encoding, say so, as encoding=latin-1"
+
+
+def _quoted(lines: list[bytes], separator: str) -> tuple[int, list[str] | str]:
+    """How many lines the row takes that begins with the first, and its fields or what is wrong with it."""
+    text, why = "", ""
+    for taken, line in enumerate(lines, start=1):
+        text += line.decode(errors="replace") + "\n"
+        try:
+            return taken, next(csv.reader(io.StringIO(text[:-1], newline=""), delimiter=separator, strict=True))
+        except csv.Error as error:
+            why = str(error)
+            if "unexpected end" not in why:
+                break
+    return 1, "a quote is opened and never closed" if "unexpected end" in why else f"its quotes do not fit: {why}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
