@@ -5,31 +5,86 @@ and defaults are said once. torch and what needs it is imported inside the comma
 """
 
 import functools
+import importlib
 import inspect
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, cast
 
 import typer
+import typer.core
+import typer.main
 
-from tenfold.budget import Budget
-from tenfold.data.options import Reading
-from tenfold.errors import OptionError, TenfoldError
-from tenfold.options import assignments, parse, presets, rows
+from tenfold.errors import OptionError, TenfoldError, nearest
+from tenfold.files import check_writable, write_whole
 
-app = typer.Typer(
+COMMANDS: dict[str, Callable[[], Any]] = {}  # by name ("shop new"); made when asked for
+
+
+def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function a command, with a flag for each option of each group, given as 'module:Class'.
+
+    The function gets, by the group's name, the values that were given on the command line.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def made() -> Any:
+            one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+            one.command(name.rpartition(" ")[2])(_with_flags(function, {g: _named(p) for g, p in groups.items()}))
+            return typer.main.get_command(one)
+
+        COMMANDS[name] = made
+        SUMMARIES[name] = (function.__doc__ or "").partition("\n")[0]
+        return function
+
+    return decorate
+
+
+SUMMARIES: dict[str, str] = {}
+
+
+def _named(path: str) -> type:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands whose name begins with `prefix`; one is made when it is called, so that help needs no options."""
+
+    def __init__(self, prefix: str = "", **settings: Any) -> None:
+        super().__init__(no_args_is_help=True, rich_markup_mode=None, **settings)
+        self.prefix = prefix
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        own = [name.removeprefix(self.prefix) for name in COMMANDS if name.startswith(self.prefix)]
+        return list(dict.fromkeys(name.partition(" ")[0] for name in own))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        name = self.prefix + cmd_name
+        if name in COMMANDS:
+            return COMMANDS[name]()
+        if any(other.startswith(f"{name} ") for other in COMMANDS):
+            return Commands(f"{name} ", name=cmd_name, help=SUMMARIES.get(name))
+        return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None:
+            raise OptionError(f"there is no command '{args[0]}'; {nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES.get(self.prefix + name, "")) for name in self.list_commands(ctx)])
+
+
+app = Commands(
     name="tenfold",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     help="Recommenders and more from your own files: fitted, compared, saved and served with one command each.",
 )
-shop_app = typer.Typer(no_args_is_help=True, help="The embedded marketplace: made on the spot, from a seed.")
-app.add_typer(shop_app, name="shop")
+SUMMARIES["shop"] = "The embedded marketplace: made on the spot, from a seed."
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a system or baseline; `tenfold list` names them")]
 Log = Annotated[
@@ -40,36 +95,32 @@ SplitName = Annotated[Optional[str], typer.Option("--split", help="loo, stream, 
 ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
 
 
-def takes(**groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command a flag for each option of each group; it gets, by the group's name, the values that were given."""
+def _with_flags(function: Callable[..., Any], groups: Mapping[str, type]) -> Callable[..., Any]:
+    from tenfold.options import rows
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        own = inspect.signature(command)
-        flags: dict[str, inspect.Parameter] = {}
-        whose: dict[str, tuple[str, str]] = {}
-        for group, cls in groups.items():
-            for row in rows(cls):
-                key = row.name.replace(".", "_")
-                whose[key] = (group, row.name)
-                flags[key] = inspect.Parameter(
-                    key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_flag(row, group)
-                )
+    own = inspect.signature(function)
+    flags: dict[str, inspect.Parameter] = {}
+    whose: dict[str, tuple[str, str]] = {}
+    for group, cls in groups.items():
+        for row in rows(cls):
+            key = row.name.replace(".", "_")
+            whose[key] = (group, row.name)
+            kind = inspect.Parameter.KEYWORD_ONLY
+            flags[key] = inspect.Parameter(key, kind, default=None, annotation=_flag(row, group))
 
-        @functools.wraps(command)
-        def wrapped(**values: Any) -> Any:
-            given: dict[str, dict[str, Any]] = {group: {} for group in groups}
-            for key, (group, name) in whose.items():
-                value = values.pop(key)
-                if value is not None and value != []:
-                    given[group][name] = tuple(value) if isinstance(value, list) else value
-            return command(**values, **given)
+    @functools.wraps(function)
+    def wrapped(**values: Any) -> Any:
+        given: dict[str, dict[str, Any]] = {group: {} for group in groups}
+        for key, (group, name) in whose.items():
+            value = values.pop(key)
+            if value is not None and value != []:
+                given[group][name] = tuple(value) if isinstance(value, list) else value
+        return function(**values, **given)
 
-        kept = [p for name, p in own.parameters.items() if name not in groups]
-        wrapped.__signature__ = own.replace(parameters=[*kept, *flags.values()])  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {p.name: p.annotation for p in [*kept, *flags.values()]}
-        return wrapped
-
-    return decorate
+    kept = [p for name, p in own.parameters.items() if name not in groups]
+    wrapped.__signature__ = own.replace(parameters=[*kept, *flags.values()])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in [*kept, *flags.values()]}
+    return wrapped
 
 
 def _flag(row: Any, panel: str) -> Any:
@@ -89,6 +140,9 @@ def _shown(value: Any) -> str:
 
 def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
     """How the log is read: as told or, for an artifact, as the log was that it was fitted on."""
+    from tenfold.data.options import Reading
+    from tenfold.options import parse
+
     kept: dict[str, Any] = {}
     if folder is not None:
         from tenfold.artifact import read_config
@@ -98,6 +152,9 @@ def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
 
 
 def _budget(values: Mapping[str, Any]) -> Any:
+    from tenfold.budget import Budget
+    from tenfold.options import parse
+
     return parse(Budget, ({} if sys.stderr.isatty() else {"progress": "lines"}) | dict(values))
 
 
@@ -114,21 +171,27 @@ def _say(*lines: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _table(headers: list[str], rows: list[list[str]], *, right: tuple[int, ...] = ()) -> None:
+def _table(headers: list[str], lines: list[list[str]], *, right: tuple[int, ...] = ()) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, header in enumerate(headers):
         table.add_column(header, justify="right" if place in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    for line in lines:
+        table.add_row(*map(Text, line))  # a user's id is text, not markup
+    _print(table)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
     # Piped into a file or a program, lines are not broken at a screen's width.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
-@app.command("list")
+@command("list")
 def list_systems() -> None:
     """The systems and baselines there are."""
     from tenfold.systems import BASELINES, SYSTEMS
@@ -139,7 +202,7 @@ def list_systems() -> None:
     _table(["name", "gives", "source", ""], lines)
 
 
-@app.command()
+@command("info")
 def info(
     what: Annotated[str, typer.Argument(metavar="NAME|DIR", help="a system or baseline, or a fitted one's folder")],
 ) -> None:
@@ -153,6 +216,7 @@ def info(
             config["fitted"][f"last epoch of {stage}"] = epochs[-1] if epochs else None
         print(json.dumps(config, indent=1))
         return
+    from tenfold.options import presets, rows
     from tenfold.systems import load_class
     from tenfold.systems import rows as system_rows
 
@@ -169,8 +233,7 @@ def info(
         print("it has no options")
 
 
-@app.command()
-@takes(budget=Budget, reading=Reading)
+@command("fit", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
 def fit(
     name: Name,
     data: Log,
@@ -184,7 +247,7 @@ def fit(
     reading: dict[str, Any],
 ) -> None:
     """Fit a system on an event log and save it."""
-    from tenfold.files import check_writable
+    from tenfold.options import assignments, parse
     from tenfold.system import is_first_process
     from tenfold.systems import load_class
 
@@ -215,8 +278,7 @@ def fit(
         _say(f"saved in {output}; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}")
 
 
-@app.command()
-@takes(reading=Reading)
+@command("evaluate", reading="tenfold.data.options:Reading")
 def evaluate(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
     data: Log,
@@ -250,14 +312,11 @@ def evaluate(
     _table(["figure", "mean", "95 % interval"], lines, right=(1,))
     _say(*found.notes)
     if output is not None:
-        from tenfold.files import write_whole
-
         whole = {"figures": dict(found), "intervals": found.intervals, "protocol": found.protocol, "notes": found.notes}
         write_whole(Path(output), json.dumps(whole, indent=1).encode())
 
 
-@app.command()
-@takes(reading=Reading)
+@command("predict", reading="tenfold.data.options:Reading")
 def predict(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
     input: Annotated[Optional[str], typer.Option("-i", "--input", help="rows of user and history, or a log")] = None,
@@ -304,32 +363,172 @@ def predict(
     _say(f"{count:,} users answered in {output}")
 
 
-def main() -> None:
-    """The entry of the program `tenfold`."""
-    arguments = sys.argv[1:]
+@command("compare", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
+def compare(
+    data: Log,
+    arm: Annotated[
+        list[str], typer.Option("--arm", metavar="ARM", help="NAME, NAME:OPTION=VALUE,... or LABEL=NAME:...")
+    ],
+    output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
+    split: SplitName = None,
+    trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
+    against: Annotated[str, typer.Option(help="the arm that differences are to: a label, or best")] = "best",
+    metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg@10]")] = None,
+    exclude_seen: ExcludeSeen = False,
+    *,
+    budget: dict[str, Any],
+    reading: dict[str, Any],
+) -> None:
+    """Arms side by side: one split, one budget, paired intervals, one table."""
+    from tenfold import compare as comparing
+
+    if output is not None:
+        check_writable(Path(output))
+    found = comparing.compare(
+        data,
+        arm,
+        split=split,
+        budget=_budget({"progress": "none"} | budget),
+        trials=trials,
+        metric=metric,
+        against=against,
+        reading=_reading(reading),
+        exclude_seen=exclude_seen,
+        tell=_say,
+    )
+    _print(found.table())
+    if output is not None:
+        found.save(output)
+        _say(f"written: {output}/comparison.json, {output}/comparison.png")
+
+
+@command("tune", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
+def tune(
+    name: Name,
+    data: Log,
+    trials: Annotated[int, typer.Option(help="fits, the first with the options as given")] = 16,
+    sets: Sets = None,
+    split: SplitName = None,
+    metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg@10]")] = None,
+    output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
+    *,
+    budget: dict[str, Any],
+    reading: dict[str, Any],
+) -> None:
+    """Search a system's options at random; the validation part chooses."""
+    from tenfold import tune as tuning
+    from tenfold.arms import parse_arm
+
+    if output is not None:
+        check_writable(Path(output))
+    arm = parse_arm(f"{name}:{','.join(sets)}" if sets else name)
+    how = _reading(reading)
+    found = tuning.tune(
+        arm,
+        data,
+        trials=trials,
+        split=split,
+        budget=_budget({"progress": "none"} | budget),
+        metric=metric,
+        reading=how,
+        tell=_say,
+    )
+    _print(found.table())
+    if output is not None:
+        found.system.save(output)
+        found.save(Path(output) / "trials.json")
+        _say(f"the best is saved in {output}, its trials in {output}/trials.json")
+
+
+@command("claims")
+def claims(
+    name: Name,
+    size: Annotated[str, typer.Option(help="cpu (an hour or two) or gpu")] = "cpu",
+    only: Annotated[Optional[list[str]], typer.Option(help="a claim, such as C2; repeat for more")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a smoke run whose verdicts do not count")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="say what would be measured, measure nothing")] = False,
+    output: Annotated[str, typer.Option("-o", "--output", help="folder for JSON and plot")] = "benchmarks/results",
+) -> None:
+    """Measure what a system's paper claims, on this machine."""
+    from tenfold import claims as claiming
+
+    if listing:
+        _print(claiming.listed(claiming.claims_of(name)))
+        return
+    claiming.run_claims(name, size=cast(Any, size), only=only or (), quick=quick, output=output)
+
+
+@command("shop new", shop="tenfold.shop.options:Options")
+def shop_new(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="where to write it")],
+    force: Annotated[bool, typer.Option("--force", help="replace the shop that is there")] = False,
+    processes: Annotated[int, typer.Option(help="that draw it; what they draw does not depend on their number")] = 1,
+    *,
+    shop: dict[str, Any],
+) -> None:
+    """Draw a marketplace and write its files."""
+    from tenfold.options import parse
+    from tenfold.shop import Shop
+    from tenfold.shop.options import Options as ShopOptions
+
+    print(Shop(parse(ShopOptions, shop), processes=processes).write(folder, force=force))
+
+
+@command("shop info")
+def shop_info(folder: Annotated[str, typer.Argument(metavar="DIR", help="a shop's folder")]) -> None:
+    """What a shop holds, and what is learnable in it."""
+    from tenfold.shop import info as shop_facts
+
+    print(shop_facts(folder))
+
+
+@command("demo")
+def demo(
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="folder for the shop, the systems and the page")
+    ] = "demo",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a tiny shop and little training: only to see that it runs")
+    ] = False,
+) -> None:
+    """A shop made on the spot, systems fitted on it, compared and explained on one page."""
+    from tenfold import demo as showing
+
+    check_writable(Path(output))
+    page = showing.run(Path(output), quick=quick, tell=_say)
+    print(f"open {page}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program `tenfold`: 0, or 2 for what the user can mend, or 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        app.main(args=arguments, prog_name="tenfold", standalone_mode=False)
+    except typer.Exit as left:
+        return left.exit_code
     except TenfoldError as error:
         _say(f"error: {error}")
-        sys.exit(2)
+        return 2
+    except typer.TyperException as error:  # what the parser of arguments refuses
+        _say(f"error: {_sentence(error)}")
+        return 2
+    except typer.Abort:
+        _say("interrupted")
+        return 130
     except KeyboardInterrupt:
-        again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
         if arguments[:1] == ["fit"]:
+            again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
             _say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
         else:
             _say("interrupted")
-        sys.exit(130)
-    except Exception as error:
-        import click
+        return 130
+    return 0
 
-        if isinstance(error, click.exceptions.Abort):
-            _say("interrupted")
-            sys.exit(130)
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(2)
-        raise
+
+def _sentence(error: Exception) -> str:
+    told = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{told.strip().rstrip('.')}; see --help"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

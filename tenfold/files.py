@@ -62,9 +62,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def check_writable(folder: Path) -> None:
     """Whether something could be written into `folder`, asked before hours are spent on it. Raises OutputError."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent  # what would be made stands in the first folder that is there
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}"
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+        probe = there / f".probe.{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
 

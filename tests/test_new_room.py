@@ -5,7 +5,6 @@ import sys
 import textwrap
 
 import pytest
-from typer.testing import CliRunner
 
 from tenfold import cli
 from tenfold.systems import SYSTEMS, Row, load_class
@@ -57,15 +56,13 @@ def test_a_room_of_twenty_lines(room, events, tmp_path):
     assert room.load(tmp_path / "saved").evaluate(events) == system.evaluate(events)
 
 
-def test_the_command_line_knows_it_by_its_row(room, events, tmp_path):
+def test_the_command_line_knows_it_by_its_row(room, events, tmp_path, capsys):
     log = tmp_path / "log.txt"
     log.write_text("\n".join(f"u{u} {i}" for u in range(9) for i in events.catalogue.ids(events.history(u))))
-    run = CliRunner().invoke
 
     def out(*arguments):
-        result = run(cli.app, list(arguments), catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        return result.output
+        assert cli.main(arguments) == 0
+        return capsys.readouterr().out
 
     assert "lately-often" in out("list") and "events looked at" in out("info", "lately-often")
     out("fit", "lately-often", str(log), "-o", str(tmp_path / "f"), "--set", "last=1")
