@@ -1,0 +1,86 @@
+"""The benchmarks' frame: what a benchmark prints is what is kept, and what cannot run says so."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import __main__ as runner
+from benchmarks import harness, page, peers
+
+
+def test_the_last_line_is_the_result(capsys):
+    harness.report("speed", {"ratio": 2.5, "events": 12345}, notes=["A rival is absent."])
+    *table, last = capsys.readouterr().out.splitlines()
+    found = json.loads(last)
+    assert found["benchmark"] == "speed" and found["figures"] == {"ratio": 2.5, "events": 12345}
+    assert {"cpu", "cores", "memory_gib", "os", "threads"} <= found["machine"].keys()
+    assert {"python", "tenfold", "torch", "numpy", "polars"} <= found["versions"].keys()
+    assert any("12,345" in line for line in table) and "A rival is absent." in table
+
+
+@pytest.mark.skipif(not harness.PROC.is_dir(), reason="/proc tells peak memory only on Linux")
+def test_a_childs_memory_is_its_own():
+    """200 MiB that this process holds are not the child's; 100 MiB that the child let go of are."""
+    ours = bytearray(200 << 20)
+    ours[:: 1 << 12] = b"x" * len(ours[:: 1 << 12])
+    code = "x = bytearray(b'x') * (100 << 20); del x; print('{}')"
+    small, large = harness.child([sys.executable, "-c", "print('{}')"]), harness.child([sys.executable, "-c", code])
+    assert small.json == {} and small.peak_gib < 0.1 < large.peak_gib < 0.2
+
+
+def test_a_child_that_fails_is_quoted():
+    with pytest.raises(RuntimeError, match="ended with 7"):
+        harness.child([sys.executable, "-c", "raise SystemExit(7)"])
+    with pytest.raises(RuntimeError, match="NoSuchThingError"):
+        harness.child([sys.executable, "-c", "class NoSuchThingError(Exception): ...\nraise NoSuchThingError"])
+
+
+def test_data_that_is_absent_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TENFOLD_DATA", str(tmp_path))
+    (tmp_path / "here.txt").touch()
+    assert harness.data("here.txt") == tmp_path / "here.txt"
+    with pytest.raises(SystemExit) as ended:
+        harness.data("seqrec/none.txt")
+    assert ended.value.code == harness.SKIPPED
+    assert f"seqrec/none.txt is not in {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_rival_is_found_where_it_belongs(tmp_path, monkeypatch):
+    monkeypatch.delenv("TENFOLD_PEERS", raising=False)
+    assert not peers.SASREC.present and not peers.RECTOOLS.present
+    monkeypatch.setenv("TENFOLD_PEERS", str(tmp_path))
+    model = tmp_path / "pmixer+SASRec.pytorch" / "python" / "model.py"
+    model.parent.mkdir(parents=True)
+    assert not peers.SASREC.present
+    model.touch()
+    assert peers.SASREC.present and "pmixer+SASRec.pytorch" in peers.SASREC.had
+
+
+def test_results_are_kept_with_command_and_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    code = "from benchmarks import harness; harness.report('fake', {'x': 1.5})"
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: real([sys.executable, "-c", code], **how))
+    assert runner.run("fake", quick=False) == "measured"
+    monkeypatch.undo()
+    kept = json.loads((tmp_path / "fake.json").read_text())
+    assert kept["figures"] == {"x": 1.5} and kept["command"] == "python -m benchmarks.fake" and kept["commit"]
+    assert "| `x` | 1.5 |" in page.page({"fake": kept})
+
+
+def test_every_benchmark_explains_itself():
+    assert {"import_time", "sasrec_training", "evaluation", "predict"} <= set(runner.names())
+    for name in runner.names():
+        text = (harness.ROOT / "benchmarks" / f"{name}.py").read_text()
+        assert text.startswith('"""') and re.search(rf'report\(\s*"{name}"', text), name
+
+
+def test_what_stands_between_markers_is_replaced_and_nothing_else():
+    text = "a\n<!-- x -->\n<!-- end of x -->\nb\n"
+    once = page.between_markers(text, "x", "new")
+    assert once == "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n" == page.between_markers(once, "x", "new")
+    with pytest.raises(SystemExit, match="<!-- y -->"):
+        page.between_markers(text, "y", "new")
