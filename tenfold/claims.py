@@ -7,6 +7,7 @@ fits arms, each within the same budget on the same data for several seeds, or br
 import importlib
 import importlib.util
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -308,25 +309,29 @@ def run_claims(
     claims: Sequence[Claim] | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[Result]:
-    """Measure the claims of a system and say what was found.
+    """Measure the claims of a system and print what was found.
 
-    quick: a smoke run, whose verdicts do not count.  output: folder of claims.json, written after each claim, and
-    claims.png.  claims: instead of those of the system's room.  tell: called with each line of progress.
+    quick: a smoke run, whose verdicts do not count.  output: folder of claims_NAME_SIZE.json, written after each claim,
+    and of the plot, .png.  claims: instead of those of the system's room.  tell: called with each line of progress.
     Raises OptionError, OutputError.
     """
+    from rich.console import Console
+
     if size not in SIZES:
         raise OptionError(f"there is no size '{size}'; {nearest(size, SIZES)}")
     asked: Size = "quick" if quick else size
     wanted = chosen(claims_of(name) if claims is None else claims, only)
     measurements, results = Measurements(tell), []
+    stem = f"claims_{name}_{asked}"
     for claim in wanted:
         tell(f"{claim.name}: {claim.says} ({claim.source})")
         results.append(measurements.measure(claim, asked))
         tell(f"{claim.name}: {results[-1].verdict}, {results[-1].seconds:.0f} s")
         if output is not None:
-            write_whole(Path(output) / "claims.json", to_json(name, results).encode())
+            write_whole(Path(output) / f"{stem}.json", to_json(name, results).encode())
     if output is not None:
-        save_figure(plot(results), Path(output) / "claims.png")
+        save_figure(plot(results), Path(output) / f"{stem}.png")
+    Console(width=None if sys.stdout.isatty() else 200).print(table(results))
     return results
 
 

@@ -324,3 +324,11 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "gpu": card,
     }
+
+
+def machine_told() -> str:
+    """The same, for a person."""
+    about = machine()
+    card = f", {about['gpu']}" if about["gpu"] else ""
+    cores = f"{about['cores']} cores, {about['threads']} threads"
+    return f"{about['system']} {about['machine']}, {cores}{card}, Python {about['python']}, torch {about['torch']}"

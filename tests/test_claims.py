@@ -140,7 +140,7 @@ def test_seeds_that_draw_data_of_their_own_have_users_of_their_own():
     assert asked == [(False, [31, 32]), (True, [19, 19])]
 
 
-def test_claims_are_measured_told_and_written(events, tmp_path):
+def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
     told = []
     claims = [
         claim(events),
@@ -152,13 +152,15 @@ def test_claims_are_measured_told_and_written(events, tmp_path):
     ]  # fmt: skip
     results = run_claims("gru4rec", claims=claims, output=tmp_path, tell=told.append)
     assert [result.verdict for result in results] == ["holds", "holds", "reported", "not measured"]
+    printed = capsys.readouterr().out
+    assert all(claim.name in printed for claim in claims) and "it is small" in printed
     assert results[2].finding.others == {"seconds": 2.0, "users": 5.0}
     assert "KeyError: 'nothing'" in results[3].problem and any("C4: not measured" in line for line in told)
-    text = (tmp_path / "claims.json").read_text()
+    text = (tmp_path / "claims_gru4rec_cpu.json").read_text()
     written = json.loads(text, parse_constant=pytest.fail)  # no NaN, no Infinity
     assert [one["verdict"] for one in written["claims"]] == [result.verdict for result in results]
     assert written["claims"][1]["holds_from"] is None and written["claims"][1]["holds_to"] == 10
-    assert (tmp_path / "claims.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "claims_gru4rec_cpu.png").read_bytes().startswith(b"\x89PNG")
     assert len(plot(results).axes) == 3 and table(results).row_count == listed(claims).row_count == 4
 
     only = run_claims("gru4rec", claims=claims, only=["C2"], quick=True, tell=told.append)
