@@ -14,8 +14,9 @@ import polars as pl
 
 from tenfold.data import columns, packing
 from tenfold.data.attributes import read_attributes
+from tenfold.data.batches import Batch, Source
 from tenfold.data.options import Reading
-from tenfold.data.sources import Batch, Source, source_of
+from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.files import digest

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numba import njit
 
+from tenfold.data.batches import BadRows
 from tenfold.errors import DataError, nearest
 
 CHUNK = 1 << 24  # bytes read at once
@@ -25,27 +26,6 @@ QUOTED = 100  # lines that one quoted field may hold, and newlines tried for the
 GZIP = b"\x1f\x8b"
 BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "iso-8859-15", "ascii", "shift-jis", "gb18030", "big5", "koi8-r")
-
-
-class BadRows:
-    """Rows that are wrong: the first is refused, or they are counted and the first few told."""
-
-    SHOWN = 5
-
-    def __init__(self, source: str, place: str, refuse: bool) -> None:
-        self.source, self.place, self.refuse = source, place, refuse
-        self.count, self.first = 0, list[tuple[int, str]]()
-
-    def add(self, found: list[tuple[int, str]]) -> None:
-        """Raises DataError."""
-        if found and self.refuse:
-            place, why = min(found)
-            raise DataError(
-                f"{self.source}, {self.place} {place}: {why}; mend it, or leave such rows out and count them with "
-                "on_bad_rows=report"
-            )
-        self.count += len(found)
-        self.first += sorted(found)[: self.SHOWN - len(self.first)]
 
 
 class Layout(NamedTuple):
@@ -98,19 +78,29 @@ def opened(path: Path) -> BinaryIO:
 def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int = CHUNK) -> Iterator[Chunk]:
     """Raises DataError."""
     rest, line, first = b"", 1, True
-    for data in _decoded(path, encoding, bad, size):
-        if first:
-            data, first = data.removeprefix(codecs.BOM_UTF8), False
-        rest += data
-        if b"\r" in data:
-            rest = rest.replace(b"\r\n", b"\n")
-        end = _end(rest, quotes)
-        if end:
-            yield Chunk(rest[:end], line)
-            line += rest.count(b"\n", 0, end)
-            rest = rest[end:]
+    try:
+        for data in _decoded(path, encoding, size):
+            if first:
+                data, first = data.removeprefix(codecs.BOM_UTF8), False
+            rest += data
+            if b"\r" in data:
+                rest = rest.replace(b"\r\n", b"\n")
+            end = _end(rest, quotes)
+            if end:
+                yield Chunk(rest[:end], line)
+                line += rest.count(b"\n", 0, end)
+                rest = rest[end:]
+    except CutShortError as error:
+        last = line + rest.count(b"\n")
+        bad.add([(last, f"from here on the gzip cannot be read, {error}")])
+        rest = rest[: rest.rfind(b"\n") + 1]  # half a line is not a row
+    except UnicodeError as error:
+        raise DataError(
+            f"{path}, line {line + rest.count(10)} or later: the bytes are not {encoding} ({error.args[-1]}); "
+            "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
+        ) from error
     if rest:
-        yield Chunk(rest.removesuffix(b"\r") + b"\n", line)
+        yield Chunk(rest.removesuffix(b"\r").removesuffix(b"\n") + b"\n", line)
 
 
 def _end(data: bytes, quotes: bool) -> int:
@@ -125,40 +115,45 @@ def _end(data: bytes, quotes: bool) -> int:
     return last + 1  # also when a quote is never closed: `careful` will name its line
 
 
-def _decoded(path: Path, encoding: str, bad: BadRows, size: int) -> Iterator[bytes]:
-    """UTF-8, except that bytes which are not UTF-8 although the file should be pass: they belong to one line only."""
+class CutShortError(Exception):
+    """The compressed file ends in the middle, or is damaged there."""
+
+
+def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
+    """UTF-8. Bytes that are not, in a file that should be, are passed on: they make one line bad, not the file."""
     name = _known(encoding)
+    decoder = codecs.getincrementaldecoder(name)()
     with opened(path) as file:
-        lines = 1
-        decoder = codecs.getincrementaldecoder(name)()
-        for number, data in enumerate(_read(path, file, bad, size)):
-            if number == 0:
+        start = True
+        for data in _pieces(path, file, size):
+            if start:
                 _check_start(path, data, name)
-            lines += data.count(b"\n")
-            if name in ("utf-8", "ascii"):
-                yield data
-                continue
-            try:
-                yield decoder.decode(data).encode()
-            except UnicodeError as error:
-                raise DataError(
-                    f"{path}, about line {lines}: the bytes there are not {encoding} ({error.args[-1]}); "
-                    "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
-                ) from error
+                start = False
+            yield data if name in ("utf-8", "ascii") else decoder.decode(data).encode()
+        if name not in ("utf-8", "ascii"):
+            yield decoder.decode(b"", final=True).encode()
 
 
-def _read(path: Path, file: BinaryIO, bad: BadRows, size: int) -> Iterator[bytes]:
-    lines = 1
-    try:
-        while data := file.read(size):
-            yield data
-            lines += data.count(b"\n")
-    except EOFError:
-        bad.add([(lines, "from here on the gzip cannot be read, it ends in the middle: the file was cut short")])
-    except (gzip.BadGzipFile, zlib.error) as error:
-        bad.add([(lines, f"from here on the gzip cannot be read, it is damaged ({error})")])
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+def _pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+    """All that can be read, then the reason why no more can be. Raises DataError, CutShortError."""
+    reason = ""
+    while not reason:
+        parts, length = list[bytes](), 0
+        try:
+            while length < size and (part := file.read1(size - length)):  # type: ignore[attr-defined]
+                parts.append(part)
+                length += len(part)
+        except EOFError:
+            reason = "it ends in the middle: the file was cut short"
+        except (gzip.BadGzipFile, zlib.error) as error:
+            reason = f"it is damaged ({error})"
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        if parts:
+            yield b"".join(parts)
+        elif not reason:
+            return
+    raise CutShortError(reason)
 
 
 def _known(encoding: str) -> str:
