@@ -1,0 +1,88 @@
+"""The main job: a shop made on the spot, what one would use on it side by side, and one page that explains it.
+
+A room of `systems/` adds its part with a `demo.py` that has `sections(shop, events, *, quick, tell)`.
+"""
+
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tenfold.budget import Budget
+from tenfold.compare import Comparison, compare, machine
+from tenfold.data.events import Events, read_events
+from tenfold.data.splits import split
+from tenfold.options import parse
+from tenfold.report import Section, comparison_section, histories_section, paragraph, write_report
+from tenfold.report import table as html_table
+from tenfold.shop import Options, Shop
+from tenfold.systems import SYSTEMS
+
+SHOP: dict[str, Any] = {"items": 600, "users": 600, "events": 60_000}
+TINY_SHOP: dict[str, Any] = {"items": 60, "users": 40, "events": 2_000}
+# Given by hand, none tuned: the same width, loss and length for all that train.
+TRAINED = "loss.name=softmax,training.lr=0.002"
+ARMS = (
+    f"sasrec:{TRAINED}",
+    f"linear transformer=transformer:attention=linear,{TRAINED}",
+    "item-knn",
+    "markov",
+    "personal-frequency",
+    "repeat-last",
+    "popularity",
+)
+
+
+def run(folder: Path, *, quick: bool, tell: Callable[[str], None]) -> Path:
+    """Writes the shop, the fitted systems, the comparison and report.html; returns the page's path."""
+    began = time.perf_counter()
+    sizes = TINY_SHOP if quick else SHOP
+    shop = Shop(parse(Options, sizes), progress=False)
+    tell(f"shop: {shop.options.items:,} items, {shop.options.users:,} customers, {shop.options.events:,} events")
+    info = shop.write(folder / "shop", force=True)
+    events = read_events(folder / "shop" / "events.parquet", items=str(folder / "shop" / "catalog.parquet"))
+    sections = [_shop_section(shop, str(info))]
+    for part in (_next_items, *_rooms()):
+        sections += part(folder, events, quick=quick, tell=tell)
+    seconds = time.perf_counter() - began
+    page = folder / "report.html"
+    write_report(
+        page,
+        "Tenfold on a shop of its own",
+        sections,
+        lead="A marketplace drawn from a seed, the recommenders that one would use on it, and what they recommend.",
+        about=[f"Made in {seconds:.0f} s on {machine()}.", "Again: tenfold demo"],
+    )
+    tell(f"done in {seconds:.0f} s")
+    return page
+
+
+def _rooms() -> Iterator[Callable[..., list[Section]]]:
+    for row in SYSTEMS.values():
+        home = row.path.partition(":")[0].rpartition(".")[0]
+        if row.path and importlib.util.find_spec(f"{home}.demo") is not None:
+            yield importlib.import_module(f"{home}.demo").sections
+
+
+def _shop_section(shop: Shop, told: str) -> Section:
+    some = shop.catalog().sample(6, seed=1).select("title", "category", "brand", "price")
+    lines = [[title, category, brand, f"{price:.2f}"] for title, category, brand, price in some.iter_rows()]
+    facts = "".join(paragraph(line, small=True) for line in told.splitlines() if line.strip())
+    said = paragraph("All of it is drawn from a seed: the same seed gives the same shop. Some of its items:")
+    return Section("The shop", said + html_table(["title", "category", "brand", "price"], lines) + facts)
+
+
+def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
+    """What comes next: the recommenders side by side, and what a few customers would get."""
+    budget = Budget(max_epochs=1 if quick else 12, patience=3, progress="none")
+    found: Comparison = compare(events, ARMS, budget=budget, tell=tell)
+    found.save(folder)
+    for label, system in found.systems.items():
+        system.save(folder / "fitted" / label.partition(":")[0].replace(" ", "-"))
+    shown = {row.label.partition(":")[0]: found.systems[row.label] for row in found.rows[:2]}
+    return [
+        comparison_section(found, title="What comes next, by seven recommenders"),
+        histories_section(split(events, "loo"), shown, k=5),
+    ]
