@@ -2,6 +2,7 @@
 
 import json
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,7 +119,10 @@ def test_arms_are_fitted_once_and_shared_between_claims(events, monkeypatch):
 def test_the_figures_are_those_of_the_test_part_by_the_protocol_named(events):
     arms = {"one": FirstOrderMarkov(), "two": Popularity()}
     asked = claim(events, arms=lambda size: arms, metric="mrr", protocol={"exclude_seen": True}, split="stream")
-    found = Measurements().measure(asked, "quick").finding
+    measurements = Measurements()
+    with_seen = measurements.measure(replace(asked, protocol={}), "quick").finding
+    found = measurements.measure(asked, "quick").finding
+    assert with_seen.others["two"] != found.others["two"]
     for name, system in arms.items():
         own = system.clone().fit(events, split="stream").figures(events, part="test", exclude_seen=True)["mrr"].mean()
         assert found.others[name] == pytest.approx(own)

@@ -1,6 +1,7 @@
 """Arms as text, and a comparison whose every number is computed again another way."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from conftest import ring_walks
 
 from tenfold.arms import PeakMemory, parse_arm, parse_arms
 from tenfold.compare import compare
+from tenfold.data.events import Events
+from tenfold.data.splits import split
 from tenfold.errors import OptionError, OutputError
 from tenfold.metrics.bootstrap import difference_interval, mean_interval
 from tenfold.tasks.next_item.baselines.counted import Popularity
@@ -89,6 +92,22 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
         assert row.parameters == sum(w.numel() for w in alone[row.label].network.parameters())
     assert comparison.rows[0].better_or_worse("ndcg@10") == "reference"
     assert comparison.rows[-1].better_or_worse("ndcg@10") == "worse"
+
+
+@pytest.mark.parametrize(
+    "apart, said",
+    [((0.1, 0.02, 0.2), "better"), ((-0.1, -0.2, -0.02), "worse"), ((0.1, -0.1, 0.3), "no difference shown")],
+)
+def test_only_an_interval_without_zero_is_a_difference(comparison, apart, said):
+    assert replace(comparison.rows[1], differences={"mrr": apart}).better_or_worse("mrr") == said
+
+
+def test_what_is_to_be_known_of_all_arms_is_said_once():
+    short = Events.from_histories([["a", "b", "c", "a"], ["b", "c", "a"], ["c", "a"]])  # the last has nothing to test
+    found = compare(short, ["popularity", "markov"], budget=BUDGET, ks=[2])
+    said = [note for note in split(short, "loo").sentences() if note in found.notes]
+    assert said and not any(note.endswith(one) and note != one for one in said for note in found.notes)
+    assert len(found.notes) == len(set(found.notes))
 
 
 def test_the_protocol_is_named_and_the_budget_told(comparison):
