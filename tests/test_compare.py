@@ -1,6 +1,7 @@
 """Arms as text, and a comparison whose every number is computed again another way."""
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -185,8 +186,10 @@ def test_what_cannot_be_compared_is_refused(events, wrong, sentence):
 def test_memory_is_that_of_the_work():
     with PeakMemory() as memory:
         held = np.ones(40 * 2**17)  # 40 MiB, each page touched
-    assert held[0] == 1 and 30 < memory.growth_mib < 90
-    del held
+        time.sleep(0.2)
+        del held  # given back before the end: it was needed all the same
+        time.sleep(0.2)
+    assert 30 < memory.growth_mib < 90
     with PeakMemory() as memory:
         np.ones(2**17).sum()
     assert memory.growth_mib < 20
