@@ -174,6 +174,7 @@ class _Arrivals:
         self.clock = columns.Times()
         self.latest = np.full(1, -np.inf)
         self.parts: dict[str, list[np.ndarray]] = {role: [] for role in ("user", "item", "time")}
+        self.wrong = 0  # of those that came; others were no rows and never came
         self.rows = self.left_out = self.duplicates = self.out_of_order = 0
 
     def take(self, batch: Batch) -> None:
@@ -201,6 +202,7 @@ class _Arrivals:
                     for place, value in zip(places[rows], shown, strict=True)
                 ]
                 good &= ~gone
+        self.wrong += len(wrong)
         self.source.bad.add(wrong)
         if not good.all():
             read = {role: values.filter(pl.Series(good)) for role, values in read.items()}
@@ -301,7 +303,7 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
         source=source.name,
         place=source.place,
         columns=arrivals.roles,
-        rows=arrivals.rows,
+        rows=arrivals.rows + bad.count - arrivals.wrong,
         bad=bad.count,
         first_bad=tuple(bad.first),
         left_out=arrivals.left_out,
@@ -328,4 +330,5 @@ def _nothing(arrivals: _Arrivals) -> str:
     if bad.count:
         place, why = bad.first[0]
         return f"{name}: all {bad.count:,} rows are wrong, the first, {bad.place} {place}, because {why}"
-    return f"{name} holds a header and no events; give a file with events"
+    header = "a header and " if arrivals.source.text else ""
+    return f"{name} holds {header}no events; give a file with events"

@@ -94,9 +94,10 @@ def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int =
         last = line + rest.count(b"\n")
         bad.add([(last, f"from here on the gzip cannot be read, {error}")])
         rest = rest[: rest.rfind(b"\n") + 1]  # half a line is not a row
-    except UnicodeError as error:
+    except UnicodeDecodeError as error:
+        last = line + rest.count(b"\n") + error.object[: error.start].count(b"\n")
         raise DataError(
-            f"{path}, line {line + rest.count(10)} or later: the bytes are not {encoding} ({error.args[-1]}); "
+            f"{path}, line {last}: the bytes are not {encoding} ({error.reason}); "
             "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
         ) from error
     if rest:

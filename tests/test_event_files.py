@@ -1,0 +1,445 @@
+"""Every layout of file that is read, to the same events; and every way in which one can be wrong, in one sentence."""
+
+import codecs
+import gzip
+import io
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from tenfold.data.batches import BadRows
+from tenfold.data.events import read_events
+from tenfold.data.options import Reading
+from tenfold.data.sources import told
+from tenfold.data.text_files import Chunk, Layout, careful, quick
+from tenfold.data.text_sources import Delimited, JsonLines
+from tenfold.errors import DataError
+
+# (user, item, rating, time); user 7 and item 30 come twice, and 9's events are the wrong way round
+ROWS = [(7, 30, 4, 100), (9, 31, 5, 130), (7, 32, 1, 120), (9, 30, 2, 110), (5, 33, 3, 140), (7, 30, 5, 125)]
+HISTORIES = {7: [30, 32, 30], 9: [30, 31], 5: [33]}
+
+
+def lines(separator, header="", rows=ROWS):
+    return header + "".join(separator.join(map(str, row)) + "\n" for row in rows)
+
+
+def table():
+    return pl.DataFrame(ROWS, schema=["userId", "movieId", "rating", "timestamp"], orient="row")
+
+
+FILES = {
+    "a.csv": lines(",", "userId,movieId,rating,timestamp\n"),
+    "quoted.csv": lines('","', '"userId","movieId","rating","timestamp"\n')
+    .replace("\n", '"\n"', 7)[:-1]
+    .replace('""', '"'),
+    "windows.csv": lines(",", "userId,movieId,rating,timestamp\n").replace("\n", "\r\n"),
+    "unended.csv": lines(",", "userId,movieId,rating,timestamp\n")[:-1],
+    "marked.csv": "\ufeff" + lines(",", "userId,movieId,rating,timestamp\n"),
+    "blank lines.csv": lines(",", "userId,movieId,rating,timestamp\n").replace("\n", "\n\n"),
+    "spaced.csv": lines(",", "user id, Item ID ,rating, Time_Stamp\n"),
+    "a.tsv": lines("\t", "UID\tiid\trating\tts\n"),
+    "a.inter": lines("\t", "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"),
+    "ratings.dat": lines("::"),
+    "no name for it": lines("::"),
+    "a.jsonl": "".join(f'{{"user": {u}, "item": {i}, "rating": {r}, "time": {t}}}\n' for u, i, r, t in ROWS),
+    "told.txt": lines(",", "user,item,rating,time\n"),
+}
+
+
+def histories(events):
+    users = events.users.ids(range(1, len(events) + 1))
+    return {own: events.catalogue.ids(events.history(u)) for u, own in enumerate(users)}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def refused(path, **reading):
+    with pytest.raises(DataError) as caught:
+        read_events(path, **reading)
+    sentence = str(caught.value)
+    assert "\n" not in sentence and len(sentence) < 600
+    return sentence
+
+
+# Layouts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("name", FILES)
+def test_all_layouts_give_the_same_events(write, name, packed):
+    content = FILES[name].encode()
+    path = write(name + ".gz" * packed, gzip.compress(content) if packed else content)
+    events = read_events(path)
+    assert histories(events) == HISTORIES
+    assert events.times.tolist() == [100, 120, 125, 110, 130, 140]
+    assert events.fingerprint == read_events(table()).fingerprint
+    assert events.report.rows == 6 and events.report.out_of_order == 1
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
+def test_parquet(write, compress):
+    buffer = io.BytesIO()
+    table().write_parquet(buffer)
+    path = write(
+        "a.parquet.gz" if compress else "a.parquet", gzip.compress(buffer.getvalue()) if compress else buffer.getvalue()
+    )
+    assert read_events(path).fingerprint == read_events(table()).fingerprint
+    assert told(write("unnamed", buffer.getvalue())) == "parquet"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        table(),
+        table().to_pandas(),
+        table().to_pandas().astype(object),
+        table().to_pandas().set_index(pd.Index(range(60, 0, -10))),
+        table().with_columns(pl.col("userId").cast(pl.UInt8), pl.col("movieId").cast(pl.Float64)),
+    ],
+    ids=["polars", "pandas", "objects", "index", "other types"],
+)
+def test_frames(frame):
+    assert read_events(frame).fingerprint == read_events(table()).fingerprint
+
+
+def test_order_alone(write):
+    rows = [(7, 30), (9, 31), (7, 32), (7, 30)]
+    expected = {7: [30, 32, 30], 9: [31]}
+    for content in (lines(" ", rows=rows), lines("\t", rows=rows), lines("  ", rows=rows)):
+        events = read_events(write("a.txt", content))
+        assert histories(events) == expected and events.times is None
+    events = read_events(write("b.txt", "7 30 32 30\n\n9 31\n"))
+    assert histories(events) == expected
+    assert histories(read_events(write("c.txt", "a b\n"), format="lines")) == {"a": ["b"]}
+
+
+def test_a_layout_told_by_hand(write):
+    path = write("a.csv", lines("\t", "user\titem\trating\ttime\n"))
+    assert histories(read_events(path, format="tsv")) == HISTORIES
+
+
+def test_no_header(write):
+    path = write("u.data", lines("\t"))
+    events = read_events(path, columns="user=1,item=2,time=4")
+    assert histories(events) == HISTORIES and events.report.rows == 6
+    assert "name the columns by their place" in refused(path)
+
+
+@pytest.mark.parametrize("size", [40, 64, 150, 1 << 20])
+def test_pieces_of_a_file_are_the_file(write, size):
+    """Piece by piece, whatever their size; quoted fields hold separators, quotes and newlines."""
+    titles = ["plain", "a,b", 'say ""no""', "two\nlines", "three\n\nlines", ""]
+    content = "user,title,item\n" + "".join(f'u{n},"{title}",i{n % 3}\n' for n, title in enumerate(titles * 9))
+    source = Delimited(write("a.csv", content), Reading(), "csv", size)
+    batches = list(source.batches(["item", "title", "user"]))
+    frame = pl.concat([batch.frame for batch in batches])
+    expected = pd.read_csv(io.StringIO(content), keep_default_na=False)
+    assert frame["user"].to_list() == expected["user"].tolist()
+    assert [title or "" for title in frame["title"]] == expected["title"].tolist()
+    assert frame["item"].to_list() == expected["item"].tolist()
+    places = np.concatenate([batch.places for batch in batches])
+    text = content.split("\n")
+    assert all(text[place - 1].startswith(f"{user},") for place, user in zip(places, frame["user"], strict=True))
+
+
+plain = st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n",\t\x1f'), max_size=5)
+odd = st.text(st.sampled_from('a,"\n 0é'), max_size=6)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(st.one_of(plain, odd), min_size=3, max_size=3), min_size=1, max_size=12))
+def test_the_quick_way_agrees_with_the_careful_one(rows):
+    if any(not "".join(row).strip() for row in rows):
+        rows = [["x", *row[1:]] for row in rows]
+    text = pd.DataFrame(rows).to_csv(index=False, header=False, lineterminator="\n")
+    chunk, layout = Chunk(text.encode(), 5), Layout(",", True, 3)
+    slow = careful(chunk, layout, [0, 2], BadRows("it", "line", refuse=True))
+    assert [[value or "" for value in row] for row in slow.frame.rows()] == [[row[0], row[2]] for row in rows]
+    fast = quick(chunk, layout, [0, 2])
+    if fast is not None:
+        assert_frame_equal(fast.frame, slow.frame)
+        assert fast.places.tolist() == slow.places.tolist()
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from('ab,"\n\0'), max_size=30))
+def test_the_quick_way_never_takes_what_is_wrong(text):
+    chunk, layout = Chunk(text.encode() + b"\n", 1), Layout(",", True, 2)
+    bad = BadRows("it", "line", refuse=False)
+    slow, fast = careful(chunk, layout, [0, 1], bad), quick(chunk, layout, [0, 1])
+    if fast is not None:
+        assert not bad.count
+        assert_frame_equal(fast.frame, slow.frame)
+
+
+ids = st.one_of(
+    st.lists(st.integers(-(10**17), 10**17), min_size=1, max_size=20),
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6),
+        min_size=1,
+        max_size=20,
+    ),
+    st.lists(st.sampled_from(["7", "07", "007", "-0", "1e3", "+5", "12345678901234567890"]), min_size=1, max_size=20),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(ids, st.data())
+def test_ids_come_back_as_they_were(tmp_path, own, data):
+    """Through every format; in text, 7 and "7" are one, as the other ids of the column say."""
+    users = data.draw(st.lists(st.sampled_from(own), min_size=len(own), max_size=len(own)))
+    frame = pl.DataFrame({"user": users, "item": own, "time": range(len(own))})
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_ndjson(tmp_path / "a.jsonl")
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "a.tsv", separator="\t")
+    expected = {user: [item for u, item in zip(users, own, strict=True) if u == user] for user in dict.fromkeys(users)}
+    assert histories(read_events(frame)) == expected
+    assert histories(read_events(frame.to_pandas())) == expected
+    for name in ("a.parquet", "a.jsonl"):
+        assert histories(read_events(tmp_path / name)) == expected
+    for name in ("a.csv", "a.tsv"):
+        found = histories(read_events(tmp_path / name))
+        assert {str(user): [str(item) for item in items] for user, items in found.items()} == {
+            str(user): [str(item) for item in items] for user, items in expected.items()
+        }
+
+
+def test_leading_zeros_stay(write):
+    events = read_events(write("a.csv", "user,item\n1,007\n2,7\n1,12\n"))
+    assert histories(events) == {1: ["007", "12"], 2: ["7"]}
+
+
+# Encodings -----------------------------------------------------------------------------------------------------------
+
+CAFE = "user,item\n1,café\n2,thé\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16", "cp1252", "utf-16-le"])
+def test_encodings(write, encoding):
+    events = read_events(write("a.csv", CAFE.encode(encoding)), encoding=encoding)
+    assert histories(events) == {1: ["café"], 2: ["thé"]}
+
+
+def test_the_wrong_encoding(write):
+    path = write("a.csv", CAFE.encode("latin-1"))
+    sentence = refused(path)
+    assert f"{path}, line 2: byte 0xe9 is not UTF-8" in sentence and "encoding=latin-1" in sentence
+    assert "there is no encoding 'latin1000'; did you mean 'latin-1'?" in refused(path, encoding="latin1000")
+    path = write("b.csv", CAFE.encode("latin-1") + b"3,tea\n")
+    events = read_events(path, on_bad_rows="report")
+    assert histories(events) == {3: ["tea"]} and events.report.bad == 2
+    assert "line 3: the bytes are not shift-jis" in refused(
+        write("c.csv", b"user,item\n1,tea\n\x80\xa0,a\n"), encoding="shift-jis"
+    )
+
+
+def test_utf_16_is_named(write):
+    for encoding, found in (("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be")):
+        path = write("a.csv", CAFE.encode(encoding))
+        assert f"is written in {found}, not in utf-8; say encoding={found}" in refused(path)
+    assert "utf-32" in refused(write("b.csv", codecs.BOM_UTF32_LE + CAFE.encode("utf-32-le")))
+
+
+# Files that are wrong as a whole -------------------------------------------------------------------------------------
+
+
+def test_no_file(tmp_path, write):
+    write("ratings.csv", "user,item\n")
+    assert "there is no file" in refused(tmp_path / "rating.csv") and "did you mean 'ratings.csv'?" in refused(
+        tmp_path / "rating.csv"
+    )
+    assert "check the name and the folder" in refused(tmp_path / "nowhere" / "a.csv")
+
+
+def test_a_folder(tmp_path, write):
+    write("ratings.csv", "user,item\n")
+    assert refused(tmp_path) == f"{tmp_path} is a folder; name a file in it (it holds ratings.csv)"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.inter", "a.dat", "a.txt", "a.csv.gz"])
+def test_an_empty_file(write, name):
+    assert "is empty; give a file with events" in refused(
+        write(name, gzip.compress(b"") if name.endswith("gz") else b"")
+    )
+    if name not in ("a.parquet", "a.csv.gz"):
+        assert "is empty; give a file with events" in refused(write(name, b"\n\n"))
+
+
+@pytest.mark.parametrize("content", ["user,item,time\n", "user,item,time"])
+def test_a_header_only(write, content):
+    assert "holds a header and no events" in refused(write("a.csv", content))
+
+
+def test_frames_without_rows():
+    assert "holds no events" in refused(table().clear())
+    assert "holds no events" in refused(table().clear().to_pandas())
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "words"),
+    [
+        ("a.csv", ";", "';'"),
+        ("a.csv", "\t", "tabs"),
+        ("a.csv", "|", "'|'"),
+        ("a.tsv", ",", "','"),
+        ("a.inter", ",", "','"),
+    ],
+)
+def test_the_wrong_delimiter(write, name, separator, words):
+    sentence = refused(write(name, lines(separator, separator.join(["user", "item", "rating", "time"]) + "\n")))
+    assert f"it is separated by {words}" in sentence
+    assert {"\t": "say format=tsv", ",": "say format=csv"}.get(separator, "write it again with ','") in sentence
+
+
+def test_columns_that_are_not_there(write):
+    path = write("a.csv", "usr,itm,when\n1,2,3\n")
+    sentence = refused(path)
+    assert "no column that is known as the user" in sentence and "did you mean 'usr'?" in sentence
+    assert "columns='user=usr,item=" in sentence
+    assert "known as the item" in refused(path, columns="user=usr") and "did you mean 'itm'?" in refused(
+        path, columns="user=usr"
+    )
+    assert "has no column 'itn' to be the item; did you mean 'itm'?" in refused(path, columns="user=usr,item=itn")
+    assert "has no column 'wen' to be the time" in refused(path, columns="user=usr,item=itm,time=wen")
+    assert "there is no role 'users'; did you mean 'user'?" in refused(path, columns="users=usr")
+    assert "'usr' names no column" in refused(path, columns="usr")
+    assert "one column for two roles" in refused(path, columns="user=usr,item=usr")
+    assert histories(read_events(path, columns="user=usr, item=itm")) == {1: [2]}
+    assert read_events(path, columns="user=usr,item=itm,time=when").times.tolist() == [3]
+
+
+def test_a_column_twice(write):
+    assert "two columns of the name 'item'" in refused(write("a.csv", "user,item,item\n1,2,3\n"))
+
+
+def test_what_is_no_log():
+    assert "found list" in refused([1, 2])
+
+
+def test_cut_short_gzip(write):
+    content = gzip.compress(lines(",", "user,item,rating,time\n", ROWS * 5000).encode(), compresslevel=1)
+    path = write("a.csv.gz", content[: len(content) // 2])
+    sentence = refused(path)
+    assert "cut short" in sentence and f"{path}, line " in sentence
+    events = read_events(path, on_bad_rows="report")
+    assert 0 < len(events.items) < 30_000 and events.report.bad == 1
+    line = events.report.first_bad[0][0]
+    assert len(events.items) == line - 2  # whole lines: the header, and the one that is cut, are no events
+    damaged = bytearray(content)
+    damaged[-6] ^= 255  # of the checksum
+    assert "damaged" in refused(write("b.csv.gz", bytes(damaged)))
+    assert "gzip" in refused(write("c.gz", content[:8]))
+
+
+def test_cut_short_parquet(write):
+    buffer = io.BytesIO()
+    table().write_parquet(buffer)
+    for content in (buffer.getvalue()[:-7], buffer.getvalue()[:5], b"user,item\n1,2\n", b"PAR1" * 9):
+        assert "is no whole Parquet file" in refused(write("a.parquet", content))
+    frame = pl.DataFrame({"user": [f"u{n}" for n in range(9999)], "item": range(9999)})
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
+    damaged = bytearray(buffer.getvalue())
+    damaged[4:900] = b"\xff" * 896
+    assert "Parquet" in refused(write("b.parquet", bytes(damaged)))
+
+
+def test_json_that_is_none(write):
+    assert "line 1: expected a JSON object a line" in refused(write("a.jsonl", "user,item\n1,2\n"))
+    assert "one JSON array; write one object a line" in refused(write("a.json", '[{"user": 1, "item": 2}]'))
+    path = write("b.jsonl", '{"user": 1, "item": 2}\n{"user": 1, "it\n\n5\n{"user": 3, "item": 4}\n')
+    assert f"{path}, line 2: it is no JSON object" in refused(path)
+    events = read_events(path, on_bad_rows="report")
+    assert histories(events) == {1: [2], 3: [4]} and [place for place, _ in events.report.first_bad] == [2, 4]
+    pieces = JsonLines(write("c.jsonl", FILES["a.jsonl"]), Reading(), size=70)
+    assert [place for batch in pieces.batches(["user"]) for place in batch.places] == [1, 2, 3, 4, 5, 6]
+
+
+# Rows that are wrong -------------------------------------------------------------------------------------------------
+
+BAD = {
+    "too few fields": ("2,31", "2 fields where the other rows have 3"),
+    "too many fields": ("2,31,5,9", "4 fields where the other rows have 3"),
+    "no user": (",31,5", "the user is missing (column 'user')"),
+    "no item": ("2,,5", "the item is missing (column 'item')"),
+    "no time": ("2,31,", "the time is missing (column 'time')"),
+    "words": ("2,31,yesterday", "time is 'yesterday', expected a number"),
+    "infinite": ("2,31,inf", "time is 'inf', expected a number"),
+    "NUL": ("2,3\0,5", "a NUL byte stands in it"),
+    "open quote": ('"2,31,5', "a quote is opened and never closed"),
+    "loose quote": ('"2"x,31,5', "its quotes do not fit"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_row(write, name):
+    row, why = BAD[name]
+    good = [f"{n},{n + 30},{n + 100}" for n in range(1, 9)]
+    path = write("a.csv", "user,item,time\n" + "\n".join([*good[:5], row, *good[5:]]) + "\n")
+    assert f"{path}, line 7: {why}" in refused(path) and "on_bad_rows=report" in refused(path)
+    events = read_events(path, on_bad_rows="report")
+    assert histories(events) == {n: [n + 30] for n in range(1, 9)}
+    assert events.report.bad == 1 and events.report.first_bad[0][0] == 7 and why in events.report.first_bad[0][1]
+    assert events.report.rows == 9
+    (sentence,) = events.report.sentences()
+    assert sentence.startswith(f"1 of 9 rows of {path} are wrong and left out (line 7: {why}")
+
+
+def test_many_bad_rows_are_counted_and_the_first_told(write):
+    rows = [f"{n},{n},{'x' if n % 2 else n}" for n in range(20)]
+    events = read_events(write("a.csv", "user,item,time\n" + "\n".join(rows)), on_bad_rows="report")
+    assert events.report.bad == 10 and [place for place, _ in events.report.first_bad] == [3, 5, 7, 9, 11]
+    assert "and 5 more)" in events.report.sentences()[0]
+    assert "all 2 rows are wrong, the first, line 2, because" in refused(
+        write("b.csv", "user,item,time\n1,2,x\n1,2,y\n"), on_bad_rows="report"
+    )
+
+
+def test_bad_rows_of_other_layouts(write):
+    assert "line 2: user '9' has no item" in refused(write("a.txt", "7 30 31\n9\n"))
+    assert "line 2: 1 field where the other rows have 2" in refused(write("b.txt", "7 30\n9\n"), format="sasrec")
+    assert "line 2: 3 fields where the other rows have 4" in refused(write("a.dat", "1::2::3::4\n1::2::3\n"))
+    frame = pl.DataFrame({"user": [1.0, None, 2.5, float("nan")], "item": ["a", "b", "c", "d"]})
+    assert "row 2: the user is missing" in refused(frame)
+    events = read_events(frame, on_bad_rows="report")
+    assert histories(events) == {1: ["a"]} and events.report.first_bad[1] == (
+        3,
+        "the user is '2.5', expected text or a whole number",
+    )
+
+
+def test_mixed_ids(write):
+    path = write("a.jsonl", '{"user": 7, "item": 1}\n{"user": "ann", "item": 1}\n')
+    sentence = refused(path)
+    assert "'user' is " in sentence and "write all of the column as one kind" in sentence
+    frame = pd.DataFrame({"user": ["ann", 7, "bob"], "item": [1, 2, 3]})
+    assert "the pandas frame, row 2: 'user' is a number (7) where other rows have text" in refused(frame)
+    assert "'item' is list" in refused(write("b.jsonl", '{"user": 7, "item": [1]}\n'))
+    assert "holds Boolean, and ids must be text or whole numbers" in refused(
+        pl.DataFrame({"user": [True], "item": [1]})
+    )
+    assert histories(read_events(write("c.csv", "user,item\n7,1\nann,1\n"))) == {"7": [1], "ann": [1]}
+    big = pl.DataFrame({"user": [2**63 + 5], "item": [1]}, schema={"user": pl.UInt64, "item": pl.Int64})
+    assert "numbers above 2^63" in refused(big)
+
+
+def test_an_arrow_table_of_categories():
+    column = pa.array(["b", "a", "b"]).dictionary_encode()
+    frame = pl.DataFrame(pl.from_arrow(pa.table({"user": column, "item": pa.array([1, 2, 3])})))
+    assert histories(read_events(frame)) == {"b": [1, 3], "a": [2]}
