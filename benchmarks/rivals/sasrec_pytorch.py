@@ -45,10 +45,10 @@ def main() -> None:
     criterion = torch.nn.BCEWithLogitsLoss()
 
     sampler = WarpSampler(train, users, items, batch_size=128, maxlen=asked.length, n_workers=asked.workers)
-    events, started = 0, 0.0
+    events, started, cpu_started = 0, 0.0, 0.0
     for step in range(asked.warm_up + asked.batches):
         if step == asked.warm_up:
-            events, started = 0, time.perf_counter()
+            events, started, cpu_started = 0, time.perf_counter(), time.process_time()
         user, seq, pos, neg = (np.array(part) for part in sampler.next_batch())
         positive, negative = model(user, seq, pos, neg)
         optimizer.zero_grad()
@@ -59,9 +59,13 @@ def main() -> None:
         optimizer.step()
         loss.item()
         events += len(real[0])
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     sampler.close()
-    print(json.dumps({"events": events, "seconds": seconds, "batches": asked.batches, "loss": loss.item()}))
+    print(
+        json.dumps(
+            {"events": events, "seconds": seconds, "cpu_seconds": cpu, "batches": asked.batches, "loss": loss.item()}
+        )
+    )
 
 
 if __name__ == "__main__":

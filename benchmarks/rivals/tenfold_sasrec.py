@@ -22,15 +22,16 @@ class Clock(Callback):
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         self.warm_up = self.WARM_UP if trainer.current_epoch == 0 else 0
-        self.events, self.started = 0, time.perf_counter()
+        self.events, self.started, self.cpu_started = 0, time.perf_counter(), time.process_time()
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         if index < self.warm_up:
-            self.started = time.perf_counter()
+            self.started, self.cpu_started = time.perf_counter(), time.process_time()
             return
         self.events += int((batch.next != 0).sum())
         seconds = time.perf_counter() - self.started
-        Clock.timed = {"events": self.events, "seconds": seconds, "batches": index + 1 - self.warm_up}
+        cpu, batches = time.process_time() - self.cpu_started, index + 1 - self.warm_up
+        Clock.timed = {"events": self.events, "seconds": seconds, "cpu_seconds": cpu, "batches": batches}
 
 
 def main() -> None:
