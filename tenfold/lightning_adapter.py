@@ -37,6 +37,8 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and 
 # How many workers prepare batches is the Budget's to say, and a stage may well have one batch.
 warnings.filterwarnings("ignore", ".*does not have many workers.*|.*number of training batches.*", UserWarning)
 
+warnings.filterwarnings("ignore", ".*isinstance.treespec.*", FutureWarning)  # Lightning's own, against torch 2.13
+
 TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what torchrun says in the environment
 
 
