@@ -120,11 +120,11 @@ class Times:
         return f"{what}{before}, such as {'978300760' if self.kind != 'date' else '2024-05-31T17:20:00'}"
 
     def _parse(self, column: pl.Series) -> tuple[pl.Series, str]:
-        if self.kind != "date":
-            seconds = column.cast(pl.Float64, strict=False)
-            if self.kind == "number" or seconds.null_count() < len(column):
-                return seconds, "number"
-        return iso_seconds(column), "date"
+        kind = self.kind
+        if kind is None:  # the first that is there decides
+            first = column.drop_nulls().head(1)
+            kind = "date" if iso_seconds(first).null_count() < len(first) else "number"
+        return (iso_seconds(column) if kind == "date" else column.cast(pl.Float64, strict=False)), kind
 
 
 def iso_seconds(column: pl.Series) -> pl.Series:
@@ -184,7 +184,7 @@ class Condition(NamedTuple):
         column = frame[self.column]
         number, seconds = _number(self.value), iso_seconds(pl.Series([self.value]))[0]
         if self.sign in ("=", "!="):
-            holds = (_texts(column) == self.value).fill_null(False)
+            holds = _texts(column).fill_null("") == self.value
             if number is not None and not isinstance(column.dtype, pl.Boolean):
                 holds = holds | (_numbers(column) == number).fill_null(False)
             return (holds if self.sign == "=" else ~holds), pl.Series([False]).new_from_index(0, len(frame))

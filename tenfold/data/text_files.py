@@ -94,10 +94,12 @@ def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int =
         last = line + rest.count(b"\n")
         bad.add([(last, f"from here on the gzip cannot be read, {error}")])
         rest = rest[: rest.rfind(b"\n") + 1]  # half a line is not a row
-    except UnicodeDecodeError as error:
-        last = line + rest.count(b"\n") + error.object[: error.start].count(b"\n")
+    except UnicodeError as error:
+        last, why = line + rest.count(b"\n"), str(error)
+        if isinstance(error, UnicodeDecodeError):
+            last, why = last + error.object[: error.start].count(b"\n"), error.reason
         raise DataError(
-            f"{path}, line {last}: the bytes are not {encoding} ({error.reason}); "
+            f"{path}, line {last}: the bytes are not {encoding} ({why}); "
             "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
         ) from error
     if rest:
