@@ -1,9 +1,10 @@
 """The customers: who they are, when they come, and what they do, event by event, with probabilities that are known.
 
-A customer has several interests. A visit is about one of them: the last one goes on, or one returns that rested for
-long. Within it an event is the next step after the interest's last item, one of a few favourites, something that sells
-well, or, outside of it, an impulse; a view may become a cart and a cart a purchase. Interests, favourites and their
-weights drift. The clock (when one comes, and that a visit begins) is drawn first, the rest given the clock.
+A customer has several interests. A visit is about one of them (the last one goes on, or one returns that rested for
+long), and on the side about what the visit before it was about. Within an interest an event is the next step after its
+last item, one of a few favourites, something that sells well, or, outside of it, an impulse; a view may become a cart
+and a cart a purchase. Interests, favourites and their weights drift. The clock (when one comes, and that a visit
+begins) is drawn first, the rest given the clock.
 """
 
 from typing import NamedTuple
@@ -16,16 +17,17 @@ from tenfold.shop.compiled import inner, loop
 from tenfold.shop.market import Market
 from tenfold.shop.options import Options
 from tenfold.shop.streams import Kind, normals, stream, uniform, uniforms
-from tenfold.shop.traits import STYLES
+from tenfold.shop.traits import STYLE_FANS, STYLES, THEME_FANS, THEMES
 from tenfold.shop.truth import FIGURES, add, expected_hits, test_events
 
-MOST_TASTES = 12  # interests a customer may have in a life; 3 to 8 at a time
-MOST_FAVOURITES = 8
+MOST_TASTES = 16  # interests a customer may have in a life; 5 to 8 at a time
+MOST_FAVOURITES = 7
 FEWEST_EVENTS = 5  # of a customer, where there are enough events
 IMPULSE = 0.04
-GO_ON = 0.3  # the next visit is about the same interest
-REST = 4.0  # visits after which an interest is likely to return
-FAVOURITE_AGAIN = 0.25  # what was just looked at in this visit is less likely than what was not
+ASIDE, BACK = 0.15, 0.7  # from a visit's main interest to the one on the side, and from that
+GO_ON = 0.05  # the next visit is about the same interest
+REST = 10.0  # visits after which an interest is likely to return
+FAVOURITE_AGAIN = 0.05  # what was just looked at in this visit is less likely than what was not
 NEW_FAVOURITE, NEW_INTEREST = 0.1, 0.015  # after a visit
 
 
@@ -49,7 +51,7 @@ class Habits(NamedTuple):
 def draw_counts(options: Options) -> NDArray[np.int64]:
     """Events of each customer: a long tail, and exactly as many as asked for."""
     u = uniforms(options.seed, Kind.CUSTOMER, 0, options.users, 2)
-    activity = np.exp(0.75 * normals(u[:, 0], u[:, 1]))
+    activity = np.exp(0.6 * normals(u[:, 0], u[:, 1]))
     least = min(FEWEST_EVENTS, options.events // options.users)
     exact = (options.events - least * options.users) * (activity / activity.sum())
     count = np.floor(exact).astype(np.int64)
@@ -64,7 +66,10 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
     t = uniforms(options.seed, Kind.TASTE, first, last, segments)
     styles = np.arange(segments) % len(STYLES)
     favoured = (u[:, 8] * len(STYLES)).astype(np.int64), (u[:, 9] * len(STYLES)).astype(np.int64)
-    liking = -np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.2 * (styles == f[:, None]) for f in favoured)
+    fans = np.array(
+        [THEME_FANS[THEMES[g // len(STYLES)]] + STYLE_FANS[STYLES[g % len(STYLES)]] for g in range(segments)]
+    )
+    liking = fans - np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.2 * (styles == f[:, None]) for f in favoured)
     liking[:, np.diff(market.start) == 0] = -np.inf
     tastes = np.full((last - first, MOST_TASTES), -1)
     order = np.argsort(-liking, axis=1, kind="stable")[:, :MOST_TASTES]
@@ -76,11 +81,11 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
         tests=test_events(count),
         arrival=np.where(u[:, 0] < 0.5, 0.0, (u[:, 0] - 0.5) * 1.6),
         purse=choose(u[:, 1], np.array([0.4, 0.4, 0.2])).astype(np.int64),
-        interests=np.minimum(4 + (u[:, 2] * 5).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
-        favourites=(4 + u[:, 3] * 5).astype(np.int64),
-        chain=0.3 + 0.2 * u[:, 4],
-        loyal=0.25 + 0.2 * u[:, 5],
-        visit=4.0 + 5.0 * u[:, 6],
+        interests=np.minimum(5 + (u[:, 2] * 4).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
+        favourites=(5 + u[:, 3] * 3).astype(np.int64),
+        chain=0.13 + 0.14 * u[:, 4],
+        loyal=0.53 + 0.17 * u[:, 5],  # together below 1: the rest is what sells
+        visit=6.0 + 6.0 * u[:, 6],
         cart=0.06 + 0.12 * u[:, 7],
         tastes=tastes,
     )
@@ -160,11 +165,11 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
     last, seen = np.full(interests, -1), np.full(interests, -100)  # item of an interest, its visit
     favourite, favourite_seen = np.full((interests, MOST_FAVOURITES), -1), np.full((interests, MOST_FAVOURITES), -1)
     item, share = np.empty(16, np.int64), np.empty(16)
-    here, did, nothing = np.int64(-1), np.int64(0), np.int64(-1)
-    draw, z, end = np.int64(0), nothing, at + habits.events[u]
+    here, did, side, nothing = np.int64(-1), np.int64(0), np.int64(-1), np.int64(-1)
+    draw, z, main, end = np.int64(0), nothing, nothing, at + habits.events[u]
     for k in range(interests):
         weight[k] = (k + 1.0) ** -0.5
-        draw = _favourites(key, draw, market, segment[k], begins[0], purse, favourite[k, : habits.favourites[u]])
+        draw = _favourites(key, draw, market, segment[k], begins[0], purse, favourite[k], 0, habits.favourites[u])
 
     for visit in range(len(begins)):
         time = begins[visit]
@@ -172,16 +177,24 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
             month = min(time // MONTH, MONTHS - 1)
             current, again = nothing, 0.0
             if step == 0:
-                _interest_chances(market, month, segment, weight, seen, visit, z, chance)
+                _interest_chances(market, month, segment, weight, seen, visit, main, chance)
             else:
                 for k in range(interests):
-                    chance[k] = 1.0 if k == z else 0.0
+                    chance[k] = 0.0
+                turn = 0.0 if side < 0 else (ASIDE if z == main else BACK)
+                chance[z] = 1.0 - turn
+                if side >= 0:
+                    chance[side if z == main else main] = turn
                 current = here
                 again = _again(market, habits, u, favourite[z], here, did)
             action, outside = np.int64(0), False
+            before = z
+            z = _walk(chance, uniform(key, draw))
             if step == 0:
-                z = _walk(chance, uniform(key, draw))
+                side = main if z != main else side
+                main = z
             if uniform(key, draw + 1) < again:
+                z = before
                 chosen, action = current, did + 1
             elif uniform(key, draw + 2) < IMPULSE:
                 g = _walk(market.season[month], uniform(key, draw + 3))
@@ -210,50 +223,56 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
             draw += 6
             at += 1
 
-        seen[z] = visit
-        weight[z] = min(max(weight[z] * np.exp(0.5 * (uniform(key, draw) - 0.5)), 0.2), 2.0)
+            seen[z] = visit
+
+        weight[main] = min(max(weight[main] * np.exp(0.5 * (uniform(key, draw) - 0.5)), 0.2), 2.0)
         if uniform(key, draw + 1) < NEW_FAVOURITE:
             slot = int(uniform(key, draw + 2) * habits.favourites[u])
-            draw = _favourites(key, draw + 4, market, segment[z], time, purse, favourite[z, slot : slot + 1])
+            draw = _favourites(key, draw + 4, market, segment[main], time, purse, favourite[main], slot, slot + 1)
         elif uniform(key, draw + 1) > 1 - NEW_INTEREST and taste < MOST_TASTES and habits.tastes[u, taste] >= 0:
             k = int(np.argmin(weight))
             segment[k], weight[k], last[k], seen[k] = habits.tastes[u, taste], 1.0, -1, -100
             for f in range(MOST_FAVOURITES):
                 favourite[k, f], favourite_seen[k, f] = -1, -1
-            draw = _favourites(key, draw + 4, market, segment[k], time, purse, favourite[k, : habits.favourites[u]])
+            draw = _favourites(key, draw + 4, market, segment[k], time, purse, favourite[k], 0, habits.favourites[u])
             taste += 1
         draw += 4
 
 
 @inner
-def _favourites(key, draw, market, g, time, purse, slots):  # type: ignore[no-untyped-def]
-    """Fill the slots with what the customer takes to, each once; returns the next draw's number."""
+def _favourites(key, draw, market, g, time, purse, favourites, first, last):  # type: ignore[no-untyped-def]
+    """Fill slots with what the customer takes to, each once; returns the next draw's number.
+
+    Half of it is what sells, half may be anything that is sold, so that favourites are the customer's own.
+    """
     month = min(time // MONTH, MONTHS - 1)
-    for f in range(len(slots)):
-        found = -1
+    start, size = market.start[g], market.start[g + 1] - market.start[g]
+    for f in range(first, last):
+        favourites[f] = -1
         for _ in range(6):
-            j = _sale(market, month, purse, g, uniform(key, draw))
-            draw += 1
-            if not _holds(slots, j):
-                found = j
+            j = _sale(market, month, purse, g, uniform(key, draw + 1))
+            if uniform(key, draw) < 0.9:
+                j = start + int(uniform(key, draw + 1) * size)
+            draw += 2
+            if market.arrived[j] <= month and not _holds(favourites, j):
+                favourites[f] = j
                 break
-        slots[f] = found
     return draw
 
 
 @inner
-def _interest_chances(market, month, segment, weight, seen, visit, z, chance):  # type: ignore[no-untyped-def]
+def _interest_chances(market, month, segment, weight, seen, visit, before, chance):  # type: ignore[no-untyped-def]
     """Which interest a visit is about: the last one again, or one that is liked, in season, and has rested."""
     total = 0.0
     for k in range(len(segment)):
         rested = 1.0 - np.exp(-(visit - seen[k] - 0.9) / REST)
         chance[k] = weight[k] * rested * market.season[month, segment[k]]
         total += chance[k]
-    go_on = GO_ON if z >= 0 else 0.0
+    go_on = GO_ON if before >= 0 else 0.0
     for k in range(len(segment)):
         chance[k] *= (1.0 - go_on) / total
-    if z >= 0:
-        chance[z] += go_on
+    if before >= 0:
+        chance[before] += go_on
 
 
 @inner
@@ -284,7 +303,7 @@ def _plan(market, month, purse, last, favourites, seen, visit, current, chain, l
     steps, total = count, 0.0
     for f in range(len(favourites)):
         if favourites[f] >= 0 and favourites[f] != current:
-            item[count], share[count] = favourites[f], (f + 1.0) ** -0.5
+            item[count], share[count] = favourites[f], (f + 1.0) ** -0.3
             if seen[f] == visit:
                 share[count] *= FAVOURITE_AGAIN
             total += share[count]
