@@ -3,7 +3,7 @@
 Shapes: B windows, L events (of the longest window), k negatives. Padding is 0 and on the right.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,8 @@ class NextItemSamples:
         return NextItemBatch(*map(torch.from_numpy, (events, following, self._negatives(draw, following))))
 
     def _negatives(self, draw: Draw, following: np.ndarray) -> np.ndarray:
-        k, where = self.loss.negatives, {"seed": draw.seed, "epoch": draw.epoch}
+        k = self.loss.negatives
+        where: dict[str, Any] = {"seed": draw.seed, "epoch": draw.epoch}
         if self.loss.name == "softmax":
             return np.zeros((len(following), 0), dtype=np.int64)
         if self.loss.name == "bce":

@@ -6,7 +6,7 @@ Shapes: B users, L events, V items (0 is padding).
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class Counted(NextItem):
     """A rule gives `score_histories` and, where it counts more than each item's events, `build` and `count`."""
 
     options: Options
-    tiny: Any = Options()
+    tiny: ClassVar[Any] = Options()
     trains = False
     causal = False
 

@@ -4,7 +4,7 @@ Pairs are kept as a sparse table by row: only those that occurred take room.
 Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neighbours.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -86,8 +86,8 @@ class ItemKNN(ItemPairs):
     Ours: the history's items count less the longer ago they were, without which the rule ignores order.
     """
 
-    options: KNNOptions
-    tiny: Any = KNNOptions(neighbours=7, shrink=1.0)
+    options: KNNOptions  # type: ignore[assignment]
+    tiny: ClassVar[Any] = KNNOptions(neighbours=7, shrink=1.0)
 
     def weigh(self, prepared: Split) -> scipy.sparse.csr_matrix:
         events, size = prepared.events, self.sizes["items"] + 1
