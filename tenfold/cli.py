@@ -21,6 +21,7 @@ import typer.main
 from tenfold.errors import OptionError, TenfoldError, nearest
 from tenfold.files import check_writable, write_whole
 
+INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
 COMMANDS: dict[str, Callable[[], Any]] = {}  # by name ("shop new"); made when asked for
 
 
@@ -503,26 +504,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The program `tenfold`: 0, or 2 for what the user can mend, or 130 for Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app.main(args=arguments, prog_name="tenfold", standalone_mode=False)
-    except typer.Exit as left:
-        return left.exit_code
+        code = app.main(args=arguments, prog_name="tenfold", standalone_mode=False) or 0
     except TenfoldError as error:
         _say(f"error: {error}")
         return 2
     except typer.TyperException as error:  # what the parser of arguments refuses
         _say(f"error: {_sentence(error)}")
         return 2
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED and arguments[:1] == ["fit"]:
+        again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
+        _say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
+    elif code == INTERRUPTED:
         _say("interrupted")
-        return 130
-    except KeyboardInterrupt:
-        if arguments[:1] == ["fit"]:
-            again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
-            _say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
-        else:
-            _say("interrupted")
-        return 130
-    return 0
+    return code
 
 
 def _sentence(error: Exception) -> str:

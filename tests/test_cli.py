@@ -1,0 +1,178 @@
+"""The command line as a person uses it: what it prints, where it writes, and what it says to wrong input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+from conftest import ROOT, ring_walks
+
+from tenfold import cli
+
+TINY = ["--set", "dim=8", "--set", "training.length=10", "--set", "training.batch_size=16"]
+FAST = ["--max-epochs", "1", "--accelerator", "cpu", "--progress", "none"]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A CSV of the ring walks, with a column to choose rows by."""
+    events, rows = ring_walks(), []
+    for user in range(len(events)):
+        rows += [f"u{user},{item},view" for item in events.catalogue.ids(events.history(user))]
+    path = tmp_path_factory.mktemp("log") / "events.csv"
+    path.write_text("\n".join(["user,item,event", *rows]) + "\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def fitted(log, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("fitted") / "sasrec")
+    assert cli.main(["fit", "sasrec", log, "-o", folder, *TINY, *FAST]) == 0
+    return folder
+
+
+def run(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def refused(capsys, *arguments):
+    """The one sentence of a refusal."""
+    code, out, err = run(capsys, *arguments)
+    last = err.strip().splitlines()[-1]
+    assert code == 2 and last.startswith("error: ") and "Traceback" not in err + out, (code, out, err)
+    return last
+
+
+def test_list_and_info(capsys):
+    _, out, _ = run(capsys, "list")
+    assert "lisa" in out and "planned" in out and "sasrec" in out and "baseline, next_item" in out
+    _, out, _ = run(capsys, "info", "sasrec")
+    assert "training.lr" in out and "step size of Adam" in out and "loo, stream, time, none" in out
+
+
+def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
+    code, out, err = run(capsys, "evaluate", fitted, log, "-k", 3, "-k", 10, "-o", tmp_path / "f.json")
+    assert code == 0 and "split loo, test part: 61 events" in out and "ndcg@3" in out
+    assert set(json.loads((tmp_path / "f.json").read_text())["figures"]) >= {"hr@3", "hr@10", "mrr"}
+    code, out, err = run(capsys, "predict", fitted, "-i", log, "-o", tmp_path / "out.parquet", "-k", 4)
+    assert code == 0 and "61 users answered" in err
+    assert pl.read_parquet(tmp_path / "out.parquet")["items"].list.len().to_list() == [4] * 61
+    code, out, err = run(capsys, "predict", fitted, "--history", "r0i1,r0i2,nix", "-k", 2)
+    assert code == 0 and len(out.strip().splitlines()) == 4 and "1 events of the history" in err
+    code, out, _ = run(capsys, "info", fitted)
+    assert json.loads(out)["system"] == "SASRec"
+
+
+def test_a_refit_takes_the_options_of_what_it_starts_from(log, fitted, tmp_path, capsys):
+    code, *_ = run(capsys, "fit", "sasrec", log, "-o", tmp_path / "again", "--start-from", fitted, *FAST)
+    assert code == 0
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["options"]["dim"] == 8
+
+
+def test_compare_and_tune(log, tmp_path, capsys):
+    arms = ["--arm", "popularity", "--arm", "mine=item-knn:neighbours=3", "--arm", "markov"]
+    code, out, err = run(capsys, "compare", log, *arms, "-o", tmp_path / "c", *FAST)
+    assert code == 0 and "mine" in out and "ndcg@10" in out and "3 of 3" in err
+    assert (tmp_path / "c" / "comparison.png").stat().st_size > 1_000
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    assert [row["label"] for row in found["arms"]] and found["users"] == 61
+    code, out, err = run(capsys, "tune", "item-knn", log, "--trials", 3, "-o", tmp_path / "t", *FAST)
+    assert code == 0 and (tmp_path / "t" / "trials.json").exists()
+    assert run(capsys, "evaluate", tmp_path / "t", log)[0] == 0
+
+
+def test_shop(tmp_path, capsys):
+    sizes = ["--items", 40, "--users", 9, "--events", 300, "--seed", 5]
+    code, out, _ = run(capsys, "shop", "new", tmp_path / "shop", *sizes)
+    assert code == 0 and "300 events" in out and "oracle" in out
+    assert run(capsys, "shop", "info", tmp_path / "shop")[1] == out
+    events, catalogue = tmp_path / "shop" / "events.parquet", tmp_path / "shop" / "catalog.parquet"
+    code, out, _ = run(capsys, "compare", events, "--items", catalogue, "--arm", "popularity", "--arm", "repeat-last")
+    assert code == 0 and "repeat-last" in out
+    assert "another shop" in refused(capsys, "shop", "new", tmp_path / "shop", *sizes[:-1], 6)
+
+
+def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
+    command = ["fit", "sasrec", log, "-o", str(tmp_path / "f"), *TINY, "--max-epochs", "3000", "--progress", "lines"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenfold.cli", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        for line in process.stderr:  # it has begun
+            if "epoch 2/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, err
+    again = err.strip().splitlines()[-1].split()
+    assert again[0] == "tenfold" and again[-1] == "--resume" and again[1:-1] == command
+    run_of_it = json.loads((tmp_path / "f.run" / "run.json").read_text())
+    assert run_of_it["max_epochs"] == 3000 and (tmp_path / "f.run" / "next_item" / "last.ckpt").exists()
+    shorter = [a if a != "3000" else "4" for a in again[1:]]
+    begun = time.monotonic()
+    assert cli.main([*shorter, "--accelerator", "cpu"]) == 0 and time.monotonic() - begun < 60
+    assert (tmp_path / "f" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fti"], "there is no command 'fti'; did you mean 'fit'?"),
+        (["fit", "sasrec"], "Missing argument 'DATA'"),
+        (["fit", "sasrex", "LOG", "-o", "OUT"], "there is no system 'sasrex'; did you mean 'sasrec'?"),
+        (["fit", "lisa", "LOG", "-o", "OUT"], "the room of 'lisa' is not built yet"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--set", "dmi=3"], "there is no option 'dmi'; did you mean 'dim'?"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--set", "dim=0"], "option dim = '0': it should be greater than 0"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--max-epochs", "x"], "option max_epochs = 'x'"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--split", "half"], "SASRec knows the splits"),
+        (["fit", "sasrec", "nowhere.csv", "-o", "OUT"], "nowhere.csv"),
+        (["fit", "sasrec", "LOG", "-o", "LOG"], "could not be written: a part of the path is a file"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--logger", "csvv"], "there is no 'csvv'"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--columns", "user=usr"], "usr"),
+        (["evaluate", "nowhere", "LOG"], "nowhere holds no fitted system"),
+        (["evaluate", "FITTED", "LOG", "-k", "25"], "k = 25 is larger than the catalogue of 24 items"),
+        (["evaluate", "FITTED", "LOG", "--part", "train"], "--part is test or validation; found 'train'"),
+        (["evaluate", "FITTED", "LOG", "--where", "event=buy"], "where leaves none of 943 rows"),
+        (["predict", "FITTED"], "give either --input FILE"),
+        (["predict", "FITTED", "--history", "zzz", "--on-unseen", "refuse"], "there is no item 'zzz'"),
+        (["predict", "FITTED", "-i", "LOG", "-o", "x.txt"], "written as .parquet or .jsonl"),
+        (["compare", "LOG", "--arm", "popularity:x=1"], "arm 'popularity:x=1': there is no option 'x'"),
+        (["tune", "sasrec", "LOG", "--trials", "0"], "a search of 0 trials finds nothing"),
+        (["claims", "sasrec"], "'sasrec' makes no claims"),
+        (["shop", "new", "OUT", "--items", "0"], "option items = '0'"),
+        (["shop", "new", "OUT", "--seed", "x"], "option seed = 'x'"),
+        (["shop", "info", "nowhere"], "nowhere is not a folder"),
+    ],
+)
+def test_wrong_words_are_one_sentence(arguments, sentence, log, fitted, tmp_path, capsys):
+    places = {"LOG": log, "FITTED": fitted, "OUT": str(tmp_path / "out")}
+    told = refused(capsys, *[places.get(a, a) for a in arguments])
+    assert sentence in told
+    assert not (tmp_path / "out").exists()  # nothing half-made stays
+
+
+def test_a_second_fit_into_the_same_folder_is_refused(log, fitted, capsys):
+    assert "holds this run already" in refused(capsys, "fit", "sasrec", log, "-o", fitted, *TINY, *FAST)
+    assert "its seed is 0, this one's 1" in refused(
+        capsys, "fit", "sasrec", log, "-o", fitted, *TINY, *FAST, "--seed", 1, "--resume"
+    )
+
+
+def test_help_and_list_do_not_import_torch():
+    for words in (["--help"], ["list"], ["fit", "--help"]):
+        code = f"import sys; from tenfold import cli; cli.main({words}); sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0, words
