@@ -59,12 +59,13 @@ def test_python_runs(path, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # every command starts Python and torch anew
 @pytest.mark.parametrize("path", with_blocks("sh"))
 def test_commands_run(path, folder):
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     script = "set -e\n" + "\n".join(blocks(path, "sh"))
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=280, env={**os.environ, "PATH": programs}
+        ["bash", "-c", script], capture_output=True, text=True, timeout=580, env={**os.environ, "PATH": programs}
     )
     assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 
