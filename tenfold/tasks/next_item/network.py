@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.nn.attention import attention
+from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Norm, Positions, Transformer, feed_forward
 
 
@@ -35,7 +36,7 @@ class ItemTransformer(nn.Module):
         nn.init.normal_(self.item.weight, std=0.02)
         with torch.no_grad():
             self.item.weight[0] = 0.0
-        self.position, self.drop = Positions(length, dim), nn.Dropout(dropout)
+        self.position, self.drop = Positions(length, dim), Dropout(dropout)
         self.blocks = Transformer(
             dim,
             layers,

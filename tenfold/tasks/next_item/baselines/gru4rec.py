@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from tenfold.nn.dropout import Dropout
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions, Training
 from tenfold.tasks.next_item.task import NextItem, State
@@ -26,7 +27,7 @@ class GRU(nn.Module):
 
     def __init__(self, items: int, dim: int, dropout: float) -> None:
         super().__init__()
-        self.item, self.drop = nn.Embedding(items + 1, dim, padding_idx=0), nn.Dropout(dropout)
+        self.item, self.drop = nn.Embedding(items + 1, dim, padding_idx=0), Dropout(dropout)
         nn.init.normal_(self.item.weight, std=dim**-0.5)
         with torch.no_grad():
             self.item.weight[0] = 0.0
