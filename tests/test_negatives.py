@@ -88,6 +88,12 @@ def test_each_key_changes_all(other):
     share = (draw(**keys) == draw(**keys | other)).mean()
     assert abs(share - 1 / 49) < 5 * np.sqrt(1 / 49 / count)
 
+    def shared(*, samples, **rest):
+        return per_sample(np.array([samples]), items, count, **rest).ravel()
+
+    share = (shared(**keys) == shared(**keys | other)).mean()
+    assert abs(share - 1 / 50) < 5 * np.sqrt(1 / 50 / count)
+
 
 def test_positions_and_numbers_are_independent():
     drawn = per_position(np.full((200, 101), 1), np.arange(200), 41, 2, seed=0, epoch=0)
