@@ -443,3 +443,9 @@ def test_an_arrow_table_of_categories():
     column = pa.array(["b", "a", "b"]).dictionary_encode()
     frame = pl.DataFrame(pl.from_arrow(pa.table({"user": column, "item": pa.array([1, 2, 3])})))
     assert histories(read_events(frame)) == {"b": [1, 3], "a": [2]}
+
+
+def test_a_row_too_long_is_seen_though_its_end_is_not_read():
+    for text in (b"1,2,3\n1,2,3,4\n", b"1,2,3\n1,2\n1,2,3,4\n", b"1,2,3\n\n1,2,3\n"):
+        assert quick(Chunk(text, 1), Layout(",", False, 3), [0]) is None
+    assert quick(Chunk(b"1,2,3\n4,5,6\n", 1), Layout(",", False, 3), [0]).frame.rows() == [("1",), ("4",)]
