@@ -365,6 +365,8 @@ def test_events_from_lists():
     assert (events.items.dtype, events.offsets.dtype) == (np.int32, np.int64)
     named = Events.from_histories([[4], [4, 5]], users=["ann", "bob"])
     assert histories(named) == {"ann": [4], "bob": [4, 5]} and named.times is None
+    with pytest.raises(DataError, match="histories hold ids of one kind"):
+        Events.from_histories([["a", 4]])
     with pytest.raises(DataError, match="2 events and 1 times"):
         Events.from_histories([[4, 5]], times=[[1]])
 

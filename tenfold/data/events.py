@@ -92,7 +92,10 @@ class Events:
         titles: dict[Any, str] | None = None,
     ) -> Self:
         """Lists of item ids, one for each user; users are numbered from 1 where they have no ids. Raises DataError."""
-        flat = pl.Series([item for history in histories for item in history], strict=True)
+        try:
+            flat = pl.Series([item for history in histories for item in history], strict=True)
+        except (TypeError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"histories hold ids of one kind, text or whole numbers: {error}") from error
         catalogue = Vocabulary(flat.unique(maintain_order=True))
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
         names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))

@@ -20,18 +20,19 @@ class Numbering:
         self.appeared: list[pl.Series] = []
         self.count = 0
         self._numbers = np.zeros(size, np.int32)
-        self._keys = np.zeros((size, 2), np.uint64)
+        self._keys = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
 
     def add(self, ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """(n,) int32 numbers of ids, none of which is empty; and the rows of those that appeared for the first time."""
-        keys = np.stack([ids.hash(seed=1).to_numpy(), ids.hash(seed=2).to_numpy()], axis=1)
+        one, two = ids.hash(seed=1).to_numpy(), ids.hash(seed=2).to_numpy()
         found, first = np.empty(len(ids), np.int32), np.empty(len(ids), np.int64)
         done, count = 0, self.count
         while True:
-            done, count = _number(keys, self._numbers, self._keys, done, self.count, count, found, first)
+            done, count = _number(one, two, self._numbers, *self._keys, done, self.count, count, found, first)
             if done == len(ids):
                 break
-            self._numbers, self._keys = _rehash(self._numbers, self._keys, GROWTH * len(self._numbers))
+            self._numbers, *keys = _rehash(self._numbers, *self._keys, GROWTH * len(self._numbers))
+            self._keys = keys[0], keys[1]
         first = first[: count - self.count]
         self.count = count
         if len(first):
@@ -43,35 +44,33 @@ class Numbering:
 
 
 @njit(cache=True, nogil=True)
-def _number(keys, numbers, table, row, before, count, found, first):  # type: ignore[no-untyped-def]
+def _number(one, two, numbers, ones, twos, row, before, count, found, first):  # type: ignore[no-untyped-def]
     """Go on at `row` until the end or until the table is half full; returns the row and the count reached."""
     mask = np.uint64(len(numbers) - 1)
-    while row < len(keys) and 2 * count < len(numbers):
-        slot = keys[row, 0] & mask
-        while numbers[slot] != 0 and (table[slot, 0] != keys[row, 0] or table[slot, 1] != keys[row, 1]):
+    while row < len(one) and 2 * count < len(numbers):
+        slot = one[row] & mask
+        while numbers[slot] != 0 and (ones[slot] != one[row] or twos[slot] != two[row]):
             slot = (slot + np.uint64(1)) & mask
         if numbers[slot] == 0:
             first[count - before] = row
             count += 1
-            numbers[slot] = count
-            table[slot] = keys[row]
+            numbers[slot], ones[slot], twos[slot] = count, one[row], two[row]
         found[row] = numbers[slot]
         row += 1
     return row, count
 
 
 @njit(cache=True, nogil=True)
-def _rehash(numbers, table, size):  # type: ignore[no-untyped-def]
+def _rehash(numbers, ones, twos, size):  # type: ignore[no-untyped-def]
     mask = np.uint64(size - 1)
-    larger, keys = np.zeros(size, np.int32), np.zeros((size, 2), np.uint64)
+    larger, new_ones, new_twos = np.zeros(size, np.int32), np.zeros(size, np.uint64), np.zeros(size, np.uint64)
     for old in range(len(numbers)):
         if numbers[old] != 0:
-            slot = table[old, 0] & mask
+            slot = ones[old] & mask
             while larger[slot] != 0:
                 slot = (slot + np.uint64(1)) & mask
-            larger[slot] = numbers[old]
-            keys[slot] = table[old]
-    return larger, keys
+            larger[slot], new_ones[slot], new_twos[slot] = numbers[old], ones[old], twos[old]
+    return larger, new_ones, new_twos
 
 
 @njit(cache=True, nogil=True)
@@ -114,15 +113,42 @@ def packed(users, values, offsets):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def sort_each(items, times, offsets):  # type: ignore[no-untyped-def]
-    """Put each user's events in order of time, in place; equal times keep their order."""
+    """Put each user's events in order of time, in place; equal times keep their order.
+
+    A merge sort of our own, without slices: numba takes seconds to compile numpy's, and a newcomer waits for it.
+    """
+    longest = 0
     for user in range(len(offsets) - 1):
-        begin, end = offsets[user], offsets[user + 1]
-        for place in range(begin + 1, end):
-            if times[place] < times[place - 1]:
-                order = np.argsort(times[begin:end], kind="mergesort")
-                items[begin:end] = items[begin:end][order]
-                times[begin:end] = times[begin:end][order]
-                break
+        longest = max(longest, offsets[user + 1] - offsets[user])
+    other_items, other_times = np.empty(longest, items.dtype), np.empty(longest, times.dtype)
+    for user in range(len(offsets) - 1):
+        begin, size = offsets[user], offsets[user + 1] - offsets[user]
+        unsorted = False
+        for place in range(begin + 1, begin + size):
+            unsorted = unsorted or times[place] < times[place - 1]
+        width, moved = 1, False  # of the runs that are in order; whether they lie in the other arrays
+        while unsorted and width < size:
+            if moved:
+                _merge(other_items, other_times, 0, items, times, begin, size, width)
+            else:
+                _merge(items, times, begin, other_items, other_times, 0, size, width)
+            width, moved = 2 * width, not moved
+        if moved:
+            for place in range(size):
+                items[begin + place], times[begin + place] = other_items[place], other_times[place]
+
+
+@njit(cache=True, nogil=True)
+def _merge(items, times, begin, to_items, to_times, to, size, width):  # type: ignore[no-untyped-def]
+    """Runs of `width` events from place `begin` on, two at a time, to runs of twice that from place `to` on."""
+    for low in range(0, size, 2 * width):
+        middle, high = min(low + width, size), min(low + 2 * width, size)
+        left, right = low, middle
+        for place in range(low, high):
+            first = right == high or (left < middle and times[begin + left] <= times[begin + right])
+            source = begin + (left if first else right)
+            to_items[to + place], to_times[to + place] = items[source], times[source]
+            left, right = left + first, right + (not first)
 
 
 @njit(cache=True, nogil=True)
