@@ -1,85 +1,22 @@
 """The command line: only words to calls. What a user did wrong is one sentence on stderr and exit code 2.
 
-Flags for options that the library has are made from where these are written (`Budget`, `Reading`), so that help, bounds
-and defaults are said once. torch and what needs it is imported inside the commands: `--help` and `list` answer at once.
+torch and what needs it is imported inside the commands: `--help` and `list` answer at once.
 """
 
-import functools
-import importlib
-import inspect
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional, cast
 
 import typer
-import typer.core
-import typer.main
 
-from tenfold.errors import OptionError, TenfoldError, nearest
+from tenfold.command_line import SUMMARIES, Commands, command, print_rich, print_table, say, shown
+from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
-COMMANDS: dict[str, Callable[[], Any]] = {}  # by name ("shop new"); made when asked for
-
-
-def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function a command, with a flag for each option of each group, given as 'module:Class'.
-
-    The function gets, by the group's name, the values that were given on the command line.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def made() -> Any:
-            one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            one.command(name.rpartition(" ")[2])(_with_flags(function, {g: _named(p) for g, p in groups.items()}))
-            return typer.main.get_command(one)
-
-        COMMANDS[name] = made
-        SUMMARIES[name] = (function.__doc__ or "").partition("\n")[0]
-        return function
-
-    return decorate
-
-
-SUMMARIES: dict[str, str] = {}
-
-
-def _named(path: str) -> type:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-class Commands(typer.core.TyperGroup):
-    """The commands whose name begins with `prefix`; one is made when it is called, so that help needs no options."""
-
-    def __init__(self, prefix: str = "", **settings: Any) -> None:
-        super().__init__(no_args_is_help=True, rich_markup_mode=None, **settings)
-        self.prefix = prefix
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        own = [name.removeprefix(self.prefix) for name in COMMANDS if name.startswith(self.prefix)]
-        return list(dict.fromkeys(name.partition(" ")[0] for name in own))
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        name = self.prefix + cmd_name
-        if name in COMMANDS:
-            return COMMANDS[name]()
-        if any(other.startswith(f"{name} ") for other in COMMANDS):
-            return Commands(f"{name} ", name=cmd_name, help=SUMMARIES.get(name))
-        return None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None:
-            raise OptionError(f"there is no command '{args[0]}'; {nearest(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES.get(self.prefix + name, "")) for name in self.list_commands(ctx)])
-
 
 app = Commands(
     name="tenfold",
@@ -94,49 +31,6 @@ Log = Annotated[
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
 SplitName = Annotated[Optional[str], typer.Option("--split", help="loo, stream, time or none")]
 ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
-
-
-def _with_flags(function: Callable[..., Any], groups: Mapping[str, type]) -> Callable[..., Any]:
-    from tenfold.options import rows
-
-    own = inspect.signature(function)
-    flags: dict[str, inspect.Parameter] = {}
-    whose: dict[str, tuple[str, str]] = {}
-    for group, cls in groups.items():
-        for row in rows(cls):
-            key = row.name.replace(".", "_")
-            whose[key] = (group, row.name)
-            kind = inspect.Parameter.KEYWORD_ONLY
-            flags[key] = inspect.Parameter(key, kind, default=None, annotation=_flag(row, group))
-
-    @functools.wraps(function)
-    def wrapped(**values: Any) -> Any:
-        given: dict[str, dict[str, Any]] = {group: {} for group in groups}
-        for key, (group, name) in whose.items():
-            value = values.pop(key)
-            if value is not None and value != []:
-                given[group][name] = tuple(value) if isinstance(value, list) else value
-        return function(**values, **given)
-
-    kept = [p for name, p in own.parameters.items() if name not in groups]
-    wrapped.__signature__ = own.replace(parameters=[*kept, *flags.values()])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in [*kept, *flags.values()]}
-    return wrapped
-
-
-def _flag(row: Any, panel: str) -> Any:
-    """The annotation of an option's flag: text that the option itself checks, a switch, or a list of texts."""
-    told = f"{row.meaning} [{row.type}{', ' + row.bounds if row.bounds else ''}; default: {_shown(row.default)}]"
-    flag = "--" + row.name.replace("_", "-").replace(".", "-")
-    if row.type == "bool":
-        return Annotated[Optional[bool], typer.Option(flag, help=told, rich_help_panel=panel)]
-    if row.type.startswith("tuple"):
-        return Annotated[Optional[list[str]], typer.Option(flag.rstrip("s"), help=told, rich_help_panel=panel)]
-    return Annotated[Optional[str], typer.Option(flag, help=told, metavar="VALUE", rich_help_panel=panel)]
-
-
-def _shown(value: Any) -> str:
-    return "none" if value in (None, "", ()) else str(value)
 
 
 def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
@@ -167,31 +61,6 @@ def _load(folder: str) -> Any:
     return load_class(name_of(read_config(Path(folder))["system"])).load(folder)
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)
-
-
-def _table(headers: list[str], lines: list[list[str]], *, right: tuple[int, ...] = ()) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*map(Text, line))  # a user's id is text, not markup
-    _print(table)
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    # Piped into a file or a program, lines are not broken at a screen's width.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
-
-
 @command("list")
 def list_systems() -> None:
     """The systems and baselines there are."""
@@ -200,7 +69,7 @@ def list_systems() -> None:
     lines = [[name, row.gives, row.paper, "" if row.path else "planned"] for name, row in SYSTEMS.items()]
     for task, baselines in BASELINES.items():
         lines += [[name, row.gives, row.paper, f"baseline, {task}"] for name, row in baselines.items()]
-    _table(["name", "gives", "source", ""], lines)
+    print_table(["name", "gives", "source", ""], lines)
 
 
 @command("info")
@@ -227,9 +96,9 @@ def info(
     options = cls.options_class()
     for name, values in presets(options).items():
         print(f"preset={name}: {', '.join(f'{key}={value}' for key, value in values.items())}")
-    lines = [[r.name, r.type, r.bounds, _shown(r.default), r.meaning, "yes" if r.tune else ""] for r in rows(options)]
+    lines = [[r.name, r.type, r.bounds, shown(r.default), r.meaning, "yes" if r.tune else ""] for r in rows(options)]
     if lines:
-        _table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
+        print_table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
     else:
         print("it has no options")
 
@@ -269,14 +138,14 @@ def fit(
         reading=how,
     )
     if is_first_process():
-        _say(*system.notes)
+        say(*system.notes)
         system.save(output)
         for stage, epochs in system.history.items():
             last = (
                 ", ".join(f"{key} {value:.4g}" for key, value in epochs[-1].items() if key != "epoch") if epochs else ""
             )
-            _say(f"{stage}: {len(epochs)} epochs; the last: {last}")
-        _say(f"saved in {output}; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}")
+            say(f"{stage}: {len(epochs)} epochs; the last: {last}")
+        say(f"saved in {output}; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}")
 
 
 @command("evaluate", reading="tenfold.data.options:Reading")
@@ -310,8 +179,8 @@ def evaluate(
     for figure, value in found.items():
         low, high = found.intervals.get(figure, (None, None))
         lines.append([figure, f"{value:.4f}", "one user: none" if low is None else f"{low:.4f} .. {high:.4f}"])
-    _table(["figure", "mean", "95 % interval"], lines, right=(1,))
-    _say(*found.notes)
+    print_table(["figure", "mean", "95 % interval"], lines, right=(1,))
+    say(*found.notes)
     if output is not None:
         whole = {"figures": dict(found), "intervals": found.intervals, "protocol": found.protocol, "notes": found.notes}
         write_whole(Path(output), json.dumps(whole, indent=1).encode())
@@ -342,12 +211,12 @@ def predict(
     system = _load(folder)
     if history is not None:
         found = system.recommend(history.split(","), k=k, exclude_seen=exclude_seen, on_unseen=on_unseen)
-        _table(["rank", "item", "score"], [[str(n), str(r.item), f"{r.score:.4f}"] for n, r in enumerate(found, 1)],
-               right=(0, 2))  # fmt: skip
+        lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
+        print_table(["rank", "item", "score"], lines, right=(0, 2))
         if found.skipped:
-            _say(f"{found.skipped} events of the history are of items that this system does not know")
+            say(f"{found.skipped} events of the history are of items that this system does not know")
         if found.by_popularity:
-            _say("no item of the history is known: these are the most popular items")
+            say("no item of the history is known: these are the most popular items")
         return
     if output is None:
         raise OptionError("--output says where the recommendations go: a file that ends in .parquet or .jsonl")
@@ -361,7 +230,7 @@ def predict(
         on_unseen=on_unseen,
         reading=_reading(reading, folder),
     )
-    _say(f"{count:,} users answered in {output}")
+    say(f"{count:,} users answered in {output}")
 
 
 @command("compare", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
@@ -395,12 +264,12 @@ def compare(
         against=against,
         reading=_reading(reading),
         exclude_seen=exclude_seen,
-        tell=_say,
+        tell=say,
     )
-    _print(found.table())
+    print_rich(found.table())
     if output is not None:
         found.save(output)
-        _say(f"written: {output}/comparison.json, {output}/comparison.png")
+        say(f"written: {output}/comparison.json, {output}/comparison.png")
 
 
 @command("tune", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
@@ -411,6 +280,7 @@ def tune(
     sets: Sets = None,
     split: SplitName = None,
     metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg@10]")] = None,
+    exclude_seen: ExcludeSeen = False,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
     *,
     budget: dict[str, Any],
@@ -432,13 +302,14 @@ def tune(
         budget=_budget({"progress": "none"} | budget),
         metric=metric,
         reading=how,
-        tell=_say,
+        exclude_seen=exclude_seen,
+        tell=say,
     )
-    _print(found.table())
+    print_rich(found.table())
     if output is not None:
         found.system.save(output)
         found.save(Path(output) / "trials.json")
-        _say(f"the best is saved in {output}, its trials in {output}/trials.json")
+        say(f"the best is saved in {output}, its trials in {output}/trials.json")
 
 
 @command("claims")
@@ -454,7 +325,7 @@ def claims(
     from tenfold import claims as claiming
 
     if listing:
-        _print(claiming.listed(claiming.claims_of(name)))
+        print_rich(claiming.listed(claiming.claims_of(name)))
         return
     claiming.run_claims(name, size=cast(Any, size), only=only or (), quick=quick, output=output)
 
@@ -496,7 +367,7 @@ def demo(
     from tenfold import demo as showing
 
     check_writable(Path(output))
-    page = showing.run(Path(output), quick=quick, tell=_say)
+    page = showing.run(Path(output), quick=quick, tell=say)
     print(f"open {page}")
 
 
@@ -506,18 +377,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app.main(args=arguments, prog_name="tenfold", standalone_mode=False) or 0
     except TenfoldError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 2
     except typer.TyperException as error:  # what the parser of arguments refuses
-        _say(f"error: {_sentence(error)}")
+        say(f"error: {_sentence(error)}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED and arguments[:1] == ["fit"]:
         again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
-        _say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
+        say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
     elif code == INTERRUPTED:
-        _say("interrupted")
+        say("interrupted")
     return code
 
 

@@ -1,10 +1,9 @@
 """The task: the files it reads, how they are split, what is trained on, the protocol, and the verb `recommend`.
 
-A trained method gives `build`, `encode` and `scores`, its own `loss` where it has one, and gets the rest. A rule that
+A trained method gives `build`, and `loss`, `encode` and `scores` where its own differ; it gets the rest. A rule that
 only counts is a `Counted` (baselines/counted.py).
 """
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,13 +49,13 @@ class NextItem(System):
     splits = ("loo", "stream", "time", "none")
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
 
-    @abstractmethod
     def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """events (B, L), a whole history or what came since `state` -> a user vector at each position, (B, L, ...)."""
+        return self.network(events, state)
 
-    @abstractmethod
     def scores(self, user: Tensor) -> Tensor:
         """User vectors (N, ...) -> (N, V + 1), a fresh tensor; column 0 means nothing."""
+        return user @ self.item_table().T
 
     def loss(self, batch: NextItemBatch) -> Loss:
         """Every event predicts the next one."""

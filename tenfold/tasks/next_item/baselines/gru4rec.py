@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tenfold.nn.dropout import Dropout
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions, Training
-from tenfold.tasks.next_item.task import NextItem, State
+from tenfold.tasks.next_item.task import NextItem
 
 
 @options
@@ -48,9 +48,3 @@ class GRU4Rec(NextItem):
 
     def build(self) -> GRU:
         return GRU(self.sizes["items"], self.options.dim, self.options.dropout)
-
-    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        return self.network(events, state)
-
-    def scores(self, user: Tensor) -> Tensor:
-        return user @ self.item_table().T

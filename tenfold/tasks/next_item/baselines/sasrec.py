@@ -6,12 +6,10 @@ full softmax, which is far stronger than the paper's one negative (`loss.name=bc
 
 from typing import Annotated, Literal
 
-from torch import Tensor
-
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.network import ItemTransformer
 from tenfold.tasks.next_item.options import LossOptions, Training
-from tenfold.tasks.next_item.task import NextItem, State
+from tenfold.tasks.next_item.task import NextItem
 
 
 @options
@@ -42,9 +40,3 @@ class SASRec(NextItem):
             dropout=o.dropout,
             norm=o.norm,
         )
-
-    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        return self.network(events, state)
-
-    def scores(self, user: Tensor) -> Tensor:
-        return user @ self.item_table().T

@@ -6,12 +6,10 @@ linear: Katharopoulos et al. 2020 (arXiv 2006.16236); local: a window; random-fe
 
 from typing import Annotated, Any, Literal
 
-from torch import Tensor
-
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.network import ItemTransformer
 from tenfold.tasks.next_item.options import LossOptions, Training
-from tenfold.tasks.next_item.task import NextItem, State
+from tenfold.tasks.next_item.task import NextItem
 
 
 @options
@@ -51,9 +49,3 @@ class Transformer(NextItem):
             attends=o.attention,
             settings=settings.get(o.attention),
         )
-
-    def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        return self.network(events, state)
-
-    def scores(self, user: Tensor) -> Tensor:
-        return user @ self.item_table().T
