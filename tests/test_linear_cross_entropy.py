@@ -98,7 +98,7 @@ def test_autocast():
     assert loss.dtype == torch.float32 and [each.dtype for each in found] == [torch.float32, torch.float32]
     assert_close(loss, expected, rtol=0.01, atol=0)
     assert_close(found, wanted, rtol=0.05, atol=0.1)
-    assert not torch.equal(found[0], wanted[0])  # the products were in bfloat16
+    assert (found[0] - wanted[0]).abs().max() > 1e-4  # the products were in bfloat16
 
 
 def test_no_rows_or_only_padding_is_zero():
