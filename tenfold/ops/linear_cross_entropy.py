@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from tenfold.errors import ShapeError
 
-# Logits held at a time: 8 MB in float32. One thread alone is quickest at 1 to 4 MB; with several, each of a chunk's steps
+# Logits held at a time: 8 MB in float32. One thread alone is quickest at 1 to 4 MB; with several, each step of a chunk
 # ends when the slowest thread does, and on a busy machine fewer and larger chunks lose less by that.
 CHUNK_NUMBERS = 1 << 21
 
