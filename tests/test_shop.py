@@ -21,7 +21,7 @@ from tenfold.shop.truth import AT, measure
 SMALL = {"seed": 7, "items": 310, "users": 53, "events": 4_100}
 
 # Values, not files, of the shop above. If they change, the same seed no longer gives the same shop: raise SHOP_VERSION.
-DIGESTS = {"catalog": "60cc7e74872d9c23", "events": "e3f33cd6f44f6c57", "truth": "4138b67ce46bb4c9"}
+DIGESTS = {"catalog": "60cc7e74872d9c23", "events": "acab3b102f3f275c", "truth": "5d8061bbf7884338"}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_popularity_and_histories_have_long_tails(usual):
     sold = usual.events()["item"].value_counts()["count"].sort(descending=True)
     assert sold.head(200).sum() > 0.3 * 200_000 and sold.max() > 8 * sold.median()
     counts = usual.events()["user"].value_counts()["count"]
-    assert counts.max() > 5 * counts.median() and counts.min() >= 5 and counts.sum() == 200_000
+    assert counts.max() > 3 * counts.median() and counts.min() >= 5 and counts.sum() == 200_000
 
 
 def test_interests_rest_and_return(usual):
@@ -473,5 +473,5 @@ def test_arrivals_and_activity_are_spread():
     habits = draw_habits(options, shared.market, shared.counts, 0, 4_000)
     assert (habits.chain + habits.loyal).max() < 1
     assert 0.45 < (habits.arrival == 0).mean() < 0.55 and 0.7 < habits.arrival.max() < 0.8
-    assert set(habits.interests) == {5, 6, 7, 8} and len(STYLES) * len(THEMES) == shared.catalog.segments
+    assert set(habits.interests) == {8, 9, 10, 11} and len(STYLES) * len(THEMES) == shared.catalog.segments
     assert MONTH * MONTHS == 2 * 31_557_600  # two years

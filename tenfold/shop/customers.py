@@ -20,14 +20,15 @@ from tenfold.shop.streams import Kind, normals, stream, uniform, uniforms
 from tenfold.shop.traits import STYLE_FANS, STYLES, THEME_FANS, THEMES
 from tenfold.shop.truth import FIGURES, add, expected_hits, test_events
 
-MOST_TASTES = 16  # interests a customer may have in a life; 5 to 8 at a time
-MOST_FAVOURITES = 7
+MOST_TASTES = 20  # interests a customer may have in a life; 8 to 11 at a time
+MOST_FAVOURITES = 6
 FEWEST_EVENTS = 5  # of a customer, where there are enough events
-IMPULSE = 0.04
-ASIDE, BACK = 0.15, 0.7  # from a visit's main interest to the one on the side, and from that
+IMPULSE = 0.03
+ASIDE, BACK = 0.08, 0.8  # from a visit's main interest to the one on the side, and from that
 GO_ON = 0.05  # the next visit is about the same interest
 REST = 10.0  # visits after which an interest is likely to return
-FAVOURITE_AGAIN = 0.05  # what was just looked at in this visit is less likely than what was not
+FAVOURITE_AGAIN = 0.15  # what was just looked at in this visit is less likely than what was not
+OF_ANY_SALES, OF_ONE_BRAND = 0.85, 0.7  # favourites that may sell badly; that are of the first one's brand
 NEW_FAVOURITE, NEW_INTEREST = 0.1, 0.015  # after a visit
 
 
@@ -51,7 +52,7 @@ class Habits(NamedTuple):
 def draw_counts(options: Options) -> NDArray[np.int64]:
     """Events of each customer: a long tail, and exactly as many as asked for."""
     u = uniforms(options.seed, Kind.CUSTOMER, 0, options.users, 2)
-    activity = np.exp(0.6 * normals(u[:, 0], u[:, 1]))
+    activity = np.exp(0.45 * normals(u[:, 0], u[:, 1]))
     least = min(FEWEST_EVENTS, options.events // options.users)
     exact = (options.events - least * options.users) * (activity / activity.sum())
     count = np.floor(exact).astype(np.int64)
@@ -69,7 +70,7 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
     fans = np.array(
         [THEME_FANS[THEMES[g // len(STYLES)]] + STYLE_FANS[STYLES[g % len(STYLES)]] for g in range(segments)]
     )
-    liking = fans - np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.2 * (styles == f[:, None]) for f in favoured)
+    liking = fans - np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.0 * (styles == f[:, None]) for f in favoured)
     liking[:, np.diff(market.start) == 0] = -np.inf
     tastes = np.full((last - first, MOST_TASTES), -1)
     order = np.argsort(-liking, axis=1, kind="stable")[:, :MOST_TASTES]
@@ -81,11 +82,11 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
         tests=test_events(count),
         arrival=np.where(u[:, 0] < 0.5, 0.0, (u[:, 0] - 0.5) * 1.6),
         purse=choose(u[:, 1], np.array([0.4, 0.4, 0.2])).astype(np.int64),
-        interests=np.minimum(5 + (u[:, 2] * 4).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
-        favourites=(5 + u[:, 3] * 3).astype(np.int64),
-        chain=0.13 + 0.14 * u[:, 4],
-        loyal=0.53 + 0.17 * u[:, 5],  # together below 1: the rest is what sells
-        visit=6.0 + 6.0 * u[:, 6],
+        interests=np.minimum(8 + (u[:, 2] * 4).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
+        favourites=(4 + u[:, 3] * 3).astype(np.int64),
+        chain=0.31 + 0.07 * u[:, 4],
+        loyal=0.5 + 0.1 * u[:, 5],  # together below 1: the rest is what sells
+        visit=5.0 + 4.0 * u[:, 6],
         cart=0.06 + 0.12 * u[:, 7],
         tastes=tastes,
     )
@@ -123,7 +124,7 @@ def _live(seed, visits, events, market, habits, drawn):  # type: ignore[no-untyp
     at, tested = np.int64(0), np.int64(0)  # a bare 0 would be a type of its own, and compile all of it twice
     for u in range(len(habits.events)):
         row = habits.first + u
-        count = _visits(stream(seed, visits, row), habits, u, begins, length)
+        count = _visits(stream(seed, visits, row), habits.events[u], habits.visit[u], habits.arrival[u], begins, length)
         _history(
             stream(seed, events, row), market, habits, u, begins[:count], length[:count], drawn, at, tested, scratch
         )
@@ -132,20 +133,19 @@ def _live(seed, visits, events, market, habits, drawn):  # type: ignore[no-untyp
 
 
 @inner
-def _visits(key, habits, u, begins, length):  # type: ignore[no-untyped-def]
+def _visits(key, events, mean, arrival, begins, length):  # type: ignore[no-untyped-def]
     """When the customer comes and for how many events; returns the number of visits."""
-    left, count, clock, draw = habits.events[u], 0, 0.0, 0
-    gaps = np.empty(habits.events[u])
+    left, count, clock, draw = events, 0, 0.0, 0
+    gaps = np.empty(events)
     while left > 0:
-        events = 1 + int(np.log1p(-uniform(key, draw)) / np.log1p(-1.0 / habits.visit[u]))
-        length[count] = min(events, left)
+        length[count] = min(1 + int(np.log1p(-uniform(key, draw)) / np.log1p(-1.0 / mean)), left)
         clock -= np.log1p(-uniform(key, draw + 1)) * (0.2 + 1.6 * uniform(key, draw + 2))
         gaps[count] = clock
         left -= length[count]
         count += 1
         draw += 3
     clock -= np.log1p(-uniform(key, draw))  # the time since the last visit
-    begin = habits.arrival[u] * MONTHS * MONTH
+    begin = arrival * MONTHS * MONTH
     free = 0
     for v in range(count):
         moment = int(begin + gaps[v] / clock * (MONTHS * MONTH - begin))
@@ -165,6 +165,7 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
     last, seen = np.full(interests, -1), np.full(interests, -100)  # item of an interest, its visit
     favourite, favourite_seen = np.full((interests, MOST_FAVOURITES), -1), np.full((interests, MOST_FAVOURITES), -1)
     item, share = np.empty(16, np.int64), np.empty(16)
+    steps = market.follower, market.follows, market.arrived, market.tier, market.affordable[purse]
     here, did, side, nothing = np.int64(-1), np.int64(0), np.int64(-1), np.int64(-1)
     draw, z, main, end = np.int64(0), nothing, nothing, at + habits.events[u]
     for k in range(interests):
@@ -175,9 +176,10 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
         time = begins[visit]
         for step in range(length[visit]):
             month = min(time // MONTH, MONTHS - 1)
+            sales = market.limits[month, purse]
             current, again = nothing, 0.0
             if step == 0:
-                _interest_chances(market, month, segment, weight, seen, visit, main, chance)
+                _interest_chances(market.season[month], segment, weight, seen, visit, main, chance)
             else:
                 for k in range(interests):
                     chance[k] = 0.0
@@ -186,7 +188,7 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
                 if side >= 0:
                     chance[side if z == main else main] = turn
                 current = here
-                again = _again(market, habits, u, favourite[z], here, did)
+                again = _again(habits.cart[u], market.affordable[purse, market.tier[here]], favourite[z], here, did)
             action, outside = np.int64(0), False
             before = z
             z = _walk(chance, uniform(key, draw))
@@ -198,18 +200,23 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
                 chosen, action = current, did + 1
             elif uniform(key, draw + 2) < IMPULSE:
                 g = _walk(market.season[month], uniform(key, draw + 3))
-                chosen, outside = _sale(market, month, purse, g, uniform(key, draw + 4)), True
+                chosen, outside = _sale(sales, market.start[g], market.start[g + 1], uniform(key, draw + 4)), True
             else:
                 count, _ = _plan(
-                    market, month, purse, last[z], favourite[z], favourite_seen[z], visit, current,
+                    steps, month, last[z], favourite[z], favourite_seen[z], visit, current,
                     habits.chain[u], habits.loyal[u], item, share,
                 )  # fmt: skip
                 place = _walk_or_rest(share, count, uniform(key, draw + 3))
-                chosen = item[place] if place >= 0 else _sale(market, month, purse, segment[z], uniform(key, draw + 4))
+                chosen = (
+                    item[place]
+                    if place >= 0
+                    else _sale(sales, market.start[segment[z]], market.start[segment[z] + 1], uniform(key, draw + 4))
+                )
             if at >= end - habits.tests[u]:
                 _tell(
-                    market, habits, u, month, chance, again, current, chosen, segment, last, favourite, favourite_seen,
-                    visit, item, share, drawn.truth[tested], scratch,
+                    steps, market.season[month], sales, market.top[month, purse], market.start, market.segment,
+                    habits.chain[u], habits.loyal[u], month, chance, again, current, chosen,
+                    segment, last, favourite, favourite_seen, visit, item, share, drawn.truth[tested], scratch,
                 )  # fmt: skip
                 tested += 1
             if not outside and (action == 0):
@@ -243,30 +250,36 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
 def _favourites(key, draw, market, g, time, purse, favourites, first, last):  # type: ignore[no-untyped-def]
     """Fill slots with what the customer takes to, each once; returns the next draw's number.
 
-    Half of it is what sells, half may be anything that is sold, so that favourites are the customer's own.
+    Some of it is what sells, more may be anything that is sold, so that favourites are the customer's own; and mostly
+    it is of the brand that the customer already likes.
     """
     month = min(time // MONTH, MONTHS - 1)
     start, size = market.start[g], market.start[g + 1] - market.start[g]
+    sales = market.limits[month, purse]
     for f in range(first, last):
         favourites[f] = -1
-        for _ in range(6):
-            j = _sale(market, month, purse, g, uniform(key, draw + 1))
-            if uniform(key, draw) < 0.9:
+        liked = favourites[0] if f > 0 else favourites[1]
+        loyal = liked >= 0 and uniform(key, draw) < OF_ONE_BRAND
+        draw += 1
+        for attempt in range(12):
+            j = _sale(sales, start, start + size, uniform(key, draw + 1))
+            if uniform(key, draw) < OF_ANY_SALES:
                 j = start + int(uniform(key, draw + 1) * size)
             draw += 2
-            if market.arrived[j] <= month and not _holds(favourites, j):
+            fits = not loyal or attempt > 8 or market.brand[j] == market.brand[liked]
+            if fits and market.arrived[j] <= month and not _holds(favourites, j):
                 favourites[f] = j
                 break
     return draw
 
 
 @inner
-def _interest_chances(market, month, segment, weight, seen, visit, before, chance):  # type: ignore[no-untyped-def]
+def _interest_chances(season, segment, weight, seen, visit, before, chance):  # type: ignore[no-untyped-def]
     """Which interest a visit is about: the last one again, or one that is liked, in season, and has rested."""
     total = 0.0
     for k in range(len(segment)):
-        rested = 1.0 - np.exp(-(visit - seen[k] - 0.9) / REST)
-        chance[k] = weight[k] * rested * market.season[month, segment[k]]
+        rested = (1.0 - np.exp(-(visit - seen[k] - 0.9) / REST)) ** 2
+        chance[k] = weight[k] * rested * season[segment[k]]
         total += chance[k]
     go_on = GO_ON if before >= 0 else 0.0
     for k in range(len(segment)):
@@ -276,49 +289,49 @@ def _interest_chances(market, month, segment, weight, seen, visit, before, chanc
 
 
 @inner
-def _again(market, habits, u, favourites, here, did):  # type: ignore[no-untyped-def]
+def _again(cart, affordable, favourites, here, did):  # type: ignore[no-untyped-def]
     """How likely the item just looked at is put into the cart, or the one in the cart bought."""
     if did == 2:
         return 0.0
     wanted = 1.5 if _holds(favourites, here) else 1.0
-    affordable = 0.5 + 0.5 * market.affordable[habits.purse[u], market.tier[here]]
-    return (0.5 if did == 1 else habits.cart[u]) * wanted * affordable
+    return (0.5 if did == 1 else cart) * wanted * (0.5 + 0.5 * affordable)
 
 
 @inner
-def _plan(market, month, purse, last, favourites, seen, visit, current, chain, loyal, item, share):  # type: ignore[no-untyped-def]
+def _plan(steps, month, last, favourites, seen, visit, current, chain, loyal, item, share):  # type: ignore[no-untyped-def]
     """The few items that an event within an interest is likely about; returns how many, and the pool's share."""
+    follower, follows, arrived, tier, affordable = steps
     count, total, rest = 0, 0.0, 1.0 - chain - loyal
     if last >= 0:
-        for s in range(len(market.follows)):
-            j = market.follower[last, s]
-            if j >= 0 and market.arrived[j] <= month:
-                item[count], share[count] = j, market.follows[s] * market.affordable[purse, market.tier[j]]
+        for s in range(len(follows)):
+            j = follower[last, s]
+            if j >= 0 and arrived[j] <= month:
+                item[count], share[count] = j, follows[s] * affordable[tier[j]]
                 total += share[count]
                 count += 1
     for s in range(count):
         share[s] *= chain / total
     if count == 0:
         rest += chain
-    steps, total = count, 0.0
+    followers, total = count, 0.0
     for f in range(len(favourites)):
         if favourites[f] >= 0 and favourites[f] != current:
-            item[count], share[count] = favourites[f], (f + 1.0) ** -0.3
+            item[count], share[count] = favourites[f], (f + 1.0) ** -0.4
             if seen[f] == visit:
                 share[count] *= FAVOURITE_AGAIN
             total += share[count]
             count += 1
-    for s in range(steps, count):
+    for s in range(followers, count):
         share[s] *= loyal / total
-    if steps == count:
+    if followers == count:
         rest += loyal
     return count, rest
 
 
 @inner
 def _tell(  # type: ignore[no-untyped-def]
-    market, habits, u, month, chance, again, current, chosen, segment, last, favourite, seen, visit,
-    item, share, figures, scratch,
+    steps, season, sales, top, start, segments, chain, loyal, month, chance, again, current, chosen,
+    segment, last, favourite, seen, visit, item, share, figures, scratch,
 ):  # fmt: skip
     """The truth about one event: gathers each item's probability before it happens, and asks for the hit rates."""
     certain, touched, pools = scratch
@@ -326,19 +339,17 @@ def _tell(  # type: ignore[no-untyped-def]
     if again > 0.0:
         count = add(certain, touched, count, current, again)
     for g in range(len(pools)):
-        pools[g] = (1.0 - again) * IMPULSE * market.season[month, g]
-    purse = habits.purse[u]
+        pools[g] = (1.0 - again) * IMPULSE * season[g]
     for k in range(len(segment)):
         if chance[k] > 0.0:
             share_of_k = (1.0 - again) * (1.0 - IMPULSE) * chance[k]
             few, rest = _plan(
-                market, month, purse, last[k], favourite[k], seen[k], visit, current, habits.chain[u], habits.loyal[u],
-                item, share,
+                steps, month, last[k], favourite[k], seen[k], visit, current, chain, loyal, item, share,
             )  # fmt: skip
             for s in range(few):
                 count = add(certain, touched, count, item[s], share_of_k * share[s])
             pools[segment[k]] += share_of_k * rest
-    expected_hits(market, month, purse, certain, touched[:count], pools, chosen, figures)
+    expected_hits(sales, top, start, segments, certain, touched[:count], pools, chosen, figures)
     for s in range(count):
         certain[touched[s]] = 0.0
 
@@ -375,12 +386,12 @@ def _walk_or_rest(share, count, u):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _sale(market, month, purse, g, u):  # type: ignore[no-untyped-def]
-    """What sells in a pool in this month to this purse."""
-    low, high = market.start[g], market.start[g + 1] - 1
+def _sale(sales, first, last, u):  # type: ignore[no-untyped-def]
+    """What sells, by the distribution function `sales`, in the pool first .. last - 1."""
+    low, high = first, last - 1
     while low < high:
         middle = (low + high) // 2
-        if market.limits[month, purse, middle] > u:
+        if sales[middle] > u:
             high = middle
         else:
             low = middle + 1

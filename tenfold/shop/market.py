@@ -16,7 +16,7 @@ from tenfold.shop.streams import Kind, stream, uniform
 from tenfold.shop.traits import PRICE_CLASSES, SEASONS, STYLES, THEME_SEASONS, THEMES
 
 CROSS, SIMILAR = 3, 2  # what follows an item: of its theme's next category, and of its own
-FOLLOWS = np.array([0.38, 0.2, 0.1, 0.2, 0.12])  # how likely each of them is, where all are sold
+FOLLOWS = np.array([0.55, 0.17, 0.06, 0.17, 0.05])  # how likely each of them is, where all are sold
 CANDIDATES = 64  # among so many are an item's followers looked for; a large shop has more, and they are not missed
 TOP = 48  # of each pool, the best sellers that the oracle looks at: more than its list and all favourites are long
 
@@ -27,6 +27,7 @@ class Market(NamedTuple):
     item: NDArray[np.int32]  # (P,): row in the catalogue
     start: NDArray[np.int64]  # (G + 1,): a segment's pool is start[g] .. start[g + 1]
     segment: NDArray[np.int32]  # (P,)
+    brand: NDArray[np.int32]  # (P,)
     tier: NDArray[np.int32]  # (P,)
     arrived: NDArray[np.int32]  # (P,)
     limits: NDArray[np.float64]  # (M, C, P): the distribution function of what sells in a pool
@@ -46,12 +47,13 @@ def build_market(catalog: Catalog, options: Options) -> Market:
     follower = np.full((len(order), CROSS + SIMILAR), -1, np.int32)
     kind = catalog.category[order]
     columns = (kind, _next_kinds(kind, start), *(c[order] for c in (catalog.colour, catalog.pattern, catalog.brand)))
-    likings = 0.35 * np.log(catalog.popularity)[order]
+    likings = 0.5 * np.log(catalog.popularity)[order]
     _match(np.uint64(options.seed), int(Kind.MATCH), start, order, np.stack(columns), likings, follower)
     return Market(
         item=order.astype(np.int32),
         start=start,
         segment=catalog.segment[order].astype(np.int32),
+        brand=catalog.brand[order].astype(np.int32),
         tier=catalog.tier[order].astype(np.int32),
         arrived=catalog.arrived[order].astype(np.int32),
         limits=limits,

@@ -87,9 +87,9 @@ PALETTES = {
 STYLES = tuple(PALETTES)
 
 # How many like it: added to a customer's liking of a segment, on the scale of a Gumbel draw.
-THEME_FANS = {"street": 0.9, "home": 0.7, "summer": 0.5, "winter": 0.3, "kitchen": 0.1, "sport": -0.1, "office": -0.4,
-              "camping": -0.7}  # fmt: skip
-STYLE_FANS = {"classic": 0.9, "urban": 0.6, "minimal": 0.3, "rustic": -0.1, "retro": -0.4, "bright": -0.8}
+THEME_FANS = {"street": 1.8, "home": 1.4, "summer": 1.0, "winter": 0.6, "kitchen": 0.2, "sport": -0.4, "office": -0.9,
+              "camping": -1.4}  # fmt: skip
+STYLE_FANS = {"classic": 1.8, "urban": 1.2, "minimal": 0.6, "rustic": -0.2, "retro": -0.8, "bright": -1.6}
 
 BRANDS = (
     Brand("Norvane", "classic", 1.0), Brand("Aldermoor", "classic", 1.5), Brand("Pellworth", "classic", 0.8),

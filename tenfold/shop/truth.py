@@ -30,12 +30,9 @@ def add(certain, touched, count, item, probability):  # type: ignore[no-untyped-
 
 
 @inner
-def pool_share(market, month, purse, position):  # type: ignore[no-untyped-def]
-    """An item's share of what sells in its pool."""
-    share = market.limits[month, purse, position]
-    if position > market.start[market.segment[position]]:
-        share -= market.limits[month, purse, position - 1]
-    return share
+def pool_share(sales, start, segment, item):  # type: ignore[no-untyped-def]
+    """An item's share of what sells in its pool, from the distribution function `sales`."""
+    return sales[item] - (sales[item - 1] if item > start[segment[item]] else 0.0)
 
 
 @inner
@@ -50,22 +47,22 @@ def insert(best, probability):  # type: ignore[no-untyped-def]
 
 
 @inner
-def expected_hits(market, month, purse, certain, touched, pools, chosen, figures):  # type: ignore[no-untyped-def]
+def expected_hits(sales, top, start, segment, certain, touched, pools, chosen, figures):  # type: ignore[no-untyped-def]
     """Fill the FIGURES of one event from every item's probability."""
     best = np.zeros(LIST)
     for item in touched:
-        insert(best, certain[item] + pools[market.segment[item]] * pool_share(market, month, purse, item))
+        insert(best, certain[item] + pools[segment[item]] * pool_share(sales, start, segment, item))
     for g in range(len(pools)):
         for place in range(TOP):
-            item = market.top[month, purse, g, place]
+            item = top[g, place]
             if item < 0:
                 break
-            probability = pools[g] * pool_share(market, month, purse, item)
+            probability = pools[g] * pool_share(sales, start, segment, item)
             if probability <= best[-1]:
                 break
             if certain[item] == 0.0:
                 insert(best, probability)
-    own = certain[chosen] + pools[market.segment[chosen]] * pool_share(market, month, purse, chosen)
+    own = certain[chosen] + pools[segment[chosen]] * pool_share(sales, start, segment, chosen)
     above, tied = 0, 0
     for probability in best:
         above += probability > own
