@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -178,6 +178,8 @@ def test_the_quick_way_agrees_with_the_careful_one(rows):
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from('ab,"\n\0'), max_size=30))
+@example(',""')
+@example('"",a\n"",b')
 def test_the_quick_way_never_takes_what_is_wrong(text):
     chunk, layout = Chunk(text.encode() + b"\n", 1), Layout(",", True, 2)
     bad = BadRows("it", "line", refuse=False)

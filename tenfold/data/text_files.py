@@ -214,6 +214,8 @@ def quick(chunk: Chunk, layout: Layout, wanted: list[int]) -> Lines | None:
     if len(frame) != lines or (quoted and (frame[names[-1]].null_count() or layout.width < 2)):
         return None
     frame = frame.select(pl.col(names[number]).alias(str(number)) for number in wanted)
+    if quoted:  # an empty field is null, with quotes round it or without
+        frame = frame.select(pl.when(pl.all() != "").then(pl.all()))
     return Lines(frame, np.arange(chunk.line, chunk.line + lines))
 
 
