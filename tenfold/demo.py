@@ -24,7 +24,7 @@ from tenfold.systems import SYSTEMS
 SHOP: dict[str, Any] = {"items": 600, "users": 600, "events": 60_000}
 TINY_SHOP: dict[str, Any] = {"items": 60, "users": 40, "events": 2_000}
 # Given by hand, none tuned: the same width, loss and length for all that train.
-TRAINED = "loss.name=softmax,training.lr=0.002"
+TRAINED = "loss.name=softmax,training.batch_size=32,training.lr=0.002"
 ARMS = (
     f"SASRec=sasrec:{TRAINED}",
     f"linear transformer=transformer:attention=linear,{TRAINED}",
