@@ -24,7 +24,7 @@ SOFTMAX = {"dim": 64, "loss.name": "softmax"}
 def fitted(events: Events, options: dict[str, Any], run: Path, epochs: int) -> tuple[SASRec, float]:
     """The system with its best weights, and how many epochs it was trained for."""
     going_on = (run / "run.json").exists()
-    budget = {"max_epochs": epochs, "patience": 30, "save_seconds": 60, "progress": "lines"}
+    budget = {"max_epochs": epochs, "save_seconds": 60, "progress": "lines"}
     system = SASRec(**options).fit(events, run=run, resume=going_on, **budget)
     return system, float(len(system.history["next_item"]))
 
