@@ -32,6 +32,10 @@ class ArtifactError(TenfoldError, RuntimeError):
     """A folder that does not hold a whole fitted system of the class asked for."""
 
 
+class StateError(TenfoldError, RuntimeError):
+    """A user's state that cannot be read or kept: another model's, damaged, or in a folder that holds no store."""
+
+
 class OutputError(TenfoldError, OSError):
     """Something could not be written: no permission, no room, or a folder where a file should be."""
 

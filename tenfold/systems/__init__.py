@@ -20,7 +20,8 @@ class Row(NamedTuple):
 
 
 SYSTEMS = {
-    "lisa": Row("", "next-item recommendation over very long histories, attention in linear time", "2105.14068"),
+    "lisa": Row("tenfold.systems.lisa.system:LISA",
+                "next-item recommendation over very long histories, attention in linear time", "2105.14068"),
     "limarec": Row("", "a recommender that is updated per event, online, at constant cost per user", "2105.14060"),
     "rehearsal": Row("", "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096"),
     "tcl": Row("", "who will interact with what next, on a graph that grows in continuous time", "2105.07944"),
@@ -41,6 +42,7 @@ BASELINES = {
     "next_item": {
         "sasrec": Row(f"{_NETWORKS}.sasrec:SASRec", "next items by self-attention over the last events", "1808.09781"),
         "gru4rec": Row(f"{_NETWORKS}.gru4rec:GRU4Rec", "next items from a recurrent network", "1511.06939"),
+        "lrurec": Row(f"{_NETWORKS}.lrurec:LRURec", "next items from a linear recurrence", "2310.02367"),
         "transformer": Row(f"{_NETWORKS}.transformer:Transformer", "next items by any attention", "2006.16236"),
         "item-knn": Row(f"{_PAIRS}:ItemKNN", "items whose users also had the history's items", "Sarwar et al. 2001"),
         "markov": Row(f"{_PAIRS}:FirstOrderMarkov", "items that came right after the last one", "-"),

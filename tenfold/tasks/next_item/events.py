@@ -22,6 +22,14 @@ class NextItemBatch(NamedTuple):
     negatives: Tensor  # bce: (B, L, k), each position's own; sampled losses: (B, k), a window's; softmax: (B, 0)
 
 
+def distinct(batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
+    """The items (U,) of a batch, 0 first, and the batch with an item's place among them in place of its number."""
+    every = [batch.events.new_zeros(1), *(part.flatten() for part in batch)]
+    items, places = torch.unique(torch.cat(every), return_inverse=True)
+    parts = places[1:].split([part.numel() for part in batch])
+    return items, NextItemBatch(*(part.view_as(old) for part, old in zip(parts, batch, strict=True)))
+
+
 class NextItemSamples:
     """The training windows of a split, made into batches. What is drawn is a function of (seed, epoch, window)."""
 

@@ -17,8 +17,13 @@ from tenfold.tasks.next_item.options import LossOptions
 from tenfold.training import Loss
 
 
-def next_item_loss(options: LossOptions, user: Tensor, table: Tensor, batch: NextItemBatch) -> Loss:
-    """user (B, L, d), table (V + 1, d) -> the sum over the N positions, and N."""
+def next_item_loss(
+    options: LossOptions, user: Tensor, table: Tensor, batch: NextItemBatch, *, items: int | None = None
+) -> Loss:
+    """user (B, L, d), table (V + 1, d) -> the sum over the N positions, and N.
+
+    items: V, where the table and the batch's numbers are those of some items only (events.distinct).
+    """
     real = batch.next != 0  # (B, L)
     weight = real.sum()
     if options.name == "softmax":
@@ -35,7 +40,7 @@ def next_item_loss(options: LossOptions, user: Tensor, table: Tensor, batch: Nex
     if options.name == "sampled_softmax":
         every = torch.cat([s_pos.unsqueeze(-1), s_neg], dim=-1)  # (B, L, 1 + k)
         return ((every.logsumexp(-1) - s_pos) * real).sum(), weight
-    alpha = min(batch.negatives.shape[-1] / max(len(table) - 2, 1), 1.0)  # sampling rate k / (V - 1)
+    alpha = min(batch.negatives.shape[-1] / max((items or len(table) - 1) - 1, 1), 1.0)  # sampling rate k / (V - 1)
     beta = alpha * (options.calibration * (1 - 1 / alpha) + 1 / alpha)
     # -log sigma(s_pos)^beta = beta softplus(-s_pos): no inverse of the sigmoid, no clamp, float32 is enough.
     return ((beta * F.softplus(-s_pos) + F.softplus(s_neg).sum(-1)) * real).sum(), weight

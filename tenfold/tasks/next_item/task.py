@@ -7,18 +7,20 @@ only counts is a `Counted` (baselines/counted.py).
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from tenfold import artifact
 from tenfold.data.events import Events, read_events
 from tenfold.data.options import Reading
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError, UnknownIdError
+from tenfold.files import digest
 from tenfold.metrics import ranking
 from tenfold.metrics.bootstrap import mean_interval
 from tenfold.system import Evaluation, System
@@ -26,6 +28,9 @@ from tenfold.tasks.next_item.evaluation import measure, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.training import Loss, Stage
+
+if TYPE_CHECKING:
+    from tenfold.tasks.next_item.session import Session
 
 State = Any
 OnUnseen = Literal["skip", "refuse"]
@@ -179,24 +184,52 @@ class NextItem(System):
         exclude_seen: bool = False,
         on_unseen: OnUnseen = "skip",
     ) -> list[Recommendations]:
-        vocabulary = self._items()
-        numbers = [vocabulary.numbers(h) for h in histories]
-        if on_unseen == "refuse":
-            for ids, own in zip(numbers, histories, strict=True):
-                self._refuse_unseen(ids, own)
+        numbers = [self.item_numbers(h, on_unseen) for h in histories]
         top, values = self.top_k(
             [n[n > 0].astype(np.int64) for n in numbers],
             k=k,
-            exclude=vocabulary.numbers(list(exclude)),
+            exclude=self._items().numbers(list(exclude)),
             candidates=None if candidates is None else self._candidates(candidates, on_unseen),
             exclude_seen=exclude_seen,
         )
-        answers = []
-        for row, ids in enumerate(numbers):
+        answers = self._named(top, values, np.array([not (ids > 0).any() for ids in numbers]))
+        for answer, ids in zip(answers, numbers, strict=True):
+            answer.skipped = int((ids == 0).sum())
+        return answers
+
+    def item_numbers(self, ids: Sequence[Any], on_unseen: OnUnseen = "skip") -> np.ndarray:
+        """(n,) int32, 0 for an unknown item; raises UnknownIdError where on_unseen is 'refuse'."""
+        numbers = self._items().numbers(ids)
+        if on_unseen == "refuse":
+            self._refuse_unseen(numbers, ids)
+        return numbers
+
+    def best(
+        self,
+        scores: Tensor,
+        *,
+        k: int,
+        exclude: Sequence[Any] = (),
+        candidates: Sequence[Any] | None = None,
+        by_popularity: np.ndarray,
+    ) -> list[Recommendations]:
+        """scores (N, V + 1), which are written to; exclude, candidates: item ids; by_popularity (N,): flags."""
+        found = self._first_k(
+            scores,
+            k,
+            exclude=self._items().numbers(list(exclude)),
+            candidates=None if candidates is None else self._candidates(candidates, "skip"),
+        )
+        return self._named(*found, by_popularity)
+
+    def _named(self, top: np.ndarray, values: np.ndarray, by_popularity: np.ndarray) -> list[Recommendations]:
+        """Numbers and scores (N, k), -inf for none, as the user's own ids."""
+        answers, vocabulary = [], self._items()
+        for row in range(len(top)):
             real = np.isfinite(values[row])
             items = vocabulary.ids(top[row][real])
             answer = Recommendations(map(Recommendation, items, values[row][real].tolist()))
-            answer.skipped, answer.by_popularity = int((ids == 0).sum()), not bool((ids > 0).any())
+            answer.by_popularity = bool(by_popularity[row])
             answers.append(answer)
         return answers
 
@@ -222,18 +255,23 @@ class NextItem(System):
         scores = self.scores(users)
         if bool((lengths == 0).any()):
             scores[(lengths == 0).to(device)] = self.popularity().to(scores)
-        scores[:, 0] = -torch.inf
-        if candidates is not None:
-            others = torch.ones(scores.shape[1], dtype=torch.bool)
-            others[torch.from_numpy(candidates).long()] = False
-            scores[:, others.to(device)] = -torch.inf
-        if exclude is not None and len(exclude):
-            scores[:, torch.from_numpy(exclude).long().to(device)] = -torch.inf
         if exclude_seen:
             of_row = np.repeat(np.arange(len(histories)), [len(h) for h in histories])
             scores[
                 torch.from_numpy(of_row).to(device), torch.from_numpy(np.concatenate(histories)).to(device)
             ] = -torch.inf
+        return self._first_k(scores, k, exclude=exclude, candidates=candidates)
+
+    def _first_k(
+        self, scores: Tensor, k: int, *, exclude: np.ndarray | None, candidates: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        scores[:, 0] = -torch.inf
+        if candidates is not None:
+            others = torch.ones(scores.shape[1], dtype=torch.bool)
+            others[torch.from_numpy(candidates).long()] = False
+            scores[:, others.to(scores.device)] = -torch.inf
+        if exclude is not None and len(exclude):
+            scores[:, torch.from_numpy(exclude).long().to(scores.device)] = -torch.inf
         best = scores.topk(k, dim=1)
         return best.indices.cpu().numpy(), best.values.float().cpu().numpy()
 
@@ -241,6 +279,35 @@ class NextItem(System):
         """rows (B, L), padded on the right; row, column (N,): the user vectors (N, ...) after those events."""
         user, _ = self.encode(rows)
         return user[row, column]
+
+    # Streams: a method whose state has one size says how large it is, how events change it, and what it answers from.
+
+    state_size: int = 0  # numbers of one user's state; 0 where a method keeps none that can be stored
+
+    def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
+        """states (N,) of streaming/records.py, whose `state` is changed in place by the events rows (N, L), 0: none."""
+        raise NotImplementedError
+
+    def users_after(self, states: np.ndarray) -> Tensor:
+        """The user vectors (N, ...) after the last events of these states."""
+        raise NotImplementedError
+
+    def open(self, where: Any = None) -> "Session":
+        """Over states in memory (None), in a folder (LMDB), or in a store of ours. Raises OptionError, StateError."""
+        from tenfold.tasks.next_item.session import Session
+
+        _ = self.network
+        if not self.state_size:
+            raise OptionError(
+                f"a {type(self).__name__} keeps no state of constant size to store; give `recommend` the history, or "
+                f"fit a system that streams, such as LISA"
+            )
+        return Session(self, where)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of this very model: its options and weights."""
+        weights = artifact.pack(artifact.own_weights(self.network))
+        return digest(repr(self.options).encode(), weights)
 
     def popularity(self) -> Tensor:
         """(V + 1,): how often each item stands in the training part; what a user without history gets."""

@@ -1,0 +1,126 @@
+"""LISA attention: linear in time, its state a histogram of codewords. Wu et al., WWW 2021 (arXiv 2105.14068).
+
+`CodewordAttention` reads from events that are encoded already: systems/lisa encodes its catalogue once for all events.
+`LisaAttention` encodes its own input, and so stands in any transformer here in place of softmax attention.
+
+Shapes: N sequences, L events, R rows of codes, B codebooks, W codewords, D width.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.errors import OptionError, ShapeError
+from tenfold.nn.codebooks import Codebooks, Encoded
+from tenfold.nn.dropout import Dropout
+from tenfold.ops.codeword_histogram import codeword_attention
+
+
+class Tables(NamedTuple):
+    """What depends on the codewords alone: once a step in training, once and for all after it."""
+
+    scores: Tensor  # T (B, W, W), its scale 1 / sqrt(D) included
+    values: Tensor  # (B, W, D)
+
+
+class CodewordAttention(nn.Module):
+    """Section 3.2: each codebook is a head whose queries, keys and values are its own codewords, projected.
+
+    decay: lambda, an exponent an event.  learn_decay: one for each codebook, starting there.
+    shared: one projection for all codebooks.  learn_counts = False: no gradient reaches the codes through histograms.
+    """
+
+    rate: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        books: int,
+        *,
+        decay: float = 0.0,
+        learn_decay: bool = False,
+        shared: bool = False,
+        learn_counts: bool = True,
+        start: str = "slice",
+    ) -> None:
+        super().__init__()
+        if decay < 0:
+            raise OptionError(f"the decay lambda must be at least 0; found {decay}")
+        self.learn_counts, self.learn_decay, self.decays = learn_counts, learn_decay, decay > 0 or learn_decay
+        self.query, self.key, self.value = (
+            nn.Parameter(torch.empty(1 if shared else books, dim, dim)) for _ in range(3)
+        )
+        for weight in (self.query, self.key, self.value):
+            if start == "official":
+                nn.init.xavier_uniform_(weight if len(weight) > 1 else weight[0])
+            else:
+                nn.init.uniform_(weight, -((3 / dim) ** 0.5), (3 / dim) ** 0.5)  # Xavier for each codebook
+        rate = torch.full((books,), float(decay))
+        if learn_decay:
+            rate = torch.log(torch.expm1(rate.clamp(min=1e-4)))  # softplus gives it back
+            self.rate = nn.Parameter(rate)
+        else:
+            self.register_buffer("rate", rate)
+
+    def tables(self, codewords: Tensor) -> Tables:
+        """codewords (B, W, D)."""
+        scores = (codewords @ self.query) @ (codewords @ self.key).mT
+        return Tables(scores * codewords.shape[-1] ** -0.5, codewords @ self.value)
+
+    @property
+    def decay(self) -> Tensor | None:
+        """lambda of each codebook (B,); None where every event counts the same."""
+        if not self.decays:
+            return None
+        return F.softplus(self.rate) if self.learn_decay else self.rate
+
+    def forward(
+        self, rows: Tensor, encoded: Encoded, tables: Tables, state: Tensor | None = None, *, soft: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """rows (N, L) of `encoded`, -1 at padding -> y (N, L, D), and the histograms after them (N, B, W)."""
+        p = encoded.p if soft or self.learn_counts else None
+        return codeword_attention(
+            rows, encoded.codes, tables.scores, tables.values, p=p, soft=soft, decay=self.decay, state=state
+        )
+
+    def read(self, h: Tensor, codes: Tensor, tables: Tables) -> Tensor:
+        """Histograms h (N, B, W) and the last event's codes (N, B) -> y (N, D): equations 2 and 3 at one place."""
+        scores = tables.scores[torch.arange(len(tables.scores), device=h.device), codes.long()]
+        alpha = (scores + h.log()).softmax(-1)  # (N, B, W)
+        return alpha.flatten(1) @ tables.values.flatten(0, 1)
+
+
+class LisaAttention(nn.Module):
+    """Any block's attention: x is quantised by codebooks of the layer's own, and attended to over their codewords.
+
+    Called as all layers of nn/attention.py. The state is the histogram, (N, B, W) whatever the length of the stream.
+    The codebooks act as heads: `heads` is how many there are, W codewords in each. Ours: an outer projection, and
+    dropout on what was read, as the other layers have them.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, dropout: float = 0.0, *, codewords: int = 16, decay: float = 0.0,
+        learn_decay: bool = False, temperature: float = 0.7,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.dim = dim
+        self.codebooks = Codebooks(dim, heads, codewords, temperature=temperature)
+        self.attention = CodewordAttention(dim, heads, decay=decay, learn_decay=learn_decay)
+        self.out, self.drop = nn.Linear(dim, dim), Dropout(dropout)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if x.dim() != 3 or x.shape[-1] != self.dim or x.shape[1] == 0:
+            raise ShapeError(f"attention needs x (B, L >= 1, d = {self.dim}); found {tuple(x.shape)}")
+        encoded = self.codebooks(x.flatten(0, 1))
+        rows = torch.arange(x.shape[0] * x.shape[1], device=x.device).view(x.shape[:2])
+        if keep is not None:
+            if keep.shape != x.shape[:2] or keep.dtype != torch.bool:
+                raise ShapeError(
+                    f"attention needs keep (B, L) = {tuple(x.shape[:2])} of bool; "
+                    f"found {tuple(keep.shape)} of {keep.dtype}"
+                )
+            rows = rows.masked_fill(~keep, -1)
+        y, state = self.attention(rows, encoded, self.attention.tables(self.codebooks.codewords), state)
+        return self.out(self.drop(y.to(x.dtype))), state

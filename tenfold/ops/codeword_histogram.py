@@ -1,0 +1,538 @@
+"""Attention over codewords: softmax attention over quantised events, read from running histograms of their codes.
+
+Wu et al., WWW 2021 (arXiv 2105.14068), sections 3.2 and 3.3. An event is one codeword of each of B codebooks. Per
+codebook, with h_t the histogram of the codes so far and c_t the code of event t,
+
+    h_t = exp(-lambda) h_{t-1} + o_t                                       (1)
+    alpha_t = h_t exp(T[c_t]) / sum_w h_t exp(T[c_t])                      (2)
+    y_t = sum over the codebooks of alpha_t V                              (3)
+
+which equals softmax attention with scores T[c_t, c_t'] - lambda (t - t'), in time L B W and a state of B W numbers.
+o_t is the one-hot code; with `p` its gradient goes to p as if it were p (straight-through); soft: o_t is p itself.
+
+Three versions: the definition, with all histograms written out; chunks of plain torch for any device; and compiled
+loops for CPUs. The last two hold the histograms of one chunk at a time, and keep for the backward pass only the codes
+and the histogram at each chunk's border.
+
+Shapes: N sequences, L events, R rows of codes (an item's, or an event's own), B codebooks, W codewords, D width,
+C events of a chunk, T events of all sequences.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+from tenfold.errors import ShapeError
+
+CHUNK_NUMBERS = 1 << 17  # weights held at a time: 512 kB in float32, which a core's second cache holds
+
+
+def codeword_attention_reference(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    *,
+    p: Tensor | None = None,
+    soft: bool = False,
+    decay: Tensor | None = None,
+    state: Tensor | None = None,
+    causal: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Equations 1 to 3 with the (N, L, B, W) histogram written out; arguments as `codeword_attention`'s."""
+    keep, events = rows >= 0, rows.clamp(min=0)
+    o = _indicators(events, keep, codes, table, p, soft)  # (N, L, B, W)
+    if causal:
+        age = keep.cumsum(1).unsqueeze(2) - keep.cumsum(1).unsqueeze(1)  # (N, L, L): real events from one to the other
+        weight = torch.exp(-_rates(decay, table)[:, None, None] * age.clamp(min=0).unsqueeze(1)).tril()  # (N, B, L, L)
+        h = torch.einsum("nblk,nkbw->nlbw", weight, o)
+        if state is not None:
+            h = h + torch.exp(-_rates(decay, table)[:, None] * keep.cumsum(1)[..., None, None]) * state.unsqueeze(1)
+    else:
+        h = (o.sum(1, keepdim=True) + (0 if state is None else state.unsqueeze(1))).expand_as(o)
+    return _read(h, codes[events].long(), table, values) * keep.unsqueeze(-1), h[:, -1]
+
+
+def codeword_attention(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    *,
+    p: Tensor | None = None,
+    soft: bool = False,
+    decay: Tensor | None = None,
+    state: Tensor | None = None,
+    causal: bool = True,
+    offsets: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """rows (N, L), codes (R, B), table (B, W, W), values (B, W, D) -> y (N, L, D) and the last histograms (N, B, W).
+
+    rows: which row of codes and p each event is, -1 at padding, which may stand anywhere and counts nothing; y is 0
+    there. With offsets (N + 1,), rows (T,) holds the sequences end to end, and y is (T, D).
+    table: what is exponentiated, its scale included; table[b, c, w] belongs to a query of code c.
+    p (R, B, W): the soft codes, for the straight-through gradient; soft: the histogram counts them instead of one-hots.
+    decay (B,): lambda of each codebook, an exponent an event; none: every event counts the same.
+    state (N, B, W): the histograms of what came before.  causal = False: each event sees the whole sequence.
+    Sums are float32 or better, under autocast too. The gradient cannot be differentiated again. Raises ShapeError.
+    """
+    _check(rows, codes, table, values, p, decay, state, offsets, soft=soft, causal=causal)
+    dtype = torch.promote_types(torch.promote_types(table.dtype, values.dtype), torch.float32)
+    table, values = table.to(dtype), values.to(dtype)
+    p, decay, state = (None if x is None else x.to(dtype) for x in (p, decay, state))
+    with torch.autocast(rows.device.type, enabled=False):
+        if causal and rows.device.type == "cpu" and dtype in (torch.float32, torch.float64):
+            sequences = len(rows) if offsets is None else len(offsets) - 1
+            if offsets is None:
+                offsets = torch.arange(sequences + 1) * rows.shape[1]
+            if state is None:
+                state = table.new_zeros(sequences, *table.shape[:2])
+            rate = None if decay is None else torch.exp(-decay)
+            y, state = _CodewordAttention.apply(rows.flatten(), offsets, codes, table, values, p, rate, state, soft)
+            return y.unflatten(0, rows.shape), state
+        if offsets is None:
+            return codeword_attention_chunked(
+                rows, codes, table, values, p=p, soft=soft, decay=decay, state=state, causal=causal
+            )
+        padded, real = _padded(rows, offsets)
+        y, state = codeword_attention_chunked(
+            padded, codes, table, values, p=p, soft=soft, decay=decay, state=state, causal=causal
+        )
+        return y[real], state
+
+
+def _check(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    p: Tensor | None,
+    decay: Tensor | None,
+    state: Tensor | None,
+    offsets: Tensor | None,
+    *,
+    soft: bool,
+    causal: bool,
+) -> None:
+    books, words = table.shape[0], table.shape[-1]
+    if rows.dim() != (2 if offsets is None else 1) or rows.numel() == 0:
+        wanted = "rows (N, L >= 1)" if offsets is None else "rows (T >= 1,) with offsets (N + 1,)"
+        raise ShapeError(f"codeword attention needs {wanted}; found rows {tuple(rows.shape)}")
+    shapes: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "table": (table, (books, words, words)),
+        "values": (values, (books, words, values.shape[-1])),
+    }
+    shapes["codes"] = (codes, (len(codes), books))
+    if p is not None:
+        shapes["p"] = (p, (len(codes), books, words))
+    if decay is not None:
+        shapes["decay"] = (decay, (books,))
+    if state is not None:
+        shapes["state"] = (state, (len(rows) if offsets is None else len(offsets) - 1, books, words))
+    for name, (tensor, wanted_shape) in shapes.items():
+        if tuple(tensor.shape) != wanted_shape:
+            raise ShapeError(f"codeword attention needs {name} {wanted_shape}; found {tuple(tensor.shape)}")
+    if soft and p is None:
+        raise ShapeError("codeword attention counts soft codes where soft=True, and needs p (R, B, W); found none")
+    if not causal and decay is not None:
+        raise ShapeError("codeword attention that sees the whole sequence has no decay; leave decay out")
+
+
+# Any device.
+
+
+def codeword_attention_chunked(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    *,
+    p: Tensor | None = None,
+    soft: bool = False,
+    decay: Tensor | None = None,
+    state: Tensor | None = None,
+    causal: bool = True,
+    chunk: int = 128,
+) -> tuple[Tensor, Tensor]:
+    """The same in plain torch, chunk by chunk; each chunk is computed again in the backward pass."""
+    state = table.new_zeros(len(rows), *table.shape[:2]) if state is None else state
+    parts = rows.split(chunk, dim=1)
+    if not causal:
+        for part in parts:
+            state = state + _again(_total, part, codes, table, p, soft)
+    reads = []
+    for part in parts:
+        y, after = _again(_chunk, part, codes, table, values, p, soft, decay, state, causal)
+        state = after if causal else state
+        reads.append(y)
+    return torch.cat(reads, 1), state
+
+
+def _again(function: Callable[..., Any], *arguments: Any) -> Any:
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
+
+
+def _total(rows: Tensor, codes: Tensor, table: Tensor, p: Tensor | None, soft: bool) -> Tensor:
+    return _indicators(rows.clamp(min=0), rows >= 0, codes, table, p, soft).sum(1)
+
+
+def _chunk(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    p: Tensor | None,
+    soft: bool,
+    decay: Tensor | None,
+    state: Tensor,
+    causal: bool,
+) -> tuple[Tensor, Tensor]:
+    """One chunk's y (N, C, D), and the histograms after it."""
+    keep, events = rows >= 0, rows.clamp(min=0)
+    if causal:
+        o = _indicators(events, keep, codes, table, p, soft)
+        count = keep.cumsum(1)  # (N, C)
+        if decay is None:
+            h = o.cumsum(1) + state.unsqueeze(1)
+        else:
+            age = (count.unsqueeze(2) - count.unsqueeze(1)).unsqueeze(1)  # (N, 1, C, C)
+            weight = torch.exp(-decay[:, None, None] * age.clamp(min=0)).tril()  # (N, B, C, C)
+            h = (weight @ o.transpose(1, 2)).transpose(1, 2)  # (N, C, B, W)
+            h = h + torch.exp(-decay[:, None] * count[..., None, None]) * state.unsqueeze(1)
+    else:
+        h = state.unsqueeze(1).expand(-1, rows.shape[1], -1, -1)
+    return _read(h, codes[events].long(), table, values) * keep.unsqueeze(-1), h[:, -1]
+
+
+def _indicators(events: Tensor, keep: Tensor, codes: Tensor, table: Tensor, p: Tensor | None, soft: bool) -> Tensor:
+    """o (N, L, B, W)."""
+    if soft and p is not None:
+        o = p[events]
+    else:
+        o = torch.zeros(*events.shape, *table.shape[:2], dtype=table.dtype, device=table.device)
+        o = o.scatter(-1, codes[events].long().unsqueeze(-1), 1.0)
+        if p is not None:
+            o = o + (p - p.detach())[events]
+    return o * keep[..., None, None]
+
+
+def _read(h: Tensor, code: Tensor, table: Tensor, values: Tensor) -> Tensor:
+    """h (N, L, B, W), code (N, L, B) -> y (N, L, D): equations 2 and 3.
+
+    What is subtracted before the exponential cancels. It is the largest score among the codewords that are there: one
+    that is absent, and far larger, would make all the others 0.
+    """
+    scores = table[torch.arange(len(table), device=table.device), code]  # (N, L, B, W)
+    top = (scores + h.log()).amax(-1, keepdim=True).detach()
+    s = h * torch.exp((scores - top.clamp(min=torch.finfo(h.dtype).min)).clamp(max=_most(h.dtype)))
+    alpha = s / s.sum(-1, keepdim=True).clamp(min=torch.finfo(h.dtype).tiny)
+    return torch.einsum("nlbw,bwd->nld", alpha, values)
+
+
+def _most(dtype: torch.dtype) -> float:
+    """The largest exponent that leaves room for a sum: only an absent codeword's gradient is ever so large."""
+    return math.log(torch.finfo(dtype).max) - 4
+
+
+def _rates(decay: Tensor | None, table: Tensor) -> Tensor:
+    return table.new_zeros(len(table)) if decay is None else decay
+
+
+def _padded(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Sequences end to end -> (N, L) with -1 on the right, and where the real ones are."""
+    lengths = offsets.diff()
+    real = torch.arange(max(int(lengths.max()), 1), device=rows.device) < lengths.unsqueeze(1)
+    return rows.new_full(real.shape, -1).masked_scatter(real, rows), real
+
+
+# CPUs.
+
+
+class _CodewordAttention(torch.autograd.Function):
+    """rows (T,), offsets (N + 1,), codes, table, values, p, rate (B,) = exp(-decay), state (N, B, W)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        offsets: Tensor,
+        codes: Tensor,
+        table: Tensor,
+        values: Tensor,
+        p: Tensor | None,
+        rate: Tensor | None,
+        state: Tensor,
+        soft: bool,
+    ) -> tuple[Tensor, Tensor]:
+        rows, codes, table, state = (
+            rows.contiguous(),
+            codes.to(torch.uint8).contiguous(),
+            table.contiguous(),
+            state.contiguous(),
+        )
+        books, words, total = len(table), table.shape[-1], len(rows)
+        chunk = max(32, CHUNK_NUMBERS // (books * words))
+        relative = torch.exp(table - table.amax(-1, keepdim=True))
+        flat = values.flatten(0, 1)  # (B W, D)
+        soft_codes = p.contiguous() if soft and p is not None else table.new_zeros(1, books, words)
+        rates = table.new_ones(books) if rate is None else rate.contiguous()
+        y, after = table.new_empty(total, values.shape[-1]), state.clone()
+        history = table.new_empty(-(-total // chunk), books, words)  # the histograms at each chunk's start
+        weights = table.new_empty(min(chunk, total), books, words)
+        loops = _loops(words, books)
+        events, ends, known, running = rows.numpy(), offsets.numpy(), codes.numpy(), state[0].clone().numpy()
+        fixed = (known, table.numpy(), relative.numpy(), soft_codes.numpy(), soft, rates.numpy(), rate is not None)
+        begins, before, borders = state.numpy(), after.numpy(), history.numpy()
+        sequence, sequences = 0, []
+        for index, start in enumerate(range(0, total, chunk)):
+            stop = min(start + chunk, total)
+            borders[index] = running
+            sequences.append(sequence)
+            part = weights[: stop - start]
+            sequence = loops.weigh(
+                events[start:stop], start, ends, sequence, *fixed, begins, running, before, part.numpy()
+            )
+            torch.mm(part.flatten(1), flat, out=y[start:stop])
+        before[sequence] = running
+        ctx.save_for_backward(rows, offsets, codes, table, values, soft_codes, rates, state, history)
+        ctx.sequences, ctx.chunk, ctx.soft, ctx.decays = sequences, chunk, soft, rate is not None
+        ctx.rows_of_p = None if p is None else len(p)
+        return y, after
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
+        rows, offsets, codes, table, values, soft_codes, rates, state, history = ctx.saved_tensors
+        books, words, total, chunk = len(table), table.shape[-1], len(rows), ctx.chunk
+        dy, dafter = dy.contiguous(), dafter.contiguous()
+        relative = torch.exp(table - table.amax(-1, keepdim=True))
+        flat = values.flatten(0, 1)
+        dtable, dflat, dstate = torch.zeros_like(table), torch.zeros_like(flat), torch.zeros_like(state)
+        dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
+        drates = torch.zeros(books, dtype=torch.float64)
+        carried = ctx.rows_of_p is not None or any(ctx.needs_input_grad[6:8])
+        weights = table.new_empty(min(chunk, total), books, words)
+        dweights = torch.empty_like(weights)
+        scratch = table.new_empty(min(chunk, total) + 1, words)
+        loops = _loops(words, books)
+        events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
+        fixed = (
+            codes.numpy(), table.numpy(), relative.numpy(), soft_codes.numpy(), ctx.soft, rates.numpy(), ctx.decays,
+            state.numpy(),
+        )  # fmt: skip
+        found = (dtable.numpy(), dp.numpy(), ctx.rows_of_p is not None, drates.numpy(), dstate.numpy(), carried)
+        borders, ends_of, sequence = history.numpy(), dafter.numpy(), len(state) - 1
+        for index in reversed(range(len(history))):
+            start = index * chunk
+            stop = min(start + chunk, total)
+            part, dpart = weights[: stop - start], dweights[: stop - start]
+            torch.mm(dy[start:stop], flat.T, out=dpart.flatten(1))
+            sequence = loops.differentiate(
+                events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, borders[index],
+                dpart.numpy(), scratch.numpy(), gradient, ends_of, *found, part.numpy(),
+            )  # fmt: skip
+            dflat.addmm_(part.flatten(1).T, dy[start:stop])
+        dstate[sequence] = torch.from_numpy(gradient)
+        dstate[:sequence] = dafter[:sequence]  # empty sequences before the first event
+        return (
+            None, None, None, dtable, dflat.view_as(values),
+            None if ctx.rows_of_p is None else dp,
+            drates.to(rates.dtype) if ctx.decays else None,
+            dstate if ctx.needs_input_grad[7] else None,
+            None,
+        )  # fmt: skip
+
+
+class _Loops:
+    def __init__(self, weigh: Any, differentiate: Any) -> None:
+        self.weigh, self.differentiate = weigh, differentiate
+
+
+@cache
+def _loops(words: int, books: int) -> _Loops:
+    """The two loops for W codewords: with a known W the inner loops become a few wide instructions, twice as fast.
+
+    Sums may be reordered; NaN and infinity keep their meaning. `running` and `gradient` (B, W) are carried from chunk
+    to chunk; the loops go codebook by codebook, so that what is carried stays in registers or the first cache.
+    """
+    W = words  # noqa: N806
+    compiler = cast(Any, numba.njit)(
+        nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
+    )
+
+    @compiler
+    def restart(h, base, recent):  # type: ignore[no-untyped-def]
+        base[:] = h
+        recent[:] = 0
+
+    @compiler
+    def count(h, base, recent, turn, code, own, soft, rate, decays):  # type: ignore[no-untyped-def]
+        """h <- rate h + o. What has decayed to almost nothing becomes nothing: denormal numbers are slow.
+
+        One-hots are whole numbers and lose nothing to rounding. Fractions do: the recent ones are summed apart, so that
+        a sum of n of them is rounded n / 64 times.
+        """
+        if decays:
+            least = h.dtype.type(1e-30) if h.itemsize == 4 else h.dtype.type(1e-290)
+            faded = base if soft else h
+            for w in range(W):
+                v = faded[w] * rate
+                faded[w] = v if v > least else h.dtype.type(0)
+        if soft:
+            for w in range(W):
+                v = recent[w] * rate + own[w]
+                recent[w] = v
+                h[w] = base[w] + v
+            if turn % 64 == 63:
+                restart(h, base, recent)
+        else:
+            h[code] += 1
+
+    @compiler
+    def normaliser(h, scores):  # type: ignore[no-untyped-def]
+        """log sum_w h exp(scores), the careful way: relative to the largest term that is there."""
+        top = -np.inf
+        for w in range(W):
+            if h[w] > 0:
+                top = max(top, scores[w] + math.log(h[w]))
+        total = 0.0
+        for w in range(W):
+            if h[w] > 0:
+                total += math.exp(scores[w] + math.log(h[w]) - top)
+        return top + math.log(total)
+
+    @compiler
+    def weigh(  # type: ignore[no-untyped-def]
+        events, first, ends, sequence, codes, table, relative, soft_codes, soft, rates, decays, begins, running, after,
+        weights,
+    ):  # fmt: skip
+        """Equations 1 and 2 for the events [first, first + C) of all sequences; returns the sequence it ended in."""
+        least = weights.dtype.type(1e-30) if weights.itemsize == 4 else weights.dtype.type(1e-290)
+        n, base, recent = sequence, np.empty(W, weights.dtype), np.empty(W, weights.dtype)
+        for b in range(codes.shape[1]):
+            h = running[b]
+            n = sequence
+            restart(h, base, recent)
+            for i in range(len(events)):
+                while ends[n + 1] <= first + i:
+                    after[n, b] = h
+                    n += 1
+                    h[:] = begins[n, b]
+                    restart(h, base, recent)
+                alpha, row = weights[i, b], events[i]
+                if row < 0:
+                    alpha[:] = 0
+                    continue
+                code = np.int64(codes[row, b])
+                count(h, base, recent, i, code, soft_codes[row if soft else 0, b], soft, rates[b], decays)
+                e = relative[b, code]
+                total = weights.dtype.type(0)
+                for w in range(W):
+                    v = h[w] * e[w]
+                    alpha[w] = v
+                    total += v
+                if total > least:
+                    inverse = weights.dtype.type(1) / total
+                    for w in range(W):
+                        alpha[w] *= inverse
+                else:
+                    log_total = normaliser(h, table[b, code])
+                    for w in range(W):
+                        alpha[w] = math.exp(table[b, code, w] + math.log(h[w]) - log_total) if h[w] > 0 else 0.0
+        return n
+
+    @compiler
+    def differentiate(  # type: ignore[no-untyped-def]
+        events, first, ends, sequence, last, codes, table, relative, soft_codes, soft, rates, decays, begins, border,
+        dweights, scratch, gradient, dafter, dtable, dp, has_p, drates, dstate, carried, weights,
+    ):  # fmt: skip
+        """The same chunk backwards. With e_w = exp(T_w) / sum(h exp(T)) and g = d alpha:
+
+        dh_w = e_w (g_w - sum(alpha g)), dT_w = h_w dh_w, and what reaches o_t is dh_t and all that later events add.
+        """
+        least = weights.dtype.type(1e-30) if weights.itemsize == 4 else weights.dtype.type(1e-290)
+        most = 84.0 if weights.itemsize == 4 else 705.0
+        dh, base, recent = (np.empty(W, weights.dtype), np.empty(W, weights.dtype), np.empty(W, weights.dtype))
+        k = last
+        for b in range(codes.shape[1]):
+            rate = rates[b]
+            scratch[0] = border[b]
+            n = sequence
+            restart(scratch[0], base, recent)
+            for i in range(len(events)):  # the histograms once more
+                h = scratch[i + 1]
+                h[:] = scratch[i]
+                while ends[n + 1] <= first + i:
+                    n += 1
+                    h[:] = begins[n, b]
+                    restart(h, base, recent)
+                row = events[i]
+                if row >= 0:
+                    own = soft_codes[row if soft else 0, b]
+                    count(h, base, recent, i, np.int64(codes[row, b]), own, soft, rate, decays)
+            k = last
+            later = gradient[b]  # what later events add to h_t
+            drate = 0.0
+            for i in range(len(events) - 1, -1, -1):
+                while ends[k] > first + i:
+                    dstate[k, b] = later
+                    k -= 1
+                    later[:] = dafter[k, b]
+                row, alpha = events[i], weights[i, b]
+                if row < 0:
+                    alpha[:] = 0
+                    continue
+                code, h, g = np.int64(codes[row, b]), scratch[i + 1], dweights[i, b]
+                e = relative[b, code]
+                total = weights.dtype.type(0)
+                mean = weights.dtype.type(0)
+                for w in range(W):
+                    v = h[w] * e[w]
+                    total += v
+                    mean += v * g[w]
+                if total > least:
+                    inverse = weights.dtype.type(1) / total
+                    mean *= inverse
+                    for w in range(W):
+                        dh[w] = e[w] * inverse * (g[w] - mean)
+                        alpha[w] = h[w] * e[w] * inverse
+                else:
+                    log_total = normaliser(h, table[b, code])
+                    mean = weights.dtype.type(0)
+                    for w in range(W):
+                        alpha[w] = math.exp(table[b, code, w] + math.log(h[w]) - log_total) if h[w] > 0 else 0.0
+                        mean += alpha[w] * g[w]
+                    for w in range(W):
+                        dh[w] = math.exp(min(table[b, code, w] - log_total, most)) * (g[w] - mean)
+                t = dtable[b, code]
+                for w in range(W):
+                    t[w] += h[w] * dh[w]
+                if not carried:
+                    continue
+                if has_p:
+                    d = dp[row, b]
+                    for w in range(W):
+                        later[w] += dh[w]
+                        d[w] += later[w]
+                else:
+                    for w in range(W):
+                        later[w] += dh[w]
+                if decays:
+                    previous = begins[k, b] if first + i == ends[k] else scratch[i]
+                    dot = weights.dtype.type(0)
+                    for w in range(W):
+                        dot += later[w] * previous[w]
+                        later[w] *= rate
+                    drate += dot
+            drates[b] += drate
+        return k
+
+    return _Loops(weigh, differentiate)

@@ -1,0 +1,154 @@
+"""LISA's network: a catalogue encoded once, attention over its codewords, one block, and what items are found by.
+
+Wu et al., WWW 2021 (arXiv 2105.14068), section 3. One layer, as in the authors' code:
+
+    x_hat, codes <- encode(sqrt(D) E[item])        y <- codeword attention (ops/codeword_histogram.py)
+    g = LN(dropout(x_hat + P[place]) + dropout(y))   z = LN(g + FFN(g))      score(item) = z . target(item)
+
+Shapes: N users, L events, D width, V items (0 is padding), B codebooks, W codewords.
+"""
+
+import math
+from typing import Any, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.nn.codebooks import Codebooks, Encoded
+from tenfold.nn.dropout import Dropout
+from tenfold.nn.lisa import CodewordAttention, LisaAttention, Tables
+from tenfold.nn.transformer import Block, DenseFeedForward, Positions
+from tenfold.systems.lisa.options import Options
+
+
+class Catalogue(NamedTuple):
+    """The items, or some of them, encoded: in training once a step, afterwards once and for all."""
+
+    vectors: Tensor  # sqrt(D) E (V + 1, D)
+    history: Encoded  # as events of a history
+    tables: Tables
+    targets: Tensor  # (V + 1, D), what a user vector is multiplied with
+
+
+class State(NamedTuple):
+    """All that is kept of a user: constant in size, whatever was seen."""
+
+    seen: Tensor  # (N,) events so far
+    last: Tensor  # (N,) the last one's item, 0 before the first
+    histogram: Tensor  # (N, B, W)
+    upper: list[Any]  # of the blocks above the first
+
+
+class LisaNetwork(nn.Module):
+    def __init__(self, items: int, options: Options) -> None:
+        super().__init__()
+        o, books, dim = options, options.codebooks, options.dim
+        self.item = nn.Embedding(items + 1, dim, padding_idx=0)  # E
+        nn.init.normal_(self.item.weight, std=(2 / (items + 1 + dim)) ** 0.5)  # Xavier's
+        with torch.no_grad():
+            self.item.weight[0] = 0.0
+        self.soft, self.targets_are, self.scale = o.soft, o.targets, math.sqrt(dim)
+
+        def codebooks(words: int, soft: bool) -> Codebooks:
+            return Codebooks(
+                dim, books.books, words, temperature=books.temperature, soft=soft, residual=books.residual,
+                start=books.start,
+            )  # fmt: skip
+
+        self.codebooks = codebooks(books.words, o.soft)
+        self.target_codebooks = codebooks(books.target_words, False) if o.targets == "own" else None
+        self.attention = CodewordAttention(
+            dim, books.books, decay=o.attention.decay, learn_decay=o.attention.learn_decay, shared=o.attention.shared,
+            learn_counts=books.learn_counts, start=books.start,
+        )  # fmt: skip
+        self.position = Positions(o.training.length, dim) if o.positions else None
+        self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
+        self.upper = nn.ModuleList(
+            Block(
+                dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=min(books.words, 256),
+                decay=o.attention.decay, learn_decay=o.attention.learn_decay),
+                feed_forward=DenseFeedForward(dim, dim, o.dropout), norm="post",
+            )
+            for _ in range(o.layers - 1)
+        )  # fmt: skip
+        self._kept: Catalogue | None = None
+
+    # The catalogue.
+
+    def catalogue(self, items: Tensor | None = None) -> Catalogue:
+        """Of all items, or of those numbered `items` (U,), whose first is 0: rows then stand for these.
+
+        Outside training that of all items is made once, and again when the weights may have changed.
+        """
+        if items is None and not self.training and not torch.is_grad_enabled():
+            self._kept = self._kept or self._encode(self.item.weight)
+            return self._kept
+        return self._encode(self.item.weight if items is None else self.item(items))
+
+    def _encode(self, rows: Tensor) -> Catalogue:
+        x = rows * self.scale
+        history = self.codebooks(x)
+        if self.target_codebooks is not None:
+            targets = self.target_codebooks(x).vectors
+        else:
+            targets = history.vectors if self.targets_are == "same" else x
+        return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets)
+
+    def train(self, mode: bool = True) -> Self:
+        self._kept = None
+        return super().train(mode)
+
+    def _apply(self, *arguments: Any, **more: Any) -> Self:
+        self._kept = None
+        return super()._apply(*arguments, **more)
+
+    def load_state_dict(self, *arguments: Any, **more: Any) -> Any:
+        self._kept = None
+        return super().load_state_dict(*arguments, **more)
+
+    # Users.
+
+    def forward(
+        self, events: Tensor, state: State | None = None, catalogue: Catalogue | None = None
+    ) -> tuple[Tensor, State]:
+        """events (N, L), rows of the catalogue -> user vectors z (N, L, D), and the state after them."""
+        catalogue = self.catalogue() if catalogue is None else catalogue
+        real = events != 0
+        y, histogram = self.attention(
+            events.masked_fill(~real, -1),
+            catalogue.history,
+            catalogue.tables,
+            None if state is None else state.histogram,
+            soft=self.soft,
+        )
+        x = F.embedding(events, catalogue.history.vectors)  # x_hat
+        count = None if state is None else state.seen
+        if self.position is not None:
+            x, count = self.position(x, real, count)
+        else:
+            count = real.sum(1) + (0 if count is None else count)
+        z = self._block(x, y)
+        upper: list[Any] = []
+        for block, before in zip(self.upper, state.upper if state else [None] * len(self.upper), strict=True):
+            z, after = block(z, real, before)
+            upper.append(after)
+        place = (real * torch.arange(1, events.shape[1] + 1, device=events.device)).amax(1) - 1  # -1: all padding
+        last = events.gather(1, place.clamp(min=0).unsqueeze(1)).squeeze(1)
+        if state is not None:
+            last = torch.where(place >= 0, last, state.last)
+        return z, State(count, last, histogram, upper)
+
+    def _block(self, x: Tensor, y: Tensor) -> Tensor:
+        g = self.norm1(self.drop(x) + self.drop(y))
+        return self.norm2(g + self.feed_forward(g))
+
+    def at(self, state: State) -> Tensor:
+        """The user vectors (N, D) after the last events of a one-layer state: what `forward` gave there."""
+        catalogue = self.catalogue()
+        y = self.attention.read(state.histogram, catalogue.history.codes[state.last], catalogue.tables)
+        x = catalogue.history.vectors[state.last]
+        if self.position is not None:
+            x = x + self.position.table[(state.seen - 1).clamp(0, len(self.position.table) - 1)]
+        return self._block(x, y)

@@ -1,0 +1,52 @@
+"""What can be chosen for LISA. Its three variants are presets: base, soft and mini (section 3.4 of the paper)."""
+
+from typing import Annotated, ClassVar, Literal
+
+from tenfold.options import Tune, option, options
+from tenfold.tasks.next_item.options import LossOptions, Training
+
+Targets = Literal["same", "own", "items"]
+
+
+@options
+class CodebookOptions:
+    books: Annotated[int, option("B, codebooks; an item is one codeword of each", gt=0)] = 8
+    words: Annotated[int, option("W, codewords in each codebook of the histories", gt=1, le=256)] = 16
+    target_words: Annotated[int, option("codewords in each codebook of the targets, for targets=own", gt=1, le=256)] = (
+        128
+    )
+    temperature: Annotated[float, option("tau of the soft codes", gt=0)] = 0.7
+    start: Annotated[Literal["slice", "official"], option("of the codewords and projections; official: tiny")] = "slice"
+    residual: Annotated[bool, option("a codebook encodes what those before it left")] = True
+    learn_counts: Annotated[bool, option("the codes learn through the histograms too")] = True
+    revive: Annotated[int, option("training steps after which unused codewords are seeded anew; 0: never", ge=0)] = 0
+
+
+@options
+class AttentionOptions:
+    decay: Annotated[float, option("lambda, by which an event fades with each one after it; 0: never", ge=0)] = 0.1
+    learn_decay: Annotated[bool, option("learn lambda, one for each codebook, from decay on")] = False
+    shared: Annotated[bool, option("one projection of queries, keys and values for all codebooks")] = False
+
+
+@options
+class Options:
+    presets: ClassVar = {
+        "base": {"codebooks.words": 128, "soft": False, "targets": "same"},
+        "soft": {"codebooks.words": 16, "soft": True, "targets": "items"},
+        "mini": {"codebooks.words": 16, "soft": False, "targets": "own"},
+    }
+
+    dim: Annotated[int, option("D, width of an item and of the user vector", gt=0)] = 64
+    layers: Annotated[int, option("blocks; those above the first quantise their input anew", gt=0)] = 1
+    dropout: Annotated[float, option("of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = 0.2
+    soft: Annotated[bool, option("histograms of soft codes (LISA-Soft)")] = False
+    targets: Annotated[
+        Targets, option("what is found: items by the histories' codes, by codes of their own, or raw")
+    ] = "own"
+    positions: Annotated[bool, option("a learned vector for each place of a window")] = True
+    regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
+    codebooks: CodebookOptions = CodebookOptions()
+    attention: AttentionOptions = AttentionOptions()
+    loss: LossOptions = LossOptions()
+    training: Training = Training()

@@ -1,0 +1,140 @@
+"""LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.errors import OptionError
+from tenfold.nn.codebooks import collisions
+from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State
+from tenfold.systems.lisa.options import CodebookOptions, Options
+from tenfold.tasks.next_item import NextItem, NextItemBatch
+from tenfold.tasks.next_item.events import distinct
+from tenfold.tasks.next_item.losses import next_item_loss
+from tenfold.tasks.next_item.options import Training
+from tenfold.training import Loss
+
+EVENTS_AT_ONCE = 4096  # of a replay, counted at a time
+
+
+class LISA(NextItem):
+    options: Options
+    tiny = Options(
+        dim=16,
+        dropout=0.1,
+        codebooks=CodebookOptions(books=3, words=5, target_words=7),
+        training=Training(length=20, batch_size=8, lr=0.01),
+    )
+
+    def build(self) -> LisaNetwork:
+        return LisaNetwork(self.sizes["items"], self.options)
+
+    @property
+    def context(self) -> None:
+        """An answer looks at all events, however old."""
+        return None
+
+    def item_table(self) -> Tensor:
+        return self.network.catalogue().targets
+
+    def loss(self, batch: NextItemBatch) -> Loss:
+        """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
+        network, options = self.network, self.options
+        if options.loss.name == "softmax":
+            catalogue = network.catalogue()
+        else:
+            items, batch = distinct(batch)
+            catalogue = network.catalogue(items)
+        user, _ = network(batch.events, catalogue=catalogue)
+        total, weight = next_item_loss(options.loss, user, catalogue.targets, batch, items=self.sizes["items"])
+        if options.soft and options.regulariser:
+            total = total + options.regulariser * self._unlike(catalogue, batch.events)
+        return total, weight
+
+    def _unlike(self, catalogue: Catalogue, events: Tensor) -> Tensor:
+        """sum over the events of |x - stopgrad(x_hat)|^2."""
+        count = torch.bincount(events.flatten(), minlength=len(catalogue.vectors)).to(catalogue.vectors.dtype)
+        count[0] = 0
+        return (count.unsqueeze(1) * (catalogue.vectors - catalogue.history.vectors.detach()).square()).sum()
+
+    # Streams: a user is B histograms of W counts.
+
+    @property
+    def state_size(self) -> int:  # type: ignore[override]
+        if self.options.layers > 1:
+            raise OptionError(
+                f"LISA streams with one layer; found layers = {self.options.layers}; fit it with layers=1"
+            )
+        return self.options.codebooks.books * self.options.codebooks.words
+
+    @torch.no_grad()
+    def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
+        history, rate = self.network.catalogue().history, self.network.attention.decay
+        books, words = self.network.codebooks.codewords.shape[:2]
+        fade = np.ones(books) if rate is None else torch.exp(-rate.double()).cpu().numpy()
+        real = rows != 0
+        count = real.sum(1)
+        h = states["state"].reshape(len(states), books, words) * (fade ** count[:, None])[:, :, None]  # in float64
+        user, place = np.nonzero(real)
+        age = count[user] - np.cumsum(real, axis=1)[user, place]  # events that came after each
+        for start in range(0, len(user), EVENTS_AT_ONCE):
+            part = slice(start, start + EVENTS_AT_ONCE)
+            items = torch.from_numpy(rows[user[part], place[part]]).to(self.device)
+            weight = fade ** age[part, None]  # (E, B)
+            if self.options.soft and history.p is not None:
+                np.add.at(h, user[part], weight[:, :, None] * history.p[items].double().cpu().numpy())
+            else:
+                codes = history.codes[items].long().cpu().numpy()
+                np.add.at(h, (user[part, None], np.arange(books), codes), weight)
+        states["state"] = h.reshape(len(states), -1)
+
+    @torch.no_grad()
+    def users_after(self, states: np.ndarray) -> Tensor:
+        shape = (len(states), *self.network.codebooks.codewords.shape[:2])
+        last, seen = (torch.from_numpy(states[name].astype(np.int64)) for name in ("item", "events"))
+        histogram = torch.from_numpy(np.ascontiguousarray(states["state"])).view(shape)
+        return self.network.at(State(seen.to(self.device), last.to(self.device), histogram.to(self.device), []))
+
+    # Items of equal codes have equal scores; what is had more often comes first.
+
+    def scores(self, user: Tensor) -> Tensor:
+        scores = super().scores(user)
+        items, first, place = self._twins()
+        if len(items):
+            own = scores[:, first]  # the same number for all of a group, whatever the product's rounding did
+            scores[:, items] = own - place.to(own.dtype) * own.abs().clamp(min=1e-6) * torch.finfo(own.dtype).eps
+        return scores
+
+    def _twins(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Items that share all codes: their numbers, the first of each one's group, its place there by popularity."""
+        catalogue = self.network.catalogue()
+        if self._told is None or self._told[0] is not catalogue:
+            self._told = catalogue, self._groups(catalogue)
+        return self._told[1]
+
+    _told: tuple[Catalogue, tuple[Tensor, Tensor, Tensor]] | None = None
+
+    def _groups(self, catalogue: Catalogue) -> tuple[Tensor, Tensor, Tensor]:
+        none = torch.zeros(0, dtype=torch.long, device=self.device)
+        if self.options.targets == "items":
+            return none, none, none
+        first = collisions(self.target_codes())  # (V,), from 0
+        shared = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
+        popularity = self.popularity().cpu().numpy()[1:]
+        order = shared[np.lexsort((shared, -popularity[shared], first[shared]))]
+        group = first[order]
+        begins = np.flatnonzero(np.diff(group, prepend=-1))  # where each group starts in `order`
+        place = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+        return tuple(torch.from_numpy(x).to(self.device) for x in (order + 1, group + 1, place))  # type: ignore[return-value]
+
+    @torch.no_grad()
+    def target_codes(self) -> Tensor:
+        """The codes by which items are found, (V, B)."""
+        network = self.network
+        books = network.target_codebooks or network.codebooks
+        return books(network.item.weight[1:] * network.scale).codes
+
+    def collided(self) -> int:
+        """How many items share all their codes with another."""
+        with torch.no_grad():
+            return len(self._twins()[0])

@@ -1,0 +1,322 @@
+"""LISA: the layer, the system, the authors' checkpoints, streams, equal codes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from tenfold import LISA, SASRec
+from tenfold.errors import ArtifactError, DataError, OptionError, StateError, UnknownIdError
+from tenfold.nn.codebooks import Codebooks, collisions, usage
+from tenfold.nn.lisa import LisaAttention
+from tenfold.options import parse
+from tenfold.systems.lisa.official import from_official
+from tenfold.systems.lisa.options import Options
+from tenfold.tasks.next_item.events import NextItemBatch, distinct
+from tenfold.tasks.next_item.losses import next_item_loss
+from tenfold.tasks.next_item.options import LossOptions
+
+OFFICIAL = Path(__file__).parent / "data" / "lisa_official.safetensors"
+PRESETS = ["base", "soft", "mini"]
+SMALL = {"dim": 16, "codebooks.books": 3, "codebooks.words": 5, "codebooks.target_words": 7, "training.length": 20}
+
+
+def small(preset, **more):
+    tried = {"training.batch_size": 8, "training.lr": 0.01, "dropout": 0.1}
+    return LISA(parse(Options, {"preset": preset} | SMALL | tried | more))
+
+
+@pytest.fixture(scope="module", params=PRESETS)
+def fitted(request, events):
+    return small(request.param).fit(events, max_epochs=2, progress="none")
+
+
+# The authors' code.
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_authors_checkpoints_give_what_their_code_gave(preset):
+    made = load_file(OFFICIAL)
+    state = {name.removeprefix(f"{preset}."): x for name, x in made.items() if name.startswith(f"{preset}.")}
+    system = from_official(state, preset)
+    for history, length, candidates, expected in zip(
+        made["histories"], made["lengths"], made["candidates"], made[f"{preset} scores"], strict=True
+    ):
+        with torch.no_grad():
+            user, after = system.encode(history[:length].unsqueeze(0))
+            assert_close(system.scores(user[:, -1])[0, candidates], expected, rtol=1e-4, atol=1e-4)
+            assert_close(system.network.at(after), user[:, -1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_file_is_read_and_a_foreign_one_refused(tmp_path):
+    made = load_file(OFFICIAL)
+    state = {name.removeprefix("mini."): x for name, x in made.items() if name.startswith("mini.")}
+    torch.save({"epoch": 1, "model_state_dict": state, "optimizer_state_dict": None}, tmp_path / "theirs.pt")
+    assert len(from_official(tmp_path / "theirs.pt", "mini").recommend([3, 4], k=5)) == 5
+    with pytest.raises(ArtifactError, match=r"no checkpoint of a base model .* it holds softmax_bn"):
+        from_official(state | {"softmax_bn": torch.zeros(1)}, "base")
+    del state["target_pq_encoding_module.codebooks"]
+    with pytest.raises(ArtifactError, match=r"it lacks target_pq_encoding_module.codebooks"):
+        from_official(state, "mini")
+    (tmp_path / "torn.pt").write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"torn.pt cannot be read as a checkpoint"):
+        from_official(tmp_path / "torn.pt", "mini")
+    with pytest.raises(OptionError, match=r"there is no preset 'basic'; .*base"):
+        from_official(state, "basic")
+
+
+# The quantiser.
+
+
+def test_codebooks_are_the_papers_equations():
+    torch.manual_seed(0)
+    books = Codebooks(7, 3, 5, temperature=0.5).double()
+    x = torch.randn(11, 7, dtype=torch.float64, requires_grad=True)
+    learned = [x, books.codewords, books.similarity]
+    found = books(x)
+    u, total = x, 0
+    for b in range(3):
+        a = u @ books.similarity @ books.codewords[b].T
+        p = (a / 0.5).softmax(1)
+        assert_close(found.p[:, b], p)
+        assert (found.codes[:, b] == a.argmax(1)).all()
+        r = (torch.nn.functional.one_hot(a.argmax(1), 5) + p - p.detach()) @ books.codewords[b]
+        u, total = u - r, total + r
+    assert_close(found.vectors, total)
+    weight, other = torch.randn_like(total), torch.randn_like(found.p)
+    expected = torch.autograd.grad((total * weight).sum(), learned, retain_graph=True)
+    assert_close(torch.autograd.grad((found.vectors * weight).sum(), learned, retain_graph=True), expected)
+    assert torch.autograd.grad((found.p * other).sum(), x)[0].abs().sum() > 0
+    with torch.no_grad():
+        assert books(x).p is None
+
+
+def test_the_starts_differ_as_the_paper_and_we_say():
+    torch.manual_seed(0)
+    slices, official = (Codebooks(128, 8, 128, start=start).codewords.std().item() for start in ("slice", "official"))
+    assert slices == pytest.approx((2 / 256) ** 0.5, rel=0.02) and official == pytest.approx(0.0108, rel=0.02)
+    x = torch.randn(60, 128).repeat(5, 1) + 0.001 * torch.randn(300, 128)
+    near = Codebooks(128, 2, 60)
+    near.start_from(x)
+    assert torch.cdist(near.codewords[0], x[:60]).amin(1).max() < 20
+    assert usage(torch.cdist(x, near.codewords[0]).argmin(1, keepdim=True), 60).perplexity[0] > 30
+
+
+def test_codewords_that_nobody_uses_are_seeded_anew():
+    torch.manual_seed(0)
+    books, x = Codebooks(6, 2, 9), torch.randn(50, 6)
+    with torch.no_grad():
+        books.codewords[0, 4:] = 0.0
+        books.codewords[0, :4] += 5 * x[:4]
+        before = usage(books(x).codes, 9).dead
+        other = Codebooks(6, 2, 9)
+        other.load_state_dict(books.state_dict())
+        assert books.revive(x) > 0
+        other.revive(x)
+        assert usage(books(x).codes, 9).dead < before
+    assert torch.equal(other.codewords, books.codewords)
+
+
+def test_usage_and_collisions_count():
+    codes = torch.tensor([[0, 1], [0, 1], [2, 1], [0, 0]], dtype=torch.uint8)
+    told = usage(codes, 3)
+    assert told.counts.tolist() == [[3, 0, 1], [1, 3, 0]] and told.dead == pytest.approx(2 / 6)
+    assert told.perplexity[0] == pytest.approx(4 / (3 ** (3 / 4)))
+    assert collisions(codes).tolist() == [0, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"codebooks.words": 257}, "codebooks.words = 257: it should be less than or equal to 256"),
+        ({"codebooks.temperature": 0}, "codebooks.temperature = 0: it should be greater than 0"),
+        ({"attention.decay": -0.1}, "attention.decay = -0.1: it should be greater than or equal to 0"),
+        ({"preset": "maxi"}, "there is no preset 'maxi'; .*mini"),
+    ],
+)
+def test_options_out_of_bounds(values, message):
+    with pytest.raises(OptionError, match=message):
+        LISA(**values)
+
+
+def test_the_layers_have_bounds_of_their_own():
+    with pytest.raises(OptionError, match="1 to 256 codewords, since a code is a byte; found 300"):
+        Codebooks(4, 2, 300)
+    with pytest.raises(OptionError, match="temperature tau must be above 0"):
+        Codebooks(4, 2, 3, temperature=0)
+    with pytest.raises(OptionError, match="decay lambda must be at least 0"):
+        LisaAttention(4, 2, decay=-1)
+
+
+# The system.
+
+
+def test_a_catalogue_of_some_items_gives_the_loss_of_the_whole(events):
+    """Sampled losses encode only the items of the batch; the full catalogue must give the same."""
+    for name in ("bce", "gbce", "sampled_softmax"):
+        system = small("mini", **{"loss.name": name, "dropout": 0.0}).fit(events, max_epochs=1, progress="none")
+        torch.manual_seed(0)
+        rows = torch.randint(1, 24, (4, 6))
+        negatives = torch.randint(1, 24, (4, 6, 2) if name == "bce" else (4, 5))
+        batch = NextItemBatch(rows, rows.roll(-1, 1), negatives)
+        total, weight = system.loss(batch)
+        catalogue = system.network.catalogue()
+        user, _ = system.network(batch.events, catalogue=catalogue)
+        whole = next_item_loss(LossOptions(name=name), user, catalogue.targets, batch)
+        assert_close(total, whole[0]) and weight == whole[1]
+        learned = list(system.network.parameters())
+        found, expected = (torch.autograd.grad(x, learned, allow_unused=True) for x in (total, whole[0]))
+        for a, b in zip(found, expected, strict=True):
+            assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_distinct_items_of_a_batch():
+    batch = NextItemBatch(torch.tensor([[9, 4, 0]]), torch.tensor([[4, 7, 0]]), torch.tensor([[7, 30]]))
+    items, small_batch = distinct(batch)
+    assert items.tolist() == [0, 4, 7, 9, 30]
+    assert [part.tolist() for part in small_batch] == [[[3, 1, 0]], [[1, 2, 0]], [[2, 4]]]
+
+
+def test_a_stream_equals_the_batch_over_five_thousand_events(fitted):
+    torch.manual_seed(0)
+    rows = torch.randint(1, 24, (2, 5000))
+    with torch.no_grad():
+        whole, _ = fitted.encode(rows)
+        state, reads = None, []
+        for part in rows.split([1, 1, 700, 2298, 1999, 1], dim=1):
+            user, state = fitted.encode(part, state)
+            reads.append(user)
+        assert_close(torch.cat(reads, 1), whole, rtol=1e-4, atol=1e-4)
+        assert_close(fitted.network.at(state), whole[:, -1], rtol=1e-4, atol=1e-4)
+        assert_close(fitted.scores(fitted.network.at(state)), fitted.scores(whole[:, -1]), rtol=1e-4, atol=1e-4)
+    assert state.histogram.shape == (2, 3, 5)
+
+
+def test_padding_in_a_batch_changes_neither_answers_nor_states(fitted):
+    row = torch.tensor([[3, 5, 1, 8]])
+    with torch.no_grad():
+        alone, after = fitted.encode(row)
+        both, padded = fitted.encode(torch.tensor([[3, 5, 1, 8, 0, 0], [2, 2, 9, 7, 6, 1]]))
+    assert_close(both[:1, :4], alone)
+    assert_close(padded.histogram[:1], after.histogram)
+    assert padded.last[0] == after.last[0] == 8 and padded.seen[0] == 4
+
+
+def test_old_events_are_not_cut_in_silence(events):
+    system = small("mini", **{"attention.decay": 0}).fit(events, max_epochs=1, progress="none")
+    ids = system.vocabularies["items"].ids(list(range(1, 25)))
+    history = [ids[i % 24] for i in range(3000)]
+    first, other = (system.recommend([start, *history], k=24) for start in (ids[0], ids[1]))
+    assert dict(first) != dict(other)
+
+
+def test_items_of_equal_codes_come_by_popularity(events):
+    system = small("base").fit(events, max_epochs=1, progress="none")
+    assert system.collided() == 0 or system.collided() > 1
+    network = system.network
+    with torch.no_grad():
+        network.item.weight[[2, 5, 9]] = network.item.weight[1].clone()
+    network.train().eval()  # the catalogue is encoded anew
+    system.facts["item_counts"][[1, 2, 5, 9]] = torch.tensor([3, 40, 7, 7])
+    assert system.collided() >= 4
+    with torch.no_grad():
+        user, _ = system.encode(torch.tensor([[3, 4]]))
+        scores = system.scores(user[:, -1])[0]
+    assert scores[2] > scores[5] > scores[9] > scores[1]
+    assert_close(scores[2], scores[1], rtol=1e-5, atol=1e-5)
+
+
+def test_two_blocks_and_no_positions_and_learned_decay(events):
+    more = {"layers": 2, "positions": False, "attention.learn_decay": True, "attention.decay": 0.05}
+    system = small("mini", **more).fit(events, max_epochs=1, progress="none")
+    rate = system.network.attention.decay
+    assert rate.shape == (3,) and (rate > 0).all() and not torch.allclose(rate, torch.tensor(0.05))
+    rows = torch.randint(1, 24, (2, 50))
+    with torch.no_grad():
+        whole, _ = system.encode(rows)
+        first, state = system.encode(rows[:, :20])
+        assert_close(torch.cat([first, system.encode(rows[:, 20:], state)[0]], 1), whole, rtol=1e-4, atol=1e-4)
+
+
+def test_soft_is_pulled_towards_its_codes(events):
+    batch = NextItemBatch(torch.tensor([[3, 5, 3]]), torch.tensor([[5, 3, 1]]), torch.zeros(1, 0, dtype=torch.long))
+    systems = [small("soft", regulariser=c, dropout=0.0).fit(events, max_epochs=1, progress="none") for c in (0.0, 0.5)]
+    systems[1].network.load_state_dict(systems[0].network.state_dict())
+    less, more = (float(s.loss(batch)[0].detach()) for s in systems)
+    with torch.no_grad():
+        c = systems[0].network.catalogue()
+        apart = (c.vectors - c.history.vectors).square().sum(1)
+    assert more - less == pytest.approx(0.5 * float(2 * apart[3] + apart[5]), rel=1e-3)
+
+
+# Streams.
+
+
+def history_of(system, length, seed=0):
+    ids = system.vocabularies["items"].ids(list(range(1, 25)))
+    return [ids[i] for i in torch.randint(24, (length,), generator=torch.Generator().manual_seed(seed)).tolist()]
+
+
+@pytest.mark.parametrize("where", ["memory", "folder"])
+def test_a_session_answers_as_the_whole_history_does(fitted, where, tmp_path):
+    history = history_of(fitted, 5000)
+    with fitted.open(None if where == "memory" else tmp_path / "states") as session:
+        for at, item in enumerate(history[:40]):
+            assert session.update("u", item, time=at)
+        assert session.update_many(["u"] * 4960, history[40:]) == 4960
+        streamed, batch = session.recommend("u", k=24), fitted.recommend(history, k=24)
+        assert_close(dict(streamed), dict(batch), rtol=1e-4, atol=1e-4)
+        assert not streamed.by_popularity and len(session) == 1 and list(session) == ["u"]
+    if where == "folder":
+        with fitted.open(tmp_path / "states") as session:
+            assert dict(session.recommend("u", k=24)) == dict(streamed)
+
+
+def test_users_of_a_batch_of_events_do_not_mix(fitted):
+    session, histories = fitted.open(), {7: history_of(fitted, 30, 1), "7": history_of(fitted, 5, 2)}
+    users = [7, 7, "7"] * 5 + [7] * 20
+    left = {user: iter(items) for user, items in histories.items()}
+    events = [(user, next(left[user])) for user in users]
+    assert session.update_many(*zip(*events, strict=True)) == 35
+    for user, items in histories.items():
+        assert_close(dict(session.recommend(user, k=24)), dict(fitted.recommend(items, k=24)), rtol=1e-4, atol=1e-4)
+    session.forget(7)
+    assert 7 not in session and "7" in session
+
+
+def test_what_is_unknown_changes_nothing_and_popularity_answers(fitted):
+    session = fitted.open()
+    assert session.update("u", "never seen") is False and "u" not in session
+    told = session.recommend("u", k=3)
+    assert told.by_popularity and [x.item for x in told] == [x.item for x in fitted.recommend([], k=3)]
+    with pytest.raises(UnknownIdError, match="there is no item 'never seen'"):
+        session.update("u", "never seen", on_unseen="refuse")
+    with pytest.raises(DataError, match="found 2 users, 1 items"):
+        session.update_many(["u", "v"], ["x"])
+    known = history_of(fitted, 3)
+    session.update_many(["u"] * 3, known)
+    assert known[0] not in [x.item for x in session.recommend("u", k=5, exclude=known[:1])]
+    assert [x.item for x in session.recommend("u", k=5, candidates=known[:1])] == known[:1]
+
+
+def test_a_state_of_another_model_is_refused(fitted, events, tmp_path):
+    with fitted.open(tmp_path) as session:
+        session.update("u", history_of(fitted, 1)[0])
+    other = fitted.clone().fit(events, max_epochs=1, seed=5, progress="none")
+    with other.open(tmp_path) as session, pytest.raises(StateError, match="user 'u' belongs to model"):
+        session.recommend("u")
+
+
+def test_who_keeps_no_state_of_one_size_says_so(events):
+    with pytest.raises(OptionError, match="a SASRec keeps no state of constant size"):
+        SASRec(SASRec.tiny).fit(events, max_epochs=1, progress="none").open()
+    system = small("mini", layers=2).fit(events, max_epochs=1, progress="none")
+    with pytest.raises(OptionError, match="streams with one layer; found layers = 2"):
+        system.open()
+
+
+def test_the_state_is_as_small_as_the_paper_says(fitted):
+    assert fitted.state_size == 3 * 5
+    assert LISA(preset="mini").set_params().options.codebooks.words * 8 * 4 == 512
