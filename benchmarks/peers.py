@@ -60,9 +60,17 @@ RECTOOLS = Peer(
     "sasrec_training, evaluation, predict",
     pins='torch==2.13.0 "rectools[torch]==0.19.0"',
 )
+LISA = Peer(
+    "libertyeagle/LISA",
+    "checkout",
+    "models/efficient_attention.py",
+    "no licence: to be read and measured, not copied",
+    "lisa_vs_official",
+)
 PEERS = [
     SASREC,
     RECTOOLS,
+    LISA,
     Peer("torchmetrics", "package", "torchmetrics", "Apache-2.0", "tests of the ranking metrics"),
     Peer("scikit-learn", "package", "sklearn", "BSD-3-Clause", "tests of the ranking metrics"),
 ]

@@ -17,7 +17,7 @@ from tenfold.ops.causal_attention import causal_attention_reference
 from tenfold.ops.local_attention import local_attention, local_attention_reference
 
 B, L, DIM, HEADS = 3, 17, 10, 2
-SETTINGS = {"local": {"window": 5}, "random-feature": {"features": 7}}
+SETTINGS = {"local": {"window": 5}, "random-feature": {"features": 7}, "key-quantised": {"codewords": 6}}
 every_layer = pytest.mark.parametrize("name", ATTENTIONS)
 
 
@@ -248,7 +248,7 @@ def test_local_attention_continues_from_any_number_of_events_before():
 
 def test_states_of_constant_size():
     x = events()
-    for name in ("linear", "random-feature", "local"):
+    for name in ("linear", "random-feature", "local", "key-quantised"):
         layer = build(name)
         short, long = layer(x[:, :1])[1], layer(x)[1]
         sizes = [[part.shape for part in (each if isinstance(each, tuple) else (each,))] for each in (short, long)]

@@ -1,10 +1,13 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from tenfold.errors import OptionError
+from tenfold.metrics.ranking import check_ks
 from tenfold.nn.codebooks import collisions
 from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State
 from tenfold.systems.lisa.options import CodebookOptions, Options
@@ -12,6 +15,7 @@ from tenfold.tasks.next_item import NextItem, NextItemBatch
 from tenfold.tasks.next_item.events import distinct
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Training
+from tenfold.tasks.next_item.task import Recommendations
 from tenfold.training import Loss
 
 EVENTS_AT_ONCE = 4096  # of a replay, counted at a time
@@ -133,6 +137,25 @@ class LISA(NextItem):
         network = self.network
         books = network.target_codebooks or network.codebooks
         return books(network.item.weight[1:] * network.scale).codes
+
+    @torch.no_grad()
+    def similar(self, item: Any, k: int = 10) -> Recommendations:
+        """The items most like this one, by the cosine of what they are found by: decoded codes, or the raw items.
+
+        It is left out itself; what is equally alike comes by popularity. Raises OptionError, UnknownIdError.
+        """
+        number = int(self.item_numbers([item], "refuse")[0])
+        check_ks([k], len(self._items()))
+        table = self.item_table()
+        length = table.norm(dim=1)
+        cosine = ((table[number : number + 1] @ table.T)[0] / (length[number] * length).clamp(min=1e-30)).clamp(-1, 1)
+        items, first, _ = self._twins()
+        cosine[items] = cosine[first]  # whatever the product's rounding did
+        cosine[[0, number]] = -torch.inf
+        alike, popularity = cosine.cpu().numpy(), self.popularity().cpu().numpy()
+        near = np.flatnonzero(alike >= np.partition(alike, -k)[-k])  # with all that are as near as the k-th
+        best = near[np.lexsort((-popularity[near], -alike[near]))][:k]
+        return self._named(best[None], alike[best][None], np.array([False]))[0]
 
     def collided(self) -> int:
         """How many items share all their codes with another."""

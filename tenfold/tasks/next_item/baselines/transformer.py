@@ -1,7 +1,7 @@
 """A transformer whose attention is chosen by name: SASRec's network with another mixer, for comparing mixers alone.
 
 linear: Katharopoulos et al. 2020 (arXiv 2006.16236); local: a window; random-feature: Choromanski et al. 2021
-(arXiv 2009.14794). Same embeddings, blocks, losses and windows for all of them.
+(arXiv 2009.14794); key-quantised: Lingle 2024 (arXiv 2309.16354). Same embeddings, blocks, losses and windows for all.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from tenfold.tasks.next_item.task import NextItem
 
 @options
 class Options:
-    attention: Annotated[str, option("softmax, linear, local or random-feature")] = "softmax"
+    attention: Annotated[str, option("softmax, linear, local, random-feature or key-quantised")] = "softmax"
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
     heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 2
@@ -24,6 +24,7 @@ class Options:
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
     features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
+    codewords: Annotated[int, option("that key-quantised attention rounds a head's keys to", gt=0)] = 64
     loss: LossOptions = LossOptions()
     training: Training = Training()
 
@@ -37,6 +38,7 @@ class Transformer(NextItem):
         settings: dict[str, dict[str, Any]] = {
             "local": {"window": o.window},
             "random-feature": {"features": o.features},
+            "key-quantised": {"codewords": o.codewords},
         }
         return ItemTransformer(
             self.sizes["items"],
