@@ -2,9 +2,9 @@
 
 Base has one set of 8 x 128 codewords, Mini one of 8 x 16 for histories and one of 8 x 128 for what is found. A system
 with random weights is exported; `ratio` is 4 V D over the files of packed codes and of codebooks, `served_mb` all files
-that serving needs, ids and popularity included. From `break_even_items` on, codes and codebooks are smaller than the
-table. `differing_codes` counts codes that are not, read back, what they were. Beside it the time of one answer, k = 10
-after 50 events, and what the full system takes for it; the two take turns.
+that serving needs, popularity and ids (ten random digits) included. From `break_even_items` on, codes and codebooks are
+smaller than the table. `differing_codes` counts codes that are not, read back, what they were. Beside it the time of
+one answer, k = 10 after 50 events, and what the full system takes for it; the two take turns.
 """
 
 import tempfile
@@ -28,10 +28,11 @@ S = TypeVar("S", bound=NextItem)
 
 
 def untrained(system: S, items: int) -> S:
-    """The system with random weights, as if it had been fitted to items "item0000001", ...; sizes and clocks need no more."""
+    """The system with random weights, as if fitted to items whose ids are ten digits: sizes and clocks need no more."""
     torch.manual_seed(0)
-    ids = pl.Series(np.arange(1, items + 1)).cast(pl.String).str.zfill(7)
-    system.sizes, system.vocabularies = {"items": items}, {"items": Vocabulary("item" + ids)}
+    drawn = np.random.default_rng(0).choice(10**10, items, replace=False)
+    ids = pl.Series(drawn).cast(pl.String).str.zfill(10)
+    system.sizes, system.vocabularies = {"items": items}, {"items": Vocabulary(ids)}
     system.facts = {"item_counts": torch.randint(1, 1000, (items + 1,))}
     system._network = system.build().eval()
     return system
@@ -49,9 +50,12 @@ def answers(systems: Sequence[NextItem], history: list[Any], runs: int) -> list[
     return [harness.median(mine) for mine in taken]
 
 
+@torch.no_grad()
 def measure(preset: str, items: int, runs: int, folder: Path) -> dict[str, float]:
     sizes = DIM, BOOKS, WORDS[preset], TARGET_WORDS[preset]
-    system = untrained(LISA(preset=preset, dim=DIM, codebooks={"words": WORDS[preset]}), items)
+    system = untrained(LISA(preset=preset, dim=DIM), items)
+    with torch.no_grad():
+        system.network.item.weight.normal_(std=DIM**-0.5)  # large beside the codewords: almost all codes differ
     exported, compact = export(system, folder).sizes, Compact.load(folder)
     raw, _ = table_bytes(items, *sizes)
     packed = sum(exported.get(name, 0) for name in ("history_codes", "target_codes", "codebooks"))

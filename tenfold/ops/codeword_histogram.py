@@ -21,7 +21,7 @@ C events of a chunk, T events of all sequences.
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
@@ -272,35 +272,27 @@ class _CodewordAttention(torch.autograd.Function):
         state: Tensor,
         soft: bool,
     ) -> tuple[Tensor, Tensor]:
-        rows, codes, table, state = (
-            rows.contiguous(),
-            codes.to(torch.uint8).contiguous(),
-            table.contiguous(),
-            state.contiguous(),
-        )
+        codes = codes.to(torch.uint8).contiguous()
+        rows, table, state = (x.contiguous() for x in (rows, table, state))
         books, words, total = len(table), table.shape[-1], len(rows)
         chunk = max(32, CHUNK_NUMBERS // (books * words))
-        relative = torch.exp(table - table.amax(-1, keepdim=True))
         flat = values.flatten(0, 1)  # (B W, D)
         soft_codes = p.contiguous() if soft and p is not None else table.new_zeros(1, books, words)
         rates = table.new_ones(books) if rate is None else rate.contiguous()
         y, after = table.new_empty(total, values.shape[-1]), state.clone()
         history = table.new_empty(-(-total // chunk), books, words)  # the histograms at each chunk's start
         weights = table.new_empty(min(chunk, total), books, words)
-        loops = _loops(words, books)
-        events, ends, known, running = rows.numpy(), offsets.numpy(), codes.numpy(), state[0].clone().numpy()
-        fixed = (known, table.numpy(), relative.numpy(), soft_codes.numpy(), soft, rates.numpy(), rate is not None)
-        begins, before, borders = state.numpy(), after.numpy(), history.numpy()
+        loops = _loops(words, soft, rate is not None)
+        events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
+        fixed = (codes.numpy(), table.numpy(), _relative(table), soft_codes.numpy(), rates.numpy())
+        begins, before, borders, parts = state.numpy(), after.numpy(), history.numpy(), weights.numpy()
         sequence, sequences = 0, []
         for index, start in enumerate(range(0, total, chunk)):
             stop = min(start + chunk, total)
             borders[index] = running
             sequences.append(sequence)
-            part = weights[: stop - start]
-            sequence = loops.weigh(
-                events[start:stop], start, ends, sequence, *fixed, begins, running, before, part.numpy()
-            )
-            torch.mm(part.flatten(1), flat, out=y[start:stop])
+            sequence = loops.weigh(events[start:stop], start, ends, sequence, *fixed, begins, running, before, parts)
+            torch.mm(weights[: stop - start].flatten(1), flat, out=y[start:stop])
         before[sequence] = running
         ctx.save_for_backward(rows, offsets, codes, table, values, soft_codes, rates, state, history)
         ctx.sequences, ctx.chunk, ctx.soft, ctx.decays = sequences, chunk, soft, rate is not None
@@ -312,24 +304,19 @@ class _CodewordAttention(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
         rows, offsets, codes, table, values, soft_codes, rates, state, history = ctx.saved_tensors
         books, words, total, chunk = len(table), table.shape[-1], len(rows), ctx.chunk
-        dy, dafter = dy.contiguous(), dafter.contiguous()
-        relative = torch.exp(table - table.amax(-1, keepdim=True))
+        dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
         flat = values.flatten(0, 1)
         dtable, dflat, dstate = torch.zeros_like(table), torch.zeros_like(flat), torch.zeros_like(state)
         dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
-        carried = ctx.rows_of_p is not None or any(ctx.needs_input_grad[6:8])
+        carried = has_p or any(ctx.needs_input_grad[6:8])
         weights = table.new_empty(min(chunk, total), books, words)
         dweights = torch.empty_like(weights)
-        scratch = table.new_empty(min(chunk, total) + 1, words)
-        loops = _loops(words, books)
+        loops = _loops(words, ctx.soft, ctx.decays)
         events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
-        fixed = (
-            codes.numpy(), table.numpy(), relative.numpy(), soft_codes.numpy(), ctx.soft, rates.numpy(), ctx.decays,
-            state.numpy(),
-        )  # fmt: skip
-        found = (dtable.numpy(), dp.numpy(), ctx.rows_of_p is not None, drates.numpy(), dstate.numpy(), carried)
-        borders, ends_of, sequence = history.numpy(), dafter.numpy(), len(state) - 1
+        fixed = (codes.numpy(), table.numpy(), _relative(table), soft_codes.numpy(), rates.numpy(), state.numpy())
+        found = (dtable.numpy(), dp.numpy(), has_p, drates.numpy(), dstate.numpy(), carried)
+        borders, last_gradients, sequence = history.numpy(), dafter.numpy(), len(state) - 1
         for index in reversed(range(len(history))):
             start = index * chunk
             stop = min(start + chunk, total)
@@ -337,67 +324,71 @@ class _CodewordAttention(torch.autograd.Function):
             torch.mm(dy[start:stop], flat.T, out=dpart.flatten(1))
             sequence = loops.differentiate(
                 events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, borders[index],
-                dpart.numpy(), scratch.numpy(), gradient, ends_of, *found, part.numpy(),
+                dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
             )  # fmt: skip
             dflat.addmm_(part.flatten(1).T, dy[start:stop])
         dstate[sequence] = torch.from_numpy(gradient)
         dstate[:sequence] = dafter[:sequence]  # empty sequences before the first event
         return (
             None, None, None, dtable, dflat.view_as(values),
-            None if ctx.rows_of_p is None else dp,
+            dp if has_p else None,
             drates.to(rates.dtype) if ctx.decays else None,
             dstate if ctx.needs_input_grad[7] else None,
             None,
         )  # fmt: skip
 
 
-class _Loops:
-    def __init__(self, weigh: Any, differentiate: Any) -> None:
-        self.weigh, self.differentiate = weigh, differentiate
+def _relative(table: Tensor) -> np.ndarray:
+    """exp(T - the largest of its row): what all sums are made of, unless they come out as nothing."""
+    return torch.exp(table - table.amax(-1, keepdim=True)).numpy()
+
+
+class _Loops(NamedTuple):
+    weigh: Any
+    differentiate: Any
 
 
 @cache
-def _loops(words: int, books: int) -> _Loops:
-    """The two loops for W codewords: with a known W the inner loops become a few wide instructions, twice as fast.
+def _loops(words: int, soft: bool, decays: bool) -> _Loops:
+    """The two loops, compiled for W codewords and for what they do: a known W makes the inner loops a few wide
+    instructions, ten times as fast.
 
     Sums may be reordered; NaN and infinity keep their meaning. `running` and `gradient` (B, W) are carried from chunk
-    to chunk; the loops go codebook by codebook, so that what is carried stays in registers or the first cache.
+    to chunk; the loops go codebook by codebook, so that what is carried stays in the first cache.
     """
     W = words  # noqa: N806
-    compiler = cast(Any, numba.njit)(
+    compiled = cast(Any, numba.njit)(
         nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
     )
 
-    @compiler
-    def restart(h, base, recent):  # type: ignore[no-untyped-def]
-        base[:] = h
-        recent[:] = 0
+    @compiled
+    def smallest(like):  # type: ignore[no-untyped-def]
+        """A sum below this has lost its digits; a count below this is nothing, since denormal numbers are slow."""
+        return like.dtype.type(1e-30) if like.itemsize == 4 else like.dtype.type(1e-290)
 
-    @compiler
-    def count(h, base, recent, turn, code, own, soft, rate, decays):  # type: ignore[no-untyped-def]
-        """h <- rate h + o. What has decayed to almost nothing becomes nothing: denormal numbers are slow.
-
-        One-hots are whole numbers and lose nothing to rounding. Fractions do: the recent ones are summed apart, so that
-        a sum of n of them is rounded n / 64 times.
-        """
-        if decays:
-            least = h.dtype.type(1e-30) if h.itemsize == 4 else h.dtype.type(1e-290)
-            faded = base if soft else h
-            for w in range(W):
-                v = faded[w] * rate
-                faded[w] = v if v > least else h.dtype.type(0)
+    @compiled
+    def count(h, base, recent, turn, code, own, rate, least):  # type: ignore[no-untyped-def]
+        """h <- rate h + o. One-hots are whole numbers and lose nothing to rounding. Fractions do: the recent ones are
+        summed apart, so that a sum of n of them is rounded n / 64 times."""
         if soft:
             for w in range(W):
-                v = recent[w] * rate + own[w]
-                recent[w] = v
-                h[w] = base[w] + v
+                b = base[w] * rate
+                r = recent[w] * rate + own[w]
+                base[w] = b if b > least else 0
+                recent[w] = r
+                h[w] = base[w] + r
             if turn % 64 == 63:
-                restart(h, base, recent)
+                base[:] = h
+                recent[:] = 0
         else:
+            if decays:
+                for w in range(W):
+                    v = h[w] * rate
+                    h[w] = v if v > least else 0
             h[code] += 1
 
-    @compiler
-    def normaliser(h, scores):  # type: ignore[no-untyped-def]
+    @compiled
+    def log_sum(h, scores):  # type: ignore[no-untyped-def]
         """log sum_w h exp(scores), the careful way: relative to the largest term that is there."""
         top = -np.inf
         for w in range(W):
@@ -409,91 +400,117 @@ def _loops(words: int, books: int) -> _Loops:
                 total += math.exp(scores[w] + math.log(h[w]) - top)
         return top + math.log(total)
 
-    @compiler
+    @compiled
+    def careful(h, scores, alpha):  # type: ignore[no-untyped-def]
+        total = log_sum(h, scores)
+        for w in range(W):
+            alpha[w] = math.exp(scores[w] + math.log(h[w]) - total) if h[w] > 0 else 0.0
+        return total
+
+    @compiled
+    def stretch(local, rows, begin, stop, b, relative, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
+        """Equations 1 and 2 for events begin .. stop of one sequence and codebook; the smallest sum among them."""
+        least, smallest_sum = smallest(weights), weights.dtype.type(1)
+        for i in range(begin, stop):
+            alpha, code = weights[i, b], np.int64(local[i])
+            if code < 0:
+                alpha[:] = 0
+                continue
+            count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
+            e, total = relative[code], weights.dtype.type(0)
+            for w in range(W):
+                v = h[w] * e[w]
+                alpha[w] = v
+                total += v
+            smallest_sum = min(smallest_sum, total)
+            inverse = weights.dtype.type(1) / total
+            for w in range(W):
+                alpha[w] *= inverse
+        return smallest_sum
+
+    @compiled
+    def carefully(local, rows, begin, stop, b, table, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
+        """The same where a sum came out as nothing: the codewords that are there score far less than one that is not."""
+        least = smallest(weights)
+        for i in range(begin, stop):
+            code = np.int64(local[i])
+            if code >= 0:
+                count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
+                careful(h, table[b, code], weights[i, b])
+
+    @compiled
+    def look_up(codes, rows, b, local):  # type: ignore[no-untyped-def]
+        """The codes of these rows, -1 for none: read in order, the loops that use them need not wait for them."""
+        for i in range(len(rows)):
+            local[i] = np.int16(codes[rows[i], b]) if rows[i] >= 0 else np.int16(-1)
+
+    @compiled
     def weigh(  # type: ignore[no-untyped-def]
-        events, first, ends, sequence, codes, table, relative, soft_codes, soft, rates, decays, begins, running, after,
-        weights,
-    ):  # fmt: skip
-        """Equations 1 and 2 for the events [first, first + C) of all sequences; returns the sequence it ended in."""
-        least = weights.dtype.type(1e-30) if weights.itemsize == 4 else weights.dtype.type(1e-290)
-        n, base, recent = sequence, np.empty(W, weights.dtype), np.empty(W, weights.dtype)
+        rows, first, ends, sequence, codes, table, relative, soft_codes, rates, begins, running, after, weights
+    ):
+        """The weights of the events first .. first + C of all sequences; returns the sequence that the last is of."""
+        n, size, least = sequence, len(rows), smallest(weights)
+        local = np.empty(size, np.int16)
+        base, recent, start = (np.empty(W, weights.dtype), np.empty(W, weights.dtype), np.empty(W, weights.dtype))
         for b in range(codes.shape[1]):
-            h = running[b]
-            n = sequence
-            restart(h, base, recent)
-            for i in range(len(events)):
+            h, n, i = running[b], sequence, 0
+            look_up(codes, rows, b, local)
+            while i < size:
                 while ends[n + 1] <= first + i:
                     after[n, b] = h
                     n += 1
                     h[:] = begins[n, b]
-                    restart(h, base, recent)
-                alpha, row = weights[i, b], events[i]
-                if row < 0:
-                    alpha[:] = 0
-                    continue
-                code = np.int64(codes[row, b])
-                count(h, base, recent, i, code, soft_codes[row if soft else 0, b], soft, rates[b], decays)
-                e = relative[b, code]
-                total = weights.dtype.type(0)
-                for w in range(W):
-                    v = h[w] * e[w]
-                    alpha[w] = v
-                    total += v
-                if total > least:
-                    inverse = weights.dtype.type(1) / total
-                    for w in range(W):
-                        alpha[w] *= inverse
-                else:
-                    log_total = normaliser(h, table[b, code])
-                    for w in range(W):
-                        alpha[w] = math.exp(table[b, code, w] + math.log(h[w]) - log_total) if h[w] > 0 else 0.0
+                stop = min(size, ends[n + 1] - first)
+                base[:], recent[:], start[:] = h, 0, h
+                found = stretch(local, rows, i, stop, b, relative[b], soft_codes, rates[b], h, base, recent, weights)
+                if found <= least:
+                    base[:], recent[:], h[:] = start, 0, start
+                    carefully(local, rows, i, stop, b, table, soft_codes, rates[b], h, base, recent, weights)
+                i = stop
         return n
 
-    @compiler
+    @compiled
     def differentiate(  # type: ignore[no-untyped-def]
-        events, first, ends, sequence, last, codes, table, relative, soft_codes, soft, rates, decays, begins, border,
-        dweights, scratch, gradient, dafter, dtable, dp, has_p, drates, dstate, carried, weights,
+        rows, first, ends, sequence, last, codes, table, relative, soft_codes, rates, begins, border, dweights,
+        gradient, dafter, dtable, dp, has_p, drates, dstate, carried, weights,
     ):  # fmt: skip
         """The same chunk backwards. With e_w = exp(T_w) / sum(h exp(T)) and g = d alpha:
 
         dh_w = e_w (g_w - sum(alpha g)), dT_w = h_w dh_w, and what reaches o_t is dh_t and all that later events add.
         """
-        least = weights.dtype.type(1e-30) if weights.itemsize == 4 else weights.dtype.type(1e-290)
+        size, least = len(rows), smallest(weights)
         most = 84.0 if weights.itemsize == 4 else 705.0
+        local, scratch = np.empty(size, np.int16), np.empty((size + 1, W), weights.dtype)
         dh, base, recent = (np.empty(W, weights.dtype), np.empty(W, weights.dtype), np.empty(W, weights.dtype))
         k = last
         for b in range(codes.shape[1]):
-            rate = rates[b]
+            rate, n = rates[b], sequence
+            look_up(codes, rows, b, local)
             scratch[0] = border[b]
-            n = sequence
-            restart(scratch[0], base, recent)
-            for i in range(len(events)):  # the histograms once more
+            base[:], recent[:] = border[b], 0
+            for i in range(size):  # the histograms once more
                 h = scratch[i + 1]
-                h[:] = scratch[i]
+                for w in range(W):
+                    h[w] = scratch[i, w]
                 while ends[n + 1] <= first + i:
                     n += 1
                     h[:] = begins[n, b]
-                    restart(h, base, recent)
-                row = events[i]
-                if row >= 0:
-                    own = soft_codes[row if soft else 0, b]
-                    count(h, base, recent, i, np.int64(codes[row, b]), own, soft, rate, decays)
+                    base[:], recent[:] = h, 0
+                if local[i] >= 0:
+                    count(h, base, recent, i, np.int64(local[i]), soft_codes[rows[i] if soft else 0, b], rate, least)
             k = last
-            later = gradient[b]  # what later events add to h_t
-            drate = 0.0
-            for i in range(len(events) - 1, -1, -1):
+            later, drate = gradient[b], 0.0  # what later events add to h_t
+            for i in range(size - 1, -1, -1):
                 while ends[k] > first + i:
                     dstate[k, b] = later
                     k -= 1
                     later[:] = dafter[k, b]
-                row, alpha = events[i], weights[i, b]
-                if row < 0:
+                alpha, code = weights[i, b], np.int64(local[i])
+                if code < 0:
                     alpha[:] = 0
                     continue
-                code, h, g = np.int64(codes[row, b]), scratch[i + 1], dweights[i, b]
-                e = relative[b, code]
-                total = weights.dtype.type(0)
-                mean = weights.dtype.type(0)
+                h, g, e = scratch[i + 1], dweights[i, b], relative[b, code]
+                total, mean = weights.dtype.type(0), weights.dtype.type(0)
                 for w in range(W):
                     v = h[w] * e[w]
                     total += v
@@ -503,12 +520,12 @@ def _loops(words: int, books: int) -> _Loops:
                     mean *= inverse
                     for w in range(W):
                         dh[w] = e[w] * inverse * (g[w] - mean)
+                    for w in range(W):
                         alpha[w] = h[w] * e[w] * inverse
                 else:
-                    log_total = normaliser(h, table[b, code])
+                    log_total = careful(h, table[b, code], alpha)
                     mean = weights.dtype.type(0)
                     for w in range(W):
-                        alpha[w] = math.exp(table[b, code, w] + math.log(h[w]) - log_total) if h[w] > 0 else 0.0
                         mean += alpha[w] * g[w]
                     for w in range(W):
                         dh[w] = math.exp(min(table[b, code, w] - log_total, most)) * (g[w] - mean)
@@ -517,21 +534,19 @@ def _loops(words: int, books: int) -> _Loops:
                     t[w] += h[w] * dh[w]
                 if not carried:
                     continue
+                for w in range(W):
+                    later[w] += dh[w]
                 if has_p:
-                    d = dp[row, b]
+                    d = dp[rows[i], b]
                     for w in range(W):
-                        later[w] += dh[w]
                         d[w] += later[w]
-                else:
-                    for w in range(W):
-                        later[w] += dh[w]
                 if decays:
-                    previous = begins[k, b] if first + i == ends[k] else scratch[i]
-                    dot = weights.dtype.type(0)
+                    before, dot = begins[k, b] if first + i == ends[k] else scratch[i], weights.dtype.type(0)
                     for w in range(W):
-                        dot += later[w] * previous[w]
-                        later[w] *= rate
+                        dot += later[w] * before[w]
                     drate += dot
+                    for w in range(W):
+                        later[w] *= rate
             drates[b] += drate
         return k
 
