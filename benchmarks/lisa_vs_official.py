@@ -8,8 +8,6 @@ Step: loss, gradients, Adam. Memory: what a step adds to a fresh process. The de
 """
 
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from benchmarks import harness
+from benchmarks.lisa_attention import Side, best
 from benchmarks.peers import LISA as PEER
 from tenfold.nn.codebooks import Encoded
 from tenfold.nn.lisa import CodewordAttention
@@ -29,16 +28,15 @@ from tenfold.tasks.next_item import NextItemBatch
 BATCH, DIM, ITEMS, BOOKS = 16, 128, 3_416, 8
 CASES = [(preset, length) for preset in ("mini", "base") for length in (300, 2_000)]
 WORDS = {"mini": 16, "base": 128}
-Side = Callable[[], Any]
 
 
-class Read(Exception):
+class ReadDone(Exception):  # noqa: N818  it is no error
     """Carries out of the authors' forward pass what their attention has read."""
 
 
 class Catch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        raise Read(x)
+        raise ReadDone(x)
 
 
 class Given(nn.Module):
@@ -117,7 +115,7 @@ def core(preset: str, length: int) -> dict[str, Side]:
         encoder.values = (encoder.values[0], one_hot + soft - soft.detach())
         try:
             model(None, None, mask, lengths, update_ip_table=True)
-        except Read as caught:
+        except ReadDone as caught:
             torch.autograd.grad(caught.args[0], [*learned, soft], gradient)
 
     attention = CodewordAttention(DIM, BOOKS, decay=decay_at(length))
@@ -168,17 +166,6 @@ def step(preset: str, length: int, side: str) -> Side:
     return official
 
 
-def best(sides: dict[str, Side], runs: int) -> dict[str, float]:
-    found = dict.fromkeys(sides, float("inf"))
-    for run in range(runs + 1):
-        for name, side in sides.items():
-            started = time.perf_counter()
-            side()
-            if run:
-                found[name] = min(found[name], time.perf_counter() - started)
-    return found
-
-
 def memory(preset: str, length: int, side: str) -> float:
     """GiB that a training step adds to a fresh process that has its model and batch."""
     code = (
@@ -205,7 +192,7 @@ def main() -> None:
     figures: dict[str, float] = {}
     ratios: dict[str, list[float]] = {"core_speedup": [], "model_speedup": [], "memory_ratio": []}
     for preset, length in CASES[:1] if quick else CASES:
-        runs = 3 if length < 1000 else 2
+        runs = 5 if length < 1000 else 2
         timed = {
             "core_speedup": best(core(preset, length), runs),
             "model_speedup": best({side: step(preset, length, side) for side in ("ours", "official")}, runs),

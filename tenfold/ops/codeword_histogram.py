@@ -20,6 +20,7 @@ C events of a chunk, T events of all sequences.
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -88,16 +89,10 @@ def codeword_attention(
     dtype = torch.promote_types(torch.promote_types(table.dtype, values.dtype), torch.float32)
     table, values = table.to(dtype), values.to(dtype)
     p, decay, state = (None if x is None else x.to(dtype) for x in (p, decay, state))
-    with torch.autocast(rows.device.type, enabled=False):
-        if causal and rows.device.type == "cpu" and dtype in (torch.float32, torch.float64):
-            sequences = len(rows) if offsets is None else len(offsets) - 1
-            if offsets is None:
-                offsets = torch.arange(sequences + 1) * rows.shape[1]
-            if state is None:
-                state = table.new_zeros(sequences, *table.shape[:2])
-            rate = None if decay is None else torch.exp(-decay)
-            y, state = _CodewordAttention.apply(rows.flatten(), offsets, codes, table, values, p, rate, state, soft)
-            return y.unflatten(0, rows.shape), state
+    device = rows.device.type
+    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        if causal and device == "cpu" and dtype in (torch.float32, torch.float64):
+            return _compiled(rows, codes, table, values, p, soft, decay, state, offsets)
         if offsets is None:
             return codeword_attention_chunked(
                 rows, codes, table, values, p=p, soft=soft, decay=decay, state=state, causal=causal
@@ -256,6 +251,78 @@ def _padded(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 # CPUs.
 
 
+def _compiled(
+    rows: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    p: Tensor | None,
+    soft: bool,
+    decay: Tensor | None,
+    state: Tensor | None,
+    offsets: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    sequences = len(rows) if offsets is None else len(offsets) - 1
+    if offsets is None:
+        offsets = torch.arange(0, rows.numel() + 1, rows.shape[1])
+    if state is None:
+        state = table.new_zeros(sequences, *table.shape[:2])
+    rate = None if decay is None else torch.exp(-decay)
+    given = (rows.flatten(), offsets, codes.to(torch.uint8).contiguous(), table.contiguous(), values, p, rate)
+    learned = (table, values, p, rate, state)
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in learned):
+        y, state = _CodewordAttention.apply(*given, state.contiguous(), soft)
+    else:
+        y, state, *_ = _weigh_and_read(*given, state.contiguous(), soft)
+    return y.unflatten(0, rows.shape), state
+
+
+def _weigh_and_read(
+    rows: Tensor,
+    offsets: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    p: Tensor | None,
+    rate: Tensor | None,
+    state: Tensor,
+    soft: bool,
+) -> tuple[Tensor, Tensor, Tensor, list[int]]:
+    """y (T, D), the histograms after each sequence (N, B, W), those at each chunk's start, and the sequences then."""
+    books, words, total = len(table), table.shape[-1], len(rows)
+    chunk = _chunk_of(table)
+    flat = values.flatten(0, 1)  # (B W, D)
+    y, after = table.new_empty(total, values.shape[-1]), state.clone()
+    history = table.new_empty(-(-total // chunk), books, words)
+    weights = table.new_empty(min(chunk, total), books, words)
+    loops = _loops(words, soft, rate is not None)
+    events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
+    fixed = (codes.numpy(), table.detach().numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, soft))
+    begins, before, borders, parts = state.detach().numpy(), after.numpy(), history.numpy(), weights.numpy()
+    sequence, sequences = 0, []
+    for index, start in enumerate(range(0, total, chunk)):
+        stop = min(start + chunk, total)
+        borders[index] = running
+        sequences.append(sequence)
+        sequence = loops.weigh(events[start:stop], start, ends, sequence, *fixed, begins, running, before, parts)
+        torch.mm(weights[: stop - start].flatten(1), flat, out=y[start:stop])
+    before[sequence] = running
+    return y, after, history, sequences
+
+
+def _chunk_of(table: Tensor) -> int:
+    return max(32, CHUNK_NUMBERS // (table.shape[0] * table.shape[-1]))
+
+
+def _soft_codes_and_rates(
+    table: Tensor, p: Tensor | None, rate: Tensor | None, soft: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stand-ins where they are not used: a compiled loop takes arrays."""
+    soft_codes = p.detach().contiguous() if soft and p is not None else table.new_zeros(1, *table.shape[:2])
+    rates = table.new_ones(len(table)) if rate is None else rate.detach().contiguous()
+    return soft_codes.numpy(), rates.numpy()
+
+
 class _CodewordAttention(torch.autograd.Function):
     """rows (T,), offsets (N + 1,), codes, table, values, p, rate (B,) = exp(-decay), state (N, B, W)."""
 
@@ -272,38 +339,16 @@ class _CodewordAttention(torch.autograd.Function):
         state: Tensor,
         soft: bool,
     ) -> tuple[Tensor, Tensor]:
-        codes = codes.to(torch.uint8).contiguous()
-        rows, table, state = (x.contiguous() for x in (rows, table, state))
-        books, words, total = len(table), table.shape[-1], len(rows)
-        chunk = max(32, CHUNK_NUMBERS // (books * words))
-        flat = values.flatten(0, 1)  # (B W, D)
-        soft_codes = p.contiguous() if soft and p is not None else table.new_zeros(1, books, words)
-        rates = table.new_ones(books) if rate is None else rate.contiguous()
-        y, after = table.new_empty(total, values.shape[-1]), state.clone()
-        history = table.new_empty(-(-total // chunk), books, words)  # the histograms at each chunk's start
-        weights = table.new_empty(min(chunk, total), books, words)
-        loops = _loops(words, soft, rate is not None)
-        events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
-        fixed = (codes.numpy(), table.numpy(), _relative(table), soft_codes.numpy(), rates.numpy())
-        begins, before, borders, parts = state.numpy(), after.numpy(), history.numpy(), weights.numpy()
-        sequence, sequences = 0, []
-        for index, start in enumerate(range(0, total, chunk)):
-            stop = min(start + chunk, total)
-            borders[index] = running
-            sequences.append(sequence)
-            sequence = loops.weigh(events[start:stop], start, ends, sequence, *fixed, begins, running, before, parts)
-            torch.mm(weights[: stop - start].flatten(1), flat, out=y[start:stop])
-        before[sequence] = running
-        ctx.save_for_backward(rows, offsets, codes, table, values, soft_codes, rates, state, history)
-        ctx.sequences, ctx.chunk, ctx.soft, ctx.decays = sequences, chunk, soft, rate is not None
-        ctx.rows_of_p = None if p is None else len(p)
+        y, after, history, ctx.sequences = _weigh_and_read(rows, offsets, codes, table, values, p, rate, state, soft)
+        ctx.save_for_backward(rows, offsets, codes, table, values, p if soft else None, rate, state, history)
+        ctx.soft, ctx.rows_of_p = soft, None if p is None else len(p)
         return y, after
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
-        rows, offsets, codes, table, values, soft_codes, rates, state, history = ctx.saved_tensors
-        books, words, total, chunk = len(table), table.shape[-1], len(rows), ctx.chunk
+        rows, offsets, codes, table, values, p, rate, state, history = ctx.saved_tensors
+        books, words, total, chunk = len(table), table.shape[-1], len(rows), _chunk_of(table)
         dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
         flat = values.flatten(0, 1)
         dtable, dflat, dstate = torch.zeros_like(table), torch.zeros_like(flat), torch.zeros_like(state)
@@ -312,9 +357,10 @@ class _CodewordAttention(torch.autograd.Function):
         carried = has_p or any(ctx.needs_input_grad[6:8])
         weights = table.new_empty(min(chunk, total), books, words)
         dweights = torch.empty_like(weights)
-        loops = _loops(words, ctx.soft, ctx.decays)
+        loops = _loops(words, ctx.soft, rate is not None)
         events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
-        fixed = (codes.numpy(), table.numpy(), _relative(table), soft_codes.numpy(), rates.numpy(), state.numpy())
+        fixed = (codes.numpy(), table.numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, ctx.soft))
+        begins = state.numpy()
         found = (dtable.numpy(), dp.numpy(), has_p, drates.numpy(), dstate.numpy(), carried)
         borders, last_gradients, sequence = history.numpy(), dafter.numpy(), len(state) - 1
         for index in reversed(range(len(history))):
@@ -323,8 +369,8 @@ class _CodewordAttention(torch.autograd.Function):
             part, dpart = weights[: stop - start], dweights[: stop - start]
             torch.mm(dy[start:stop], flat.T, out=dpart.flatten(1))
             sequence = loops.differentiate(
-                events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, borders[index],
-                dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
+                events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, begins,
+                borders[index], dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
             )  # fmt: skip
             dflat.addmm_(part.flatten(1).T, dy[start:stop])
         dstate[sequence] = torch.from_numpy(gradient)
@@ -332,7 +378,7 @@ class _CodewordAttention(torch.autograd.Function):
         return (
             None, None, None, dtable, dflat.view_as(values),
             dp if has_p else None,
-            drates.to(rates.dtype) if ctx.decays else None,
+            None if rate is None else drates.to(rate.dtype),
             dstate if ctx.needs_input_grad[7] else None,
             None,
         )  # fmt: skip
@@ -340,6 +386,7 @@ class _CodewordAttention(torch.autograd.Function):
 
 def _relative(table: Tensor) -> np.ndarray:
     """exp(T - the largest of its row): what all sums are made of, unless they come out as nothing."""
+    table = table.detach()
     return torch.exp(table - table.amax(-1, keepdim=True)).numpy()
 
 
@@ -430,7 +477,7 @@ def _loops(words: int, soft: bool, decays: bool) -> _Loops:
 
     @compiled
     def carefully(local, rows, begin, stop, b, table, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
-        """The same where a sum came out as nothing: the codewords that are there score far less than one that is not."""
+        """The same where a sum came out as nothing: a codeword that is absent scores far more than all that are there."""
         least = smallest(weights)
         for i in range(begin, stop):
             code = np.int64(local[i])
@@ -519,9 +566,9 @@ def _loops(words: int, soft: bool, decays: bool) -> _Loops:
                     inverse = weights.dtype.type(1) / total
                     mean *= inverse
                     for w in range(W):
-                        dh[w] = e[w] * inverse * (g[w] - mean)
-                    for w in range(W):
                         alpha[w] = h[w] * e[w] * inverse
+                    for w in range(W):
+                        dh[w] = e[w] * inverse * (g[w] - mean)
                 else:
                     log_total = careful(h, table[b, code], alpha)
                     mean = weights.dtype.type(0)
