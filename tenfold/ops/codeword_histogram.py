@@ -295,7 +295,7 @@ def _weigh_and_read(
     y, after = table.new_empty(total, values.shape[-1]), state.clone()
     history = table.new_empty(-(-total // chunk), books, words)
     weights = table.new_empty(min(chunk, total), books, words)
-    loops = _loops(words, soft, rate is not None)
+    loops = _loops(words, soft, rate is not None, p is not None)
     events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
     fixed = (codes.numpy(), table.detach().numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, soft))
     begins, before, borders, parts = state.detach().numpy(), after.numpy(), history.numpy(), weights.numpy()
@@ -354,14 +354,13 @@ class _CodewordAttention(torch.autograd.Function):
         dtable, dflat, dstate = torch.zeros_like(table), torch.zeros_like(flat), torch.zeros_like(state)
         dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
-        carried = has_p or any(ctx.needs_input_grad[6:8])
         weights = table.new_empty(min(chunk, total), books, words)
         dweights = torch.empty_like(weights)
-        loops = _loops(words, ctx.soft, rate is not None)
+        loops = _loops(words, ctx.soft, rate is not None, has_p)
         events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
         fixed = (codes.numpy(), table.numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, ctx.soft))
         begins = state.numpy()
-        found = (dtable.numpy(), dp.numpy(), has_p, drates.numpy(), dstate.numpy(), carried)
+        found = (dtable.numpy(), dp.numpy(), drates.numpy(), dstate.numpy())
         borders, last_gradients, sequence = history.numpy(), dafter.numpy(), len(state) - 1
         for index in reversed(range(len(history))):
             start = index * chunk
@@ -396,7 +395,7 @@ class _Loops(NamedTuple):
 
 
 @cache
-def _loops(words: int, soft: bool, decays: bool) -> _Loops:
+def _loops(words: int, soft: bool, decays: bool, has_p: bool) -> _Loops:
     """The two loops, compiled for W codewords and for what they do: a known W makes the inner loops a few wide
     instructions, ten times as fast.
 
@@ -477,7 +476,7 @@ def _loops(words: int, soft: bool, decays: bool) -> _Loops:
 
     @compiled
     def carefully(local, rows, begin, stop, b, table, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
-        """The same where a sum came out as nothing: a codeword that is absent scores far more than all that are there."""
+        """The same where a sum came out as nothing: an absent codeword scores far more than all that are there."""
         least = smallest(weights)
         for i in range(begin, stop):
             code = np.int64(local[i])
@@ -517,84 +516,140 @@ def _loops(words: int, soft: bool, decays: bool) -> _Loops:
         return n
 
     @compiled
-    def differentiate(  # type: ignore[no-untyped-def]
-        rows, first, ends, sequence, last, codes, table, relative, soft_codes, rates, begins, border, dweights,
-        gradient, dafter, dtable, dp, has_p, drates, dstate, carried, weights,
-    ):  # fmt: skip
-        """The same chunk backwards. With e_w = exp(T_w) / sum(h exp(T)) and g = d alpha:
+    def recount(  # type: ignore[no-untyped-def]
+        local, rows, first, ends, n, b, relative, begins, soft_codes, rate, base, recent, scratch, inverses
+    ):
+        """The histograms of a chunk once more, scratch (C + 1, W) from its second row on, and one over each sum."""
+        least, smallest_sum = smallest(scratch), scratch.dtype.type(1)
+        base[:], recent[:] = scratch[0], 0
+        for i in range(len(local)):
+            h = scratch[i + 1]
+            for w in range(W):
+                h[w] = scratch[i, w]
+            while ends[n + 1] <= first + i:
+                n += 1
+                h[:] = begins[n, b]
+                base[:], recent[:] = h, 0
+            code = np.int64(local[i])
+            if code >= 0:
+                count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
+                e, total = relative[code], scratch.dtype.type(0)
+                for w in range(W):
+                    total += h[w] * e[w]
+                smallest_sum = min(smallest_sum, total)
+                inverses[i] = scratch.dtype.type(1) / total
+        return smallest_sum
+
+    @compiled
+    def backwards(  # type: ignore[no-untyped-def]
+        local, rows, begin, stop, b, relative, before, rate, scratch, inverses, dweights, later, dtable, dp, weights
+    ):
+        """Events stop - 1 .. begin of one sequence and codebook. With e_w = exp(T_w) / sum(h exp(T)) and g = d alpha:
 
         dh_w = e_w (g_w - sum(alpha g)), dT_w = h_w dh_w, and what reaches o_t is dh_t and all that later events add.
         """
-        size, least = len(rows), smallest(weights)
-        most = 84.0 if weights.itemsize == 4 else 705.0
-        local, scratch = np.empty(size, np.int16), np.empty((size + 1, W), weights.dtype)
-        dh, base, recent = (np.empty(W, weights.dtype), np.empty(W, weights.dtype), np.empty(W, weights.dtype))
-        k = last
+        dh, drate = np.empty(W, weights.dtype), 0.0
+        for i in range(stop - 1, begin - 1, -1):
+            alpha, code = weights[i, b], np.int64(local[i])
+            if code < 0:
+                alpha[:] = 0
+                continue
+            h, g, e, inverse = scratch[i + 1], dweights[i, b], relative[code], inverses[i]
+            mean = weights.dtype.type(0)
+            for w in range(W):
+                mean += h[w] * e[w] * g[w]
+            mean *= inverse
+            for w in range(W):
+                alpha[w] = h[w] * e[w] * inverse
+            for w in range(W):
+                dh[w] = e[w] * inverse * (g[w] - mean)
+            t = dtable[code]
+            for w in range(W):
+                t[w] += h[w] * dh[w]
+            for w in range(W):
+                later[w] += dh[w]
+            if has_p:
+                d = dp[rows[i], b]
+                for w in range(W):
+                    d[w] += later[w]
+            if decays:
+                drate += fade(later, before if i == begin else scratch[i], rate)
+        return drate
+
+    @compiled
+    def fade(later, before, rate):  # type: ignore[no-untyped-def]
+        """What reaches the histogram before, later (W,) <- rate later, and the gradient of the rate."""
+        dot = later.dtype.type(0)
+        for w in range(W):
+            dot += later[w] * before[w]
+        for w in range(W):
+            later[w] *= rate
+        return dot
+
+    @compiled
+    def backwards_carefully(  # type: ignore[no-untyped-def]
+        local, rows, begin, stop, b, table, before, rate, scratch, dweights, later, dtable, dp, weights
+    ):
+        """The same where a sum came out as nothing. Only an absent codeword's gradient is ever as large as `most`."""
+        most, drate = 84.0 if weights.itemsize == 4 else 705.0, 0.0
+        for i in range(stop - 1, begin - 1, -1):
+            alpha, code = weights[i, b], np.int64(local[i])
+            if code < 0:
+                alpha[:] = 0
+                continue
+            h, g = scratch[i + 1], dweights[i, b]
+            log_total, mean = careful(h, table[code], alpha), weights.dtype.type(0)
+            for w in range(W):
+                mean += alpha[w] * g[w]
+            for w in range(W):
+                dh = math.exp(min(table[code, w] - log_total, most)) * (g[w] - mean)
+                dtable[code, w] += h[w] * dh
+                later[w] += dh
+                if has_p:
+                    dp[rows[i], b, w] += later[w]
+            if decays:
+                drate += fade(later, before if i == begin else scratch[i], rate)
+        return drate
+
+    @compiled
+    def differentiate(  # type: ignore[no-untyped-def]
+        rows, first, ends, sequence, last, codes, table, relative, soft_codes, rates, begins, border, dweights,
+        gradient, dafter, dtable, dp, drates, dstate, weights,
+    ):  # fmt: skip
+        """A chunk backwards, whose first event is of `sequence` and whose last is of `last`; returns where it began."""
+        size, least, k = len(rows), smallest(weights), last
+        local, scratch, inverses = (
+            np.empty(size, np.int16),
+            np.empty((size + 1, W), border.dtype),
+            np.empty(size, border.dtype),
+        )
+        base, recent = np.empty(W, border.dtype), np.empty(W, border.dtype)
         for b in range(codes.shape[1]):
-            rate, n = rates[b], sequence
             look_up(codes, rows, b, local)
             scratch[0] = border[b]
-            base[:], recent[:] = border[b], 0
-            for i in range(size):  # the histograms once more
-                h = scratch[i + 1]
-                for w in range(W):
-                    h[w] = scratch[i, w]
-                while ends[n + 1] <= first + i:
-                    n += 1
-                    h[:] = begins[n, b]
-                    base[:], recent[:] = h, 0
-                if local[i] >= 0:
-                    count(h, base, recent, i, np.int64(local[i]), soft_codes[rows[i] if soft else 0, b], rate, least)
-            k = last
-            later, drate = gradient[b], 0.0  # what later events add to h_t
-            for i in range(size - 1, -1, -1):
-                while ends[k] > first + i:
+            found = recount(
+                local, rows, first, ends, sequence, b, relative[b], begins, soft_codes, rates[b], base, recent, scratch,
+                inverses,
+            )  # fmt: skip
+            k, stop, later = last, size, gradient[b]  # what later events add to h_t
+            while stop > 0:
+                while ends[k] >= first + stop:
                     dstate[k, b] = later
                     k -= 1
                     later[:] = dafter[k, b]
-                alpha, code = weights[i, b], np.int64(local[i])
-                if code < 0:
-                    alpha[:] = 0
-                    continue
-                h, g, e = scratch[i + 1], dweights[i, b], relative[b, code]
-                total, mean = weights.dtype.type(0), weights.dtype.type(0)
-                for w in range(W):
-                    v = h[w] * e[w]
-                    total += v
-                    mean += v * g[w]
-                if total > least:
-                    inverse = weights.dtype.type(1) / total
-                    mean *= inverse
-                    for w in range(W):
-                        alpha[w] = h[w] * e[w] * inverse
-                    for w in range(W):
-                        dh[w] = e[w] * inverse * (g[w] - mean)
+                begin = max(0, ends[k] - first)
+                before = begins[k, b] if ends[k] >= first else scratch[0]
+                if found > least:
+                    drates[b] += backwards(
+                        local, rows, begin, stop, b, relative[b], before, rates[b], scratch, inverses, dweights, later,
+                        dtable[b], dp, weights,
+                    )  # fmt: skip
                 else:
-                    log_total = careful(h, table[b, code], alpha)
-                    mean = weights.dtype.type(0)
-                    for w in range(W):
-                        mean += alpha[w] * g[w]
-                    for w in range(W):
-                        dh[w] = math.exp(min(table[b, code, w] - log_total, most)) * (g[w] - mean)
-                t = dtable[b, code]
-                for w in range(W):
-                    t[w] += h[w] * dh[w]
-                if not carried:
-                    continue
-                for w in range(W):
-                    later[w] += dh[w]
-                if has_p:
-                    d = dp[rows[i], b]
-                    for w in range(W):
-                        d[w] += later[w]
-                if decays:
-                    before, dot = begins[k, b] if first + i == ends[k] else scratch[i], weights.dtype.type(0)
-                    for w in range(W):
-                        dot += later[w] * before[w]
-                    drate += dot
-                    for w in range(W):
-                        later[w] *= rate
-            drates[b] += drate
+                    drates[b] += backwards_carefully(
+                        local, rows, begin, stop, b, table[b], before, rates[b], scratch, dweights, later, dtable[b],
+                        dp, weights,
+                    )  # fmt: skip
+                stop = begin
         return k
 
     return _Loops(weigh, differentiate)
