@@ -1,5 +1,6 @@
 """The run folder: whose run it holds, and who may go on in it."""
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise RunError(f"{folder} is not empty and holds no run; choose a new or an empty folder")
         write_whole(path, json.dumps(wanted, indent=1).encode())
+        _lock(folder)
         return
     try:
         found = json.loads(path.read_text())
@@ -42,4 +44,34 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
             )
     if not resume:
         raise RunError(f"{folder} holds this run already; resume it (resume=True, --resume), or choose another folder")
+    _lock(folder)
     write_whole(path, json.dumps(wanted, indent=1).encode())
+
+
+_held: dict[Path, int] = {}  # open for as long as the process lives
+
+
+def _lock(folder: Path) -> None:
+    """One process at a time trains in a folder. The lock is the system's: it dies with the process, however that ends,
+    and loader workers do not inherit it. Raises RunError."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    folder = folder.resolve()
+    if folder not in _held:
+        _held[folder] = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.lockf(_held[folder], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise RunError(
+                f"another process is training in {folder}; wait until it ends, or choose another folder"
+            ) from None
+
+
+def close_run(folder: Path) -> None:
+    """Others may go on in it now."""
+    held = _held.pop(folder.resolve(), None)
+    if held is not None:
+        os.close(held)

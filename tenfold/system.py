@@ -19,7 +19,7 @@ from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import ArtifactError, NotFittedError, OptionError
 from tenfold.options import flat, parse
 from tenfold.options import rows as option_rows
-from tenfold.run import open_run
+from tenfold.run import close_run, open_run
 from tenfold.training import Budget, Stage, train
 from tenfold.version import VERSION
 
@@ -191,9 +191,13 @@ class System(ABC):
         if older is not None and self.trains:
             artifact.grow_weights(self._network, artifact.own_weights(older.network))
         self.history = {}
-        for stage in self.stages(prepared):
-            train(stage, budget, None if run is None else Path(run))
-            self.history[stage.name] = stage.history
+        try:
+            for stage in self.stages(prepared):
+                train(stage, budget, None if run is None else Path(run))
+                self.history[stage.name] = stage.history
+        finally:
+            if run is not None:
+                close_run(Path(run))
         self.network.eval()
         self.fitted = {
             "split": split,

@@ -105,7 +105,7 @@ def check_alike(found, expected, apart=1e-4):
 
 @pytest.mark.parametrize("books", [1, 3, 7])
 def test_codes_of_every_number_of_words_come_back(books, monkeypatch):
-    for at_once in (8, 1 << 16):  # in parts, and as a whole
+    for at_once in (8, 1 << 13):  # in parts, and as a whole
         monkeypatch.setattr(exporting, "ITEMS_AT_ONCE", at_once)
         for words in range(1, 257):
             codes = torch.randint(words, (19, books), generator=torch.Generator().manual_seed(words)).to(torch.uint8)
@@ -254,8 +254,8 @@ def test_no_table_is_ever_in_memory(tmp_path, monkeypatch):
             check_alike(compact.recommend(range(1, 60), k=9), answer)
         assert max(x.numel() for x in decoded) <= 60 * 16
         gc.collect()
-        held = [x.numel() for x in gc.get_objects() if issubclass(type(x), torch.Tensor)]
-        assert max(held) == 3 * (items + 1)  # its codes
+        held = {x.numel() for x in gc.get_objects() if issubclass(type(x), torch.Tensor)}
+        assert 3 * (items + 1) in held and not held & {16 * items, 16 * (items + 1)}  # its codes, but no vectors
 
 
 # What an export holds.

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import subprocess
+import sys
 from itertools import chain
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import nn
 from torch.optim import SGD
 
 from tenfold.errors import OptionError, RunError
+from tenfold.run import close_run, open_run
 from tenfold.training import Budget, EpochBatches, Stage, train
 
 
@@ -185,3 +188,19 @@ def test_a_line_for_each_epoch(capsys):
     train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("count: epoch 1/2, loss") and lines[1].endswith("figure 0.9000")
+
+
+def test_two_processes_never_train_in_one_folder(tmp_path):
+    """The other one's lock goes when it goes, even by kill -9."""
+    code = (
+        f"from pathlib import Path; from tenfold.run import open_run; "
+        f"open_run(Path({str(tmp_path / 'run')!r}), {{'seed': 1}}, resume=False); print('held', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=r"another process is training in .*run; wait until it ends"):
+            open_run(tmp_path / "run", {"seed": 1}, resume=True)
+        other.kill()
+    open_run(tmp_path / "run", {"seed": 1}, resume=True)
+    open_run(tmp_path / "run", {"seed": 1}, resume=True)  # its own lock hinders nobody
+    close_run(tmp_path / "run")

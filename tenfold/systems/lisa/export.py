@@ -33,7 +33,7 @@ from tenfold.systems.lisa.options import Options
 from tenfold.systems.lisa.system import LISA
 from tenfold.version import VERSION
 
-ITEMS_AT_ONCE = 1 << 16  # unpacked or decoded; a multiple of 8, so that each part begins with a whole byte
+ITEMS_AT_ONCE = 1 << 13  # unpacked or decoded; a multiple of 8, so that each part begins with a whole byte
 SCORES_AT_ONCE = 1 << 25  # users x items: 128 MB in float32
 
 
@@ -63,7 +63,7 @@ def unpack_codes(packed: bytes, items: int, books: int, words: int) -> Tensor:
     flat, width = np.frombuffer(packed, np.uint8), code_bits(words)
     codes = np.zeros((items, books), np.uint8)
     for some in np.split(codes, range(ITEMS_AT_ONCE, items, ITEMS_AT_ONCE)):
-        size = _code_bytes(*some.shape, words)
+        size = _code_bytes(len(some), books, words)
         bits, flat = np.unpackbits(flat[:size], count=some.size * width), flat[size:]
         for bit in bits.reshape(*some.shape, width).transpose(2, 0, 1):
             some[:] = some << 1 | bit

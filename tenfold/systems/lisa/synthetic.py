@@ -47,10 +47,10 @@ def marker_majority(sequences: int, held_out: int, seed: int) -> Split:
             row[place + 1] = answers[(counts.argmax() + j) % KINDS]
     events = Events.from_histories(rows.tolist())
     begin, end = events.offsets[:-1], events.offsets[1:]
-    place = np.arange(total)
+    number = np.arange(total)
     train_end, valid_end = end.copy(), end.copy()
-    validates = (place >= sequences) & (place < sequences + held_out)
-    tests = place >= sequences + held_out
+    validates = (number >= sequences) & (number < sequences + held_out)
+    tests = number >= sequences + held_out
     train_end[validates], valid_end[tests] = end[validates] - 1, end[tests] - 1
     train_end[tests] = end[tests] - 1
     assert (begin < train_end).all()

@@ -1,5 +1,6 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,35 @@ class LISA(NextItem):
         near = np.flatnonzero(alike >= np.partition(alike, -k)[-k])  # with all that are as near as the k-th
         best = near[np.lexsort((-popularity[near], -alike[near]))][:k]
         return self._named(best[None], alike[best][None], np.array([False]))[0]
+
+    @torch.no_grad()
+    def history_codes(self) -> Tensor:
+        """The codes by which items stand in histories, (V, B)."""
+        return self.network.catalogue().history.codes[1:]
+
+    @torch.no_grad()
+    def attention_to(self, history: Sequence[Any]) -> np.ndarray:
+        """What share of the attention each event of a history (L,) has at its end, over all codebooks; it sums to 1.
+
+        An item that is unknown has none. A codeword's weight is shared by the events that were counted there.
+        """
+        numbers = torch.from_numpy(self.item_numbers(history).astype(np.int64)).to(self.device)
+        known = numbers[numbers > 0]
+        share = np.zeros(len(history))
+        if len(known):
+            network, catalogue = self.network, self.network.catalogue()
+            _, state = network(known.unsqueeze(0))
+            codes, rate = catalogue.history.codes[known].long(), network.attention.decay  # (L, B)
+            words = torch.arange(network.codebooks.codewords.shape[1], device=self.device)
+            own = catalogue.history.p[known] if network.soft else (codes.unsqueeze(-1) == words).float()  # (L, B, W)
+            if rate is not None:
+                age = torch.arange(len(known) - 1, -1, -1, device=self.device)
+                own = own * torch.exp(-rate * age.unsqueeze(1)).unsqueeze(-1)
+            h = state.histogram[0]
+            scores = catalogue.tables.scores[torch.arange(len(h)), codes[-1]]
+            alpha = (scores + h.log()).softmax(-1)
+            share[(numbers > 0).cpu().numpy()] = (own * alpha / h.clamp(min=1e-30)).sum(-1).mean(1).cpu().numpy()
+        return share
 
     def collided(self) -> int:
         """How many items share all their codes with another."""

@@ -1,0 +1,359 @@
+"""What the paper says of LISA, C1 to C10, and how it is measured here.
+
+At size `cpu` accuracy is measured on MovieLens-100K, split `stream` (each user's last tenth of events, read one by
+one), and on the task of synthetic.py; all arms of a claim have one layer, one width, one loss and one budget.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from tenfold.budget import Budget
+from tenfold.claims import AtLeast, Bound, Claim, Reported, Size, SlopeAtMost
+from tenfold.data.public import public
+from tenfold.ops.codeword_histogram import codeword_attention, codeword_attention_reference
+from tenfold.options import parse
+from tenfold.system import System
+from tenfold.systems.lisa.export import table_bytes
+from tenfold.systems.lisa.options import Options
+from tenfold.systems.lisa.synthetic import marker_majority
+from tenfold.systems.lisa.system import LISA
+from tenfold.tasks.next_item.baselines.lrurec import LRURec
+from tenfold.tasks.next_item.baselines.transformer import Transformer
+
+MOVIES = {"dim": 64, "training.length": 100, "training.batch_size": 32, "dropout": 0.2}
+MARKERS = {"dim": 32, "training.length": 512, "training.batch_size": 16, "training.lr": 0.003, "dropout": 0.0}
+ONE_HEAD = {"layers": 1, "heads": 1}
+
+
+def lisa(preset: str, shared: Mapping[str, Any], **more: Any) -> LISA:
+    return LISA(parse(Options, {"preset": preset} | dict(shared) | more))
+
+
+def transformer(attention: str, shared: Mapping[str, Any], **more: Any) -> Transformer:
+    return Transformer(**{"attention": attention} | ONE_HEAD | dict(shared) | more)
+
+
+# Accuracy.
+
+
+def movies(size: Size, seed: int) -> Any:
+    return public("ml-100k" if size != "gpu" else "ml-1m")
+
+
+def movie_budget(size: Size) -> Budget:
+    return Budget(max_epochs=1 if size == "quick" else 30, patience=6, progress="none")
+
+
+def markers(size: Size, seed: int) -> Any:
+    return marker_majority(60 if size == "quick" else 1_000, 20 if size == "quick" else 300, seed)
+
+
+def marker_budget(size: Size) -> Budget:
+    return Budget(max_epochs=1 if size == "quick" else 15, progress="none")
+
+
+def parity(size: Size) -> dict[str, System]:
+    presets: dict[str, System] = {f"LISA-{preset.title()}": lisa(preset, MOVIES) for preset in ("base", "soft", "mini")}
+    return {"Transformer": transformer("softmax", MOVIES), **presets}
+
+
+def equally_cheap(shared: Mapping[str, Any], **more: Any) -> Callable[[Size], dict[str, System]]:
+    """Base keeps 1,024 numbers a user, 4 KB; key-quantised attention gets as many: S (d + 1)."""
+    words = 1024 // (shared["dim"] + 1)
+
+    def arms(size: Size) -> dict[str, System]:
+        return {
+            "LISA-Base": lisa("base", shared, **more),
+            "LISA-Mini": lisa("mini", shared, **more),
+            "key-quantised": transformer("key-quantised", shared, codewords=words),
+            "LRURec": LRURec(**{"layers": 1} | dict(shared)),
+            "linear": transformer("linear", shared),
+            "random-feature": transformer("random-feature", shared),
+            "window 32": transformer("local", shared, window=32),
+        }
+
+    return arms
+
+
+def long_range(size: Size) -> dict[str, System]:
+    return {
+        "LISA, lambda 0": lisa("base", MARKERS, **{"attention.decay": 0.0}),
+        "LISA, lambda 0.1": lisa("base", MARKERS, **{"attention.decay": 0.1}),
+        "window 32": transformer("local", MARKERS, window=32),
+    }
+
+
+def sizes_of_codebooks(size: Size) -> Mapping[str, System]:
+    wide = {f"Mini 8 x {words}": lisa("mini", MOVIES, **{"codebooks.words": words}) for words in (4, 8, 16, 32)}
+    return {"LISA-Base": lisa("base", MOVIES)} | wide
+
+
+ABLATED: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "codebooks in parallel": {"codebooks.residual": False},
+    "tau 0.3": {"codebooks.temperature": 0.3},
+    "tau 1.5": {"codebooks.temperature": 1.5},
+    "codes learn nothing from counts": {"codebooks.learn_counts": False},
+    "lambda 0": {"attention.decay": 0.0},
+    "lambda 0.01": {"attention.decay": 0.01},
+    "lambda learned": {"attention.learn_decay": True},
+    "one projection for all codebooks": {"attention.shared": True},
+    "start as the authors' code": {"codebooks.start": "official"},
+}
+
+
+def ablations(size: Size) -> Mapping[str, System]:
+    return {name: lisa("mini", MOVIES, **more) for name, more in ABLATED.items()}
+
+
+# The operation itself.
+
+
+def exactness(size: Size) -> dict[str, float]:
+    """The largest error against the written-out reference, relative to its largest entry, of outputs and gradients."""
+    worst = {torch.float32: 0.0, torch.float64: 0.0}
+    lengths = (1, 33, 200) if size == "quick" else (1, 33, 200, 1_500)
+    for dtype in worst:
+        for length in lengths:
+            for soft in (None, False, True):
+                for decay in (None, 0.1, 1.0):
+                    worst[dtype] = max(worst[dtype], _error(length, soft, decay, dtype))
+    return {"relative error, fp32": worst[torch.float32], "relative error, fp64": worst[torch.float64]}
+
+
+def _error(length: int, soft: bool | None, decay: float | None, dtype: torch.dtype) -> float:
+    """soft: None for hard codes without a gradient to them."""
+    torch.manual_seed(length)
+    books, words, width, rows = 3, 6, 5, 40
+    exact = {
+        "table": torch.randn(books, words, words, dtype=torch.float64),
+        "values": torch.randn(books, words, width, dtype=torch.float64),
+        "p": None if soft is None else torch.randn(rows, books, words, dtype=torch.float64).softmax(-1),
+        "decay": None if decay is None else torch.full((books,), decay, dtype=torch.float64),
+    }
+    codes, index = torch.randint(words, (rows, books)).to(torch.uint8), torch.randint(-1, rows, (2, length))
+    weight = torch.randn(2, length, width, dtype=torch.float64)
+
+    def found(version: Callable[..., Any], as_type: torch.dtype) -> list[torch.Tensor]:
+        given = {n: None if x is None else x.to(dtype).to(as_type).requires_grad_() for n, x in exact.items()}
+        y, _ = version(index, codes, soft=bool(soft), **given)
+        learned = [x for x in given.values() if x is not None]
+        return [y, *torch.autograd.grad((y * weight.to(as_type)).sum(), learned)]
+
+    pairs = zip(found(codeword_attention, dtype), found(codeword_attention_reference, torch.float64), strict=True)
+    return max(float((a.double() - b).abs().max() / b.abs().max().clamp(min=1e-300)) for a, b in pairs)
+
+
+def _core(length: int, learns: bool) -> dict[str, Any]:
+    torch.manual_seed(0)
+    p = torch.randn(length, 8, 16).softmax(-1)
+    given = {"table": torch.randn(8, 16, 16), "values": torch.randn(8, 16, 64)} | ({"p": p} if learns else {})
+    learned = {name: x.requires_grad_(learns) for name, x in given.items()}
+    return {"rows": torch.arange(length).unsqueeze(0), "codes": p.argmax(-1).to(torch.uint8)} | learned
+
+
+def times(size: Size) -> dict[str, np.ndarray]:
+    lengths = (1024, 2048) if size == "quick" else (4096, 8192, 16384, 32768, 65536)
+    table = []
+    for length in lengths:
+        given, row = _core(length, learns=False), [float(length)]
+        with torch.no_grad():
+            for repeat in range(8):
+                start = time.perf_counter()
+                codeword_attention(**given)
+                if repeat:
+                    row.append(time.perf_counter() - start)
+        table.append(row)
+    return {"seconds over length": np.array(table)}
+
+
+def memory(size: Size) -> dict[str, np.ndarray]:
+    table = []
+    for length in (1024, 2048) if size == "quick" else (4096, 8192, 16384, 32768, 65536):
+        given, kept = _core(length, learns=True), dict[int, int]()
+        inputs = {x.untyped_storage().data_ptr() for x in given.values()}
+
+        def keep(x: torch.Tensor, kept: dict[int, int] = kept, inputs: set[int] = inputs) -> torch.Tensor:
+            storage = x.untyped_storage()
+            if storage.data_ptr() not in inputs:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            y, _ = codeword_attention(**given)
+        del y
+        table.append([float(length), float(sum(kept.values()))])
+    return {"bytes kept over length": np.array(table)}
+
+
+# Tables and streams.
+
+
+def compression(size: Size) -> dict[str, float]:
+    base, mini = table_bytes(1_000_000, 128, 8, 128), table_bytes(1_000_000, 128, 8, 16, 128)
+    return {"Base": base[0] / base[1], "Mini": mini[0] / mini[1]}
+
+
+def streaming(size: Size) -> dict[str, float]:
+    """An untrained Mini: what is measured does not depend on its weights."""
+    events = marker_majority(20, 5, 0).events
+    system = lisa("mini", {"dim": 64, "training.length": 100}).fit(events, max_epochs=1, progress="none")
+    ids = system.vocabularies["items"].ids(list(range(1, len(events.catalogue) + 1)))
+    rng = np.random.default_rng(0)
+    history = [ids[i] for i in rng.integers(len(ids), size=5_000)]
+    session = system.open()
+    session.update_many(["u"] * 2_500, history[:2_500])
+    for item in history[2_500:]:
+        session.update("u", item)
+    streamed, batch = dict(session.recommend("u", k=len(ids))), dict(system.recommend(history, k=len(ids)))
+    difference = max(abs(streamed[item] - batch[item]) for item in ids)
+    lengths = (100, 10_000) if size == "quick" else (100, 100_000)
+    for length in lengths:
+        session.update_many([length] * length, [ids[i] for i in rng.integers(len(ids), size=length)])
+    took: dict[int, list[float]] = {length: [] for length in lengths}
+    for turn in range(400):
+        for length in lengths if turn % 2 else lengths[::-1]:
+            start = time.perf_counter()
+            session.update(length, ids[turn % len(ids)])
+            session.recommend(length, k=10)
+            took[length].append(time.perf_counter() - start)
+    medians = {length: float(np.median(found)) for length, found in took.items()}
+    ratio = medians[lengths[1]] / medians[lengths[0]]
+    size_of = {"bytes of a state": 4.0 * system.state_size}
+    return {"largest difference of scores": difference, "latency, long to short": ratio} | size_of
+
+
+HR1 = {"ks": (1,)}
+ACCURACY: dict[str, Any] = {"data": markers, "budget": marker_budget, "metric": "hr@1", "split": "loo", "protocol": HR1}
+ON_MOVIES: dict[str, Any] = {"data": movies, "budget": movie_budget, "split": "stream"}
+
+CLAIMS = [
+    Claim(
+        name="C1",
+        says="the histogram is exact: outputs and all gradients equal those written out",
+        source="section 3.2",
+        measure=exactness,
+        expect=Bound(figure="relative error, fp32", at_most=1e-5),
+    ),
+    Claim(
+        name="C1 fp64",
+        says="the same in double precision",
+        source="section 3.2",
+        measure=exactness,
+        expect=Bound(figure="relative error, fp64", at_most=1e-10),
+    ),
+    Claim(
+        name="C2",
+        says="time grows linearly with the history",
+        source="sections 3.2, 4.4",
+        measure=times,
+        expect=SlopeAtMost(figure="seconds over length", slope=1.1),
+    ),
+    Claim(
+        name="C3",
+        says="memory grows linearly with the history",
+        source="section 4.4",
+        measure=memory,
+        expect=SlopeAtMost(figure="bytes kept over length", slope=1.05),
+    ),
+    *(
+        Claim(
+            name=f"C4 {preset}",
+            says=f"LISA-{preset} is as accurate as the Transformer",
+            source="section 4.2",
+            arms=parity,
+            expect=AtLeast(first=f"LISA-{preset}", times=0.95, second="Transformer"),
+            **ON_MOVIES,
+        )
+        for preset in ("Base", "Soft", "Mini")
+    ),
+    Claim(
+        name="C5",
+        says="better than attentions that are as cheap",
+        source="section 4.2",
+        arms=equally_cheap(MOVIES),
+        expect=Reported(figure="LISA-Base"),
+        seeds={"cpu": 3, "gpu": 5, "quick": 2},
+        **ON_MOVIES,
+    ),
+    Claim(
+        name="C5 window",
+        says="better than a window of 32 events where the whole history counts",
+        source="section 1",
+        arms=equally_cheap(MARKERS, **{"attention.decay": 0.0}),
+        expect=AtLeast(first="LISA-Base", times=1.5, second="window 32"),
+        seeds={"cpu": 2, "gpu": 5, "quick": 2},
+        **ACCURACY,
+    ),
+    *(
+        Claim(
+            name=f"C6 {preset}",
+            says=f"with an eighth of the codewords LISA-{preset} keeps 97 % of Base",
+            source="section 4.3",
+            arms=parity,
+            expect=AtLeast(first=f"LISA-{preset}", times=0.97, second="LISA-Base"),
+            **ON_MOVIES,
+        )
+        for preset in ("Soft", "Mini")
+    ),
+    Claim(
+        name="C6 sizes",
+        says="accuracy grows with the number of codewords, and saturates",
+        source="section 4.3",
+        arms=sizes_of_codebooks,
+        expect=Reported(figure="LISA-Base"),
+        seeds={"cpu": 3, "gpu": 5, "quick": 2},
+        **ON_MOVIES,
+    ),
+    Claim(
+        name="C7 Base",
+        says="the item table is 65 times smaller (V = 1M, D = 128)",
+        source="section 3.1, after LightRec",
+        measure=compression,
+        expect=Bound(figure="Base", at_least=65),
+    ),
+    Claim(
+        name="C7 Mini",
+        says="and 40 times with codes of its own for the targets",
+        source="section 3.4",
+        measure=compression,
+        expect=Bound(figure="Mini", at_least=40),
+    ),
+    Claim(
+        name="C8",
+        says="a stream gives what the whole history gives",
+        source="section 3.2",
+        measure=streaming,
+        expect=Bound(figure="largest difference of scores", at_most=1e-4),
+    ),
+    Claim(
+        name="C8 latency",
+        says="an update and an answer cost the same after 100 and after 100,000 events",
+        source="section 3.2",
+        measure=streaming,
+        expect=Bound(figure="latency, long to short", at_most=1.2),
+    ),
+    Claim(
+        name="C9",
+        says="the full context matters, and is used",
+        source="section 1",
+        arms=long_range,
+        expect=Bound(figure="LISA, lambda 0", at_least=0.95),
+        seeds={"cpu": 2, "gpu": 5, "quick": 2},
+        note="synthetic.py: chance is 0.25",
+        **ACCURACY,
+    ),
+    Claim(
+        name="C10",
+        says="what each part is worth",
+        source="section 4.3",
+        arms=ablations,
+        expect=Reported(figure="as it is"),
+        seeds={"cpu": 2, "gpu": 5, "quick": 2},
+        **ON_MOVIES,
+    ),
+]
