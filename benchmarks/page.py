@@ -1,7 +1,8 @@
 """`make results`: what was measured and what there is, written where people read it; nothing here is typed by hand.
 
-From benchmarks/results/ it makes docs/results.md and the figures in README.md; from the tables of systems it makes the
-README's list. Both stand in README.md between markers, `<!-- NAME -->` and `<!-- end of NAME -->`.
+From benchmarks/results/ it makes docs/results.md, the figures in README.md, and the figures and claims in the README of
+each room; from the tables of systems it makes the README's lists. They stand between markers, `<!-- NAME -->` and
+`<!-- end of NAME -->`.
 """
 
 import json
@@ -30,11 +31,66 @@ SHOWN = [
     ("shop", "events_10m_s", "10 million events of a made shop", "{} s"),
 ]
 
+# The same for the README of a room.
+ROOMS = {
+    "lisa": [
+        ("lisa_attention", "sdpa_speedup_1k", "attention forward over torch's fused softmax, 1,024 events", "{} x"),
+        ("lisa_attention", "sdpa_speedup_16k", "the same, 16,384 events", "{} x"),
+        ("lisa_attention", "materialised_speedup_16k", "over softmax written out, 16,384 events", "{} x"),
+        ("lisa_attention", "times_the_matmul_16k", "in times of the one product that no version can leave out", "{}"),
+        ("lisa_attention", "time_slope", "growth of time with length, 4,096 to 65,536 events (log-log slope)", "{}"),
+        (
+            "lisa_attention",
+            "backward_speedup_8k",
+            "forward and backward over torch's fused softmax, 8,192 events",
+            "{} x",
+        ),
+        ("lisa_attention", "memory_slope", "growth of what is kept for the backward pass (log-log slope)", "{}"),
+        (
+            "lisa_vs_official",
+            "core_speedup",
+            "attention, forward and backward, over the authors' code; worst of four",
+            "{} x",
+        ),
+        ("lisa_vs_official", "model_speedup", "a training step over the authors' code; worst of four", "{} x"),
+        ("lisa_vs_official", "memory_ratio", "times less memory than the authors' code; worst of four", "{} x"),
+        ("lisa_table", "base_ratio", "item table smaller on disk, Base, a million items, D = 128", "{} x"),
+        ("lisa_table", "mini_ratio", "the same, Mini", "{} x"),
+        ("lisa_table", "break_even_items", "items from which codes pay, Base", "{}"),
+        ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
+    ]
+}
+
 
 def results() -> dict[str, dict[str, Any]]:
-    """What benchmarks left; claims keep theirs in the same folder, and say themselves what they found."""
+    """What benchmarks left."""
     found = [json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))]
     return {result["benchmark"]: result for result in found if "benchmark" in result}
+
+
+def claims() -> list[dict[str, Any]]:
+    """What `tenfold claims` left in the same folder, by system and size."""
+    return [json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("claims_*.json"))]
+
+
+def claims_table(measured: dict[str, Any]) -> str:
+    lines = ["| claim | what is said | found [95 %] | means | verdict |", "|---|---|---|---|---|"]
+    for claim in measured["claims"]:
+        found = claim.get("problem") or ""
+        if "value" in claim:
+            ends = [claim[name] for name in ("value", "low", "high")]
+            value, low, high = ("infinite" if x is None else f"{x:.4g}" for x in ends)
+            found = f"{claim['about']} {value}" + ("" if low == high else f" [{low}, {high}]")
+        means = ", ".join(f"{name} {value:.4g}" for name, value in claim.get("others", {}).items())
+        said = f"{claim['says']} ({claim['source']}){'; ' + claim['note'] if claim['note'] else ''}"
+        lines.append(f"| {claim['name']} | {said} | {found} | {means} | {claim['verdict']} |")
+    seeds = sorted({claim["seeds"] for claim in measured["claims"]})
+    told = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seeds"
+    took = sum(claim["seconds"] for claim in measured["claims"])
+    machine = measured["machine"]
+    told_of = machine if isinstance(machine, str) else ", ".join(f"{value}" for value in machine.values())
+    command = f"`tenfold claims {measured['system']} --size {measured['size']}`"
+    return "\n".join(lines) + f"\n\n{command}, {told}, {took / 60:.0f} minutes. On {told_of}."
 
 
 def told_machine(machine: dict[str, Any]) -> str:
@@ -64,21 +120,27 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "same run on the same machine; `python -m benchmarks.peers` says how each is had. What a figure is, and how it "
         "was taken, stands at the top of `benchmarks/NAME.py`.\n\n"
     )
-    return opening + ("\n".join(section(result) for result in found.values()) or "Nothing has been measured yet.\n")
+    told = [section(result) for result in found.values()]
+    told += [
+        f"## claims of {measured['system']}, size {measured['size']}\n\n{claims_table(measured)}\n"
+        for measured in claims()
+    ]
+    return opening + ("\n".join(told) or "Nothing has been measured yet.\n")
 
 
-def figures_table(found: dict[str, dict[str, Any]]) -> str:
+def figures_table(found: dict[str, dict[str, Any]], shown: list[tuple[str, str, str, str]], results_page: str) -> str:
     lines = ["| measured | |", "|---|---:|"]
-    for benchmark, figure, meaning, form in SHOWN:
+    for benchmark, figure, meaning, form in shown:
         value = found.get(benchmark, {}).get("figures", {}).get(figure)
         if value is not None:
             lines.append(f"| {meaning} | {form.format(harness.shown(value))} |")
     if len(lines) == 2:
         return "Nothing has been measured yet."
-    machines = sorted({told_machine(result["machine"]) for result in found.values()})
+    used = [found[benchmark] for benchmark in {row[0] for row in shown} if benchmark in found]
+    machines = sorted({told_machine(result["machine"]) for result in used})
     return (
         "\n".join(lines)
-        + f"\n\nOn {'; '.join(machines)}. All figures, commands and commits: [results](docs/results.md)."
+        + f"\n\nOn {'; '.join(machines)}. All figures, commands and commits: [results]({results_page})."
     )
 
 
@@ -104,16 +166,27 @@ def between_markers(text: str, name: str, content: str) -> str:
     """The text with what stands between the markers of that name replaced."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise SystemExit(f"README.md needs the markers '{begin}' and '{end}' once each; put them where it belongs")
+        raise SystemExit(f"a README needs the markers '{begin}' and '{end}' once each; put them where it belongs")
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
 
 
 def readme(text: str, found: dict[str, dict[str, Any]]) -> str:
-    made = {"systems": systems_table(), "baselines": baselines_table(), "figures": figures_table(found)}
+    made = {"systems": systems_table(), "baselines": baselines_table()}
+    made["figures"] = figures_table(found, SHOWN, "docs/results.md")
     for name, content in made.items():
         text = between_markers(text, name, content)
     return text
+
+
+def room_readmes() -> dict[str, Path]:
+    return {path.parent.name: path for path in sorted(harness.ROOT.glob("tenfold/systems/*/README.md"))}
+
+
+def room_readme(name: str, text: str, found: dict[str, dict[str, Any]]) -> str:
+    measured = [claims_table(one) for one in claims() if one["system"] == name]
+    text = between_markers(text, "figures", figures_table(found, ROOMS.get(name, []), "../../../docs/results.md"))
+    return between_markers(text, "claims", "\n\n".join(measured) or "Nothing has been measured yet.")
 
 
 def write(path: Path, text: str) -> None:
@@ -126,6 +199,8 @@ def main() -> None:
     found = results()
     write(PAGE, page(found))
     write(README, readme(README.read_text(), found))
+    for name, path in room_readmes().items():
+        write(path, room_readme(name, path.read_text(), found))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,18 @@ from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
 from tenfold.nn.attention import ATTENTIONS, attention
+from tenfold.nn.lisa import LisaAttention
 from tenfold.ops import local_attention as local
 from tenfold.ops.causal_attention import causal_attention_reference
 from tenfold.ops.local_attention import local_attention, local_attention_reference
 
 B, L, DIM, HEADS = 3, 17, 10, 2
-SETTINGS = {"local": {"window": 5}, "random-feature": {"features": 7}, "key-quantised": {"codewords": 6}}
+SETTINGS = {
+    "local": {"window": 5},
+    "random-feature": {"features": 7},
+    "key-quantised": {"codewords": 6},
+    "lisa": {"codewords": 6},
+}
 every_layer = pytest.mark.parametrize("name", ATTENTIONS)
 
 
@@ -29,6 +35,11 @@ def build(name, **settings):
 def events(length=L, batch=B):
     torch.manual_seed(length)
     return torch.randn(batch, length, DIM, dtype=torch.double, requires_grad=True)
+
+
+def inner(layer):
+    """The weights that queries, keys and values come from: LISA projects its codewords, the others their input."""
+    return layer.attention.value if isinstance(layer, LisaAttention) else layer.qkv.weight
 
 
 def scattered(length=L, batch=B):
@@ -112,7 +123,7 @@ def test_no_event_sees_the_future(name):
 @every_layer
 def test_every_head_and_projection_matters(name):
     layer, x = build(name), events()
-    for gradient in gradients(layer(x)[0], torch.ones(B, L), [x, layer.qkv.weight, layer.out.weight]):
+    for gradient in gradients(layer(x)[0], torch.ones(B, L), [x, inner(layer), layer.out.weight]):
         assert (gradient.abs().sum(-1) > 0).all()
 
 
@@ -140,7 +151,7 @@ def test_half_precision_and_autocast(name):
         y, state = layer(x, keep)
         y, _ = layer(x, keep, state)
     y.float().square().sum().backward()
-    assert layer.qkv.weight.grad.isfinite().all()
+    assert inner(layer).grad.isfinite().all()
     assert layer.bfloat16()(x.bfloat16(), keep)[0].dtype == torch.bfloat16
 
 
@@ -151,6 +162,9 @@ def test_what_does_not_fit_is_named(name):
         layer(events()[..., :9])
     with pytest.raises(ShapeError, match=r"keep \(B, L\) = \(3, 17\) of bool; found \(3, 17, 1\)"):
         layer(events(), scattered().unsqueeze(-1))
+    if isinstance(layer, LisaAttention):  # its heads are codebooks, each as wide as the input
+        assert attention(name, DIM, 3)(events().float())[0].shape == (B, L, DIM)
+        return
     with pytest.raises(OptionError, match="multiple of its heads; found width 10 and 3 heads"):
         attention(name, DIM, 3)
 

@@ -75,6 +75,12 @@ def test_the_readme_is_as_make_results_writes_it():
     assert page.readme(text, page.results()) == text, "run `make results`"
 
 
+@pytest.mark.parametrize("room", page.room_readmes())
+def test_the_readme_of_a_room_is_as_make_results_writes_it(room):
+    text = page.room_readmes()[room].read_text()
+    assert page.room_readme(room, text, page.results()) == text, "run `make results`"
+
+
 def test_the_results_page_is_as_make_results_writes_it():
     assert page.page(page.results()) == (ROOT / "docs" / "results.md").read_text(), "run `make results`"
 

@@ -1,9 +1,9 @@
 """A task that needs the whole history: which kind of marker came most often, asked at rare places (claim C9).
 
-A sequence of 512 events over 200 items: mostly noise, each event alike for all. One event in ten is a marker; its kind
+A sequence of 512 events over 200 items: mostly noise, each event alike for all. One event in seven is a marker; its kind
 is the sequence's own seven times in ten, else any other. Now and then a question j stands there, and what follows it is
 answer (kind + j) mod 4, of the kind that had been most frequent from the very beginning: to have seen an earlier answer
-helps nobody who does not know its question, and a window of 32 events holds three markers.
+helps nobody who does not know its question, and a window of 32 events holds five markers.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ from tenfold.data.splits import Split
 
 ITEMS, LENGTH, KINDS = 200, 512, 4
 MARKERS = 20  # of them 5 for each kind
-OWN, RARE = 0.7, 0.1  # share of the own kind among markers, and of markers among events
-FIRST_QUESTION, QUESTIONS = 64, 12  # of a training sequence
+OWN, RARE = 0.7, 0.15  # share of the own kind among markers, and of markers among events
+FIRST_QUESTION, QUESTIONS = 64, 32  # of a training sequence
 CHANCE = 1 / KINDS
 
 

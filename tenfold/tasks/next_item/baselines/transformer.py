@@ -14,7 +14,7 @@ from tenfold.tasks.next_item.task import NextItem
 
 @options
 class Options:
-    attention: Annotated[str, option("softmax, linear, local, random-feature or key-quantised")] = "softmax"
+    attention: Annotated[str, option("softmax, linear, local, random-feature, key-quantised or lisa")] = "softmax"
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
     heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 2
@@ -24,7 +24,7 @@ class Options:
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
     features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
-    codewords: Annotated[int, option("that key-quantised attention rounds a head's keys to", gt=0)] = 64
+    codewords: Annotated[int, option("of key-quantised and lisa, for each head", gt=0)] = 64
     loss: LossOptions = LossOptions()
     training: Training = Training()
 
@@ -39,6 +39,7 @@ class Transformer(NextItem):
             "local": {"window": o.window},
             "random-feature": {"features": o.features},
             "key-quantised": {"codewords": o.codewords},
+            "lisa": {"codewords": o.codewords},
         }
         return ItemTransformer(
             self.sizes["items"],
