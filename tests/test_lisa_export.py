@@ -414,6 +414,17 @@ def test_equal_codes_are_the_most_alike_by_popularity(pair):
             assert [x.score for x in found] == pytest.approx([1] * len(others))
 
 
+def test_rounding_does_not_decide_among_equal_codes(mini, monkeypatch):
+    system, twins = mini[0], ids_of(mini[0], 2, 5, 9, 1)
+    with torch.no_grad():
+        table = system.network.catalogue().targets.clone()
+    table[TWINS] += 1e-5 * torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(system, "item_table", lambda: table)
+    for own in [i for i in ids_of(system) if i not in twins]:
+        found = [x for x in system.similar(own, k=ITEMS) if x.item in twins]
+        assert [x.item for x in found] == twins and len({x.score for x in found}) == 1
+
+
 def test_an_unknown_item_is_named_with_the_nearest(mini):
     for one in mini[:2]:
         with pytest.raises(UnknownIdError, match=r"there is no item 'r1i33' in this system; did you mean 'r1i3'\?"):

@@ -41,7 +41,16 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=2, help="the last one is timed")
     asked = parser.parse_args()
-    system = SASRec(**{"dim": asked.dim, "heads": 1, "layers": 2, "dropout": 0.2, "loss.name": asked.loss})
+    system = SASRec(
+        **{
+            "dim": asked.dim,
+            "heads": 1,
+            "layers": 2,
+            "dropout": 0.2,
+            "loss.name": asked.loss,
+            "training.batch_size": 128,
+        }
+    )
     clock = (f"{Clock.__module__}:Clock",)
     system.fit(asked.log, split="none", max_epochs=asked.epochs, accelerator="cpu", callbacks=clock)
     print(json.dumps(Clock.timed))
