@@ -45,7 +45,7 @@ def movies(size: Size, seed: int) -> Any:
 
 
 def movie_budget(size: Size) -> Budget:
-    return Budget(max_epochs=1 if size == "quick" else 20, patience=5, progress="none")
+    return Budget(max_epochs=1 if size == "quick" else 40, patience=8, progress="none")
 
 
 def markers(size: Size, seed: int) -> Any:
@@ -117,7 +117,7 @@ def ablations(size: Size) -> Mapping[str, System]:
 def exactness(size: Size) -> dict[str, float]:
     """The largest error against the written-out reference, relative to its largest entry, of outputs and gradients."""
     worst = {torch.float32: 0.0, torch.float64: 0.0}
-    lengths = (1, 33, 200) if size == "quick" else (1, 33, 200, 1_500)
+    lengths = (33, 200) if size == "quick" else (33, 200, 1_500)  # of one event alone all gradients are 0
     for dtype in worst:
         for length in lengths:
             for soft in (None, False, True):
@@ -146,7 +146,7 @@ def _error(length: int, soft: bool | None, decay: float | None, dtype: torch.dty
         return [y, *torch.autograd.grad((y * weight.to(as_type)).sum(), learned)]
 
     pairs = zip(found(codeword_attention, dtype), found(codeword_attention_reference, torch.float64), strict=True)
-    return max(float((a.double() - b).abs().max() / b.abs().max().clamp(min=1e-300)) for a, b in pairs)
+    return max(float(((a.double() - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach()) for a, b in pairs)
 
 
 def _core(length: int, learns: bool) -> dict[str, Any]:
