@@ -27,6 +27,7 @@ TINY_SHOP: dict[str, Any] = {"items": 60, "users": 40, "events": 2_000}
 TRAINED = "loss.name=softmax,training.batch_size=32,training.lr=0.002"
 ARMS = (
     f"SASRec=sasrec:{TRAINED}",
+    f"LISA=lisa:preset=mini,{TRAINED}",
     f"linear transformer=transformer:attention=linear,{TRAINED}",
     "item-knn",
     "markov",
@@ -97,6 +98,6 @@ def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[st
         system.save(folder / "fitted" / label.partition(":")[0].replace(" ", "-"))
     shown = {row.label.partition(":")[0]: found.systems[row.label] for row in found.rows[:2]}
     return [
-        comparison_section(found, title="What comes next, by seven recommenders"),
+        comparison_section(found, title="What comes next, by eight recommenders"),
         histories_section(split(events, "loo"), shown, k=5),
     ]

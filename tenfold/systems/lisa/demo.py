@@ -18,7 +18,7 @@ SHOWN = 10  # events of a history that get the most attention
 
 def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
     cut = split(events, "loo")
-    budget = Budget(max_epochs=1 if quick else 5, max_seconds=8, progress="none")
+    budget = Budget(max_epochs=1 if quick else 4, progress="none")
     fitted = {words: LISA(**TRAINED | {"codebooks.words": words}).fit(cut, budget=budget) for words in (4, 16)}
     for words, system in fitted.items():
         tell(f"LISA-Mini with 8 x {words} codewords: {len(system.history['next_item'])} epochs")
@@ -65,7 +65,8 @@ def _attention(system: LISA, cut: Split) -> Section:
 def _codes(system: LISA, found: dict[int, float]) -> Section:
     shared, items = system.collided(), system.sizes["items"]
     said = (
-        f"How many items have each codeword of the histories' codebooks. {shared:,} of {items:,} items share all their "
+        "How many items have each codeword of the histories' codebooks; beside each book, as how many evenly used "
+        f"codewords it counts. {shared:,} of {items:,} items share all their "
         "target codes with another, and then the more popular comes first."
     )
     under = "NDCG@10 on the test events after the same few epochs, by the size of a user's state."

@@ -48,6 +48,8 @@ def cost_over_length(lengths: Sequence[int]) -> "tuple[Figure, float]":
         for (name, points), colour in zip(lines.items(), (GREY, RED, BLUE), strict=True):
             scale = 1e3 if column == 1 else 1.0
             axes.loglog([p[0] for p in points], [scale * p[column] for p in points], "o-", color=colour, label=name)
+        axes.set_xticks(list(lengths), [f"{length:,}" for length in lengths])
+        axes.minorticks_off()
         axes.set_xlabel("events in the history")
         axes.set_title(said, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
@@ -73,7 +75,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def codeword_use(system: "LISA") -> "Figure":
-    """How many items have each codeword, (B, W), the most used first in each codebook."""
+    """How many items have each codeword, (B, W), the most used first in each codebook; in effect: the perplexity."""
     from matplotlib.figure import Figure
 
     words = system.network.codebooks.codewords.shape[1]
@@ -83,7 +85,7 @@ def codeword_use(system: "LISA") -> "Figure":
     share = -np.sort(-told.counts, axis=1) / told.counts.sum(1, keepdims=True)
     image = axes.imshow(share, aspect="auto", cmap="Blues", vmin=0)
     axes.set_xlabel("codewords, the most used first")
-    axes.set_yticks(range(len(share)), [f"book {b + 1}: {p:.1f} of {words}" for b, p in enumerate(told.perplexity)])
+    axes.set_yticks(range(len(share)), [f"book {b + 1}, {p:.1f} in effect" for b, p in enumerate(told.perplexity)])
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="share of the items", pad=0.01)
     return figure
@@ -100,7 +102,7 @@ def accuracy_over_codewords(found: Mapping[int, float], rival: tuple[str, float]
         axes.axhline(rival[1], color=GREY, linestyle="--", label=rival[0])
     axes.set_xticks(list(found), [str(numbers) for numbers in found])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max([*found.values(), rival[1] if rival else 0]))
     axes.set_xlabel("numbers kept of a user, B W")
     axes.set_title("NDCG@10", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
