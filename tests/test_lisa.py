@@ -119,6 +119,26 @@ def test_codewords_that_nobody_uses_are_seeded_anew():
     assert torch.equal(other.codewords, books.codewords)
 
 
+def test_training_revives_codewords_when_asked(events):
+    """A codeword that was made useless is used again; without the option it stays dead."""
+    found = {}
+    for every in (0, 2):
+        system = small("mini", **{"codebooks.revive": every, "training.lr": 1e-6})
+        system.vocabularies = {"items": events.catalogue}
+        system.sizes = {"items": len(events.catalogue)}
+        torch.manual_seed(0)
+        network = system._network = system.build()
+        with torch.no_grad():
+            network.codebooks.codewords[0, 1:] = 0.0
+            network.codebooks.similarity.copy_(torch.eye(16))
+            network.item.weight[1:] = network.codebooks.codewords[0, 0] + 0.1 * torch.randn(24, 16)
+        rows = torch.randint(1, 24, (2, 6))
+        for _ in range(2):
+            system.loss(NextItemBatch(rows, rows, torch.zeros(2, 0, dtype=torch.long)))
+        found[every] = usage(network.codebooks(network.item.weight[1:] * network.scale).codes[:, :1], 5).dead
+    assert found[0] == 0.8 and found[2] < 0.8
+
+
 def test_usage_and_collisions_count():
     codes = torch.tensor([[0, 1], [0, 1], [2, 1], [0, 0]], dtype=torch.uint8)
     told = usage(codes, 3)

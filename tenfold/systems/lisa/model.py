@@ -41,6 +41,8 @@ class State(NamedTuple):
 
 
 class LisaNetwork(nn.Module):
+    steps: Tensor
+
     def __init__(self, items: int, options: Options) -> None:
         super().__init__()
         o, books, dim = options, options.codebooks, options.dim
@@ -73,9 +75,20 @@ class LisaNetwork(nn.Module):
             )
             for _ in range(o.layers - 1)
         )  # fmt: skip
+        self.revive_every = books.revive
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of training, where codewords are revived
         self._kept: Catalogue | None = None
 
     # The catalogue.
+
+    def revive(self) -> None:
+        """Called once a training step: now and then codewords that no item uses are seeded anew."""
+        if self.revive_every:
+            self.steps += 1
+            if int(self.steps) % self.revive_every == 0:
+                for books in (self.codebooks, self.target_codebooks):
+                    if books is not None:
+                        books.revive(self.item.weight[1:] * self.scale)
 
     def catalogue(self, items: Tensor | None = None) -> Catalogue:
         """Of all items, or of those numbered `items` (U,), whose first is 0: rows then stand for these.

@@ -64,7 +64,7 @@ def from_official(checkpoint: str | Path | Mapping[str, Tensor], preset: str) ->
     ours = {NAMES[name]: weight for name, weight in theirs.items() if name in NAMES}
     for name in ("attention.query", "attention.key", "attention.value"):
         ours[name] = ours[name].view(-1, *ours[name].shape[-2:])  # one for all codebooks has two axes there
-    network.load_state_dict(ours | {"attention.rate": network.attention.rate})
+    network.load_state_dict(ours | {"attention.rate": network.attention.rate, "steps": network.steps})
     return system
 
 

@@ -45,6 +45,8 @@ class LISA(NextItem):
     def loss(self, batch: NextItemBatch) -> Loss:
         """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
         network, options = self.network, self.options
+        if network.training:
+            network.revive()
         if options.loss.name == "softmax":
             catalogue = network.catalogue()
         else:
