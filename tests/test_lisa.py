@@ -232,9 +232,16 @@ def test_old_events_are_not_cut_in_silence(events):
     assert dict(first) != dict(other)
 
 
+def test_equal_codes_are_counted_in_a_note(events):
+    system = small("base", **{"codebooks.books": 1}).fit(events, max_epochs=1, progress="none")  # 5 codes, 24 items
+    assert system.collided() >= 19
+    assert f"{system.collided()} of 24 items share all their codes with another" in system.notes[-1]
+
+
 def test_items_of_equal_codes_come_by_popularity(events):
     system = small("base").fit(events, max_epochs=1, progress="none")
-    assert system.collided() == 0 or system.collided() > 1
+    told = [note for note in system.notes if "share all their codes" in note]
+    assert told == ([] if system.collided() == 0 else [told[0]]) and system.collided() != 1
     network = system.network
     with torch.no_grad():
         network.item.weight[[2, 5, 9]] = network.item.weight[1].clone()

@@ -1,12 +1,13 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tenfold.data.splits import Split
 from tenfold.errors import OptionError
 from tenfold.metrics.ranking import check_ks
 from tenfold.nn.codebooks import collisions
@@ -17,7 +18,7 @@ from tenfold.tasks.next_item.events import distinct
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Training
 from tenfold.tasks.next_item.task import Recommendations
-from tenfold.training import Loss
+from tenfold.training import Loss, Stage
 
 EVENTS_AT_ONCE = 4096  # of a replay, counted at a time
 
@@ -41,6 +42,15 @@ class LISA(NextItem):
 
     def item_table(self) -> Tensor:
         return self.network.catalogue().targets
+
+    def stages(self, prepared: Split) -> Iterator[Stage]:
+        yield from super().stages(prepared)
+        self.network.eval()
+        if shared := self.collided():
+            self.notes.append(
+                f"{shared:,} of {self.sizes['items']:,} items share all their codes with another; the more popular of "
+                f"them comes first"
+            )
 
     def loss(self, batch: NextItemBatch) -> Loss:
         """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
