@@ -53,7 +53,7 @@ def markers(size: Size, seed: int) -> Any:
 
 
 def marker_budget(size: Size) -> Budget:
-    return Budget(max_epochs=1 if size == "quick" else 10, progress="none")
+    return Budget(max_epochs=1 if size == "quick" else 30, patience=4, progress="none")
 
 
 def parity(size: Size) -> dict[str, System]:
@@ -82,8 +82,6 @@ def long_range(size: Size) -> dict[str, System]:
         "LISA-Mini, lambda 0": counting("mini", 0.0),
         "LISA-Base, lambda 0": counting("base", 0.0),
         "LISA-Mini, lambda 0.1": counting("mini", 0.1),
-        "key-quantised": transformer("key-quantised", MARKERS, codewords=1024 // (MARKERS["dim"] + 1)),
-        "LRURec": LRURec(**{"layers": 1} | MARKERS),
         "window 32": transformer("local", MARKERS, window=32),
     }
 
