@@ -60,7 +60,7 @@ def on_files(files: Files, config: Any) -> Files:
     made = {"index.md": from_the_root((ROOT / "README.md").read_text()), "options.md": options_page()}
     made |= {page: from_the_root((ROOT / name).read_text()) for name, page in PAGES.items()}
     for room in sorted((ROOT / "tenfold" / "systems").glob("*/README.md")):
-        made[f"systems/{room.parent.name}.md"] = room.read_text()
+        made[f"systems/{room.parent.name}.md"] = room.read_text().replace("../../../docs/", "../")
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
     return files
