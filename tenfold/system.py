@@ -234,7 +234,7 @@ class System(ABC):
         weights = artifact.pack(artifact.own_weights(self.network))
         about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
         files = {"model.safetensors": weights, "facts.safetensors": artifact.pack(self.facts)}
-        files |= {f"vocabulary_{name}.parquet": v.to_bytes() for name, v in self.vocabularies.items()}
+        files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()}
         artifact.write(Path(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
 
     @classmethod
