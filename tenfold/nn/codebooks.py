@@ -66,7 +66,8 @@ class Codebooks(nn.Module):
         else:
             nn.init.normal_(self.codewords, std=(2 / (words + dim)) ** 0.5)
 
-    def forward(self, x: Tensor) -> Encoded:
+    def forward(self, x: Tensor, *, vectors_only: bool = False) -> Encoded:
+        """vectors_only: nobody asks for the soft codes, and they are not kept together."""
         if x.dim() != 2 or x.shape[1] != self.codewords.shape[2]:
             raise ShapeError(f"codebooks need x (R, D = {self.codewords.shape[2]}); found {tuple(x.shape)}")
         learns = torch.is_grad_enabled() and (x.requires_grad or self.codewords.requires_grad)
@@ -79,7 +80,8 @@ class Codebooks(nn.Module):
             code = a.argmax(1)  # of equal ones the first
             if learns or self.soft:
                 p = (a / self.temperature).softmax(1)
-                soft_codes.append(p)
+                if not vectors_only:
+                    soft_codes.append(p)
                 r = p @ codewords if self.soft else straight_through(p, code, codewords)
             else:
                 r = codewords[code]

@@ -104,7 +104,7 @@ class LisaNetwork(nn.Module):
         x = rows * self.scale
         history = self.codebooks(x)
         if self.target_codebooks is not None:
-            targets = self.target_codebooks(x).vectors
+            targets = self.target_codebooks(x, vectors_only=True).vectors
         else:
             targets = history.vectors if self.targets_are == "same" else x
         return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets)
