@@ -134,7 +134,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
         (["fti"], "there is no command 'fti'; did you mean 'fit'?"),
         (["fit", "sasrec"], "Missing argument 'DATA'"),
         (["fit", "sasrex", "LOG", "-o", "OUT"], "there is no system 'sasrex'; did you mean 'sasrec'?"),
-        (["fit", "lisa", "LOG", "-o", "OUT"], "the room of 'lisa' is not built yet"),
+        (["fit", "limarec", "LOG", "-o", "OUT"], "the room of 'limarec' is not built yet"),
         (["fit", "sasrec", "LOG", "-o", "OUT", "--set", "dmi=3"], "there is no option 'dmi'; did you mean 'dim'?"),
         (["fit", "sasrec", "LOG", "-o", "OUT", "--set", "dim=0"], "option dim = '0': it should be greater than 0"),
         (["fit", "sasrec", "LOG", "-o", "OUT", "--max-epochs", "x"], "option max_epochs = 'x'"),
