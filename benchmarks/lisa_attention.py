@@ -17,8 +17,9 @@ from torch import Tensor
 
 from benchmarks import harness
 from tenfold.ops.codeword_histogram import codeword_attention, codeword_attention_reference
+from tenfold.systems.lisa.claims import bytes_kept, core_inputs
 
-WIDTH, BOOKS, WORDS = 64, 8, 16
+WIDTH = 64
 FORWARD = (1024, 4096, 16384, 32768, 65536)
 LONGEST_RIVAL = 16384  # beyond, softmax attention takes minutes
 Side = Callable[[], Any]
@@ -40,22 +41,14 @@ def best(sides: dict[str, Side], runs: int) -> dict[str, float]:
     return found
 
 
-def codeword_inputs(length: int, *, learns: bool) -> dict[str, Any]:
-    torch.manual_seed(0)
-    p = torch.randn(length, BOOKS, WORDS).softmax(-1)
-    given = {"table": torch.randn(BOOKS, WORDS, WORDS), "values": torch.randn(BOOKS, WORDS, WIDTH)}
-    given |= {"p": p} if learns else {}
-    found = {name: x.requires_grad_(learns) for name, x in given.items()}
-    return {"rows": torch.arange(length).unsqueeze(0), "codes": p.argmax(-1).to(torch.uint8)} | found
-
-
 def materialised(q: Tensor, k: Tensor, v: Tensor, later: Tensor) -> Tensor:
     return (q @ k.mT * WIDTH**-0.5).masked_fill_(later, -torch.inf).softmax(-1) @ v
 
 
 def forward(length: int, runs: int) -> dict[str, float]:
-    given = codeword_inputs(length, learns=False)
-    weights, flat = torch.rand(length, BOOKS * WORDS), given["values"].flatten(0, 1)
+    given = core_inputs(length, learns=False)
+    flat = given["values"].flatten(0, 1)
+    weights = torch.rand(length, len(flat))
     sides: dict[str, Side] = {"lisa": lambda: codeword_attention(**given), "product": lambda: weights @ flat}
     if length <= LONGEST_RIVAL:
         q, k, v = torch.randn(3, 1, 1, length, WIDTH)
@@ -67,7 +60,7 @@ def forward(length: int, runs: int) -> dict[str, float]:
 
 
 def backward(length: int, runs: int) -> dict[str, float]:
-    given = codeword_inputs(length, learns=True)
+    given = core_inputs(length, learns=True)
     learned = [given[name] for name in ("table", "values", "p")]
     q, k, v = (x.requires_grad_() for x in torch.randn(3, 1, 1, length, WIDTH))
     gradient = torch.randn(1, length, WIDTH)
@@ -80,23 +73,6 @@ def backward(length: int, runs: int) -> dict[str, float]:
         torch.autograd.grad(y, (q, k, v), gradient.unsqueeze(0))
 
     return best({"lisa": lisa, "sdpa": sdpa}, runs)
-
-
-def kept(length: int, version: Callable[..., Any] = codeword_attention) -> int:
-    """Bytes that lie between forward and backward beside the inputs, each storage once."""
-    given, found = codeword_inputs(length, learns=True), dict[int, int]()
-    inputs = {x.untyped_storage().data_ptr() for x in given.values()}
-
-    def keep(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in inputs:
-            found[storage.data_ptr()] = storage.nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        y, _ = version(**given)
-    del y
-    return sum(found.values())
 
 
 def slope(costs: dict[int, float]) -> float:
@@ -125,9 +101,9 @@ def main() -> None:
         short = f"{length // 1024}k"
         figures[f"backward_speedup_{short}"] = found["sdpa"] / found["lisa"]
         figures |= {f"backward_{side}_ms_{short}": seconds * 1e3 for side, seconds in found.items()}
-    sizes = {length: float(kept(length)) for length in lengths}
+    sizes = {length: float(bytes_kept(length)) for length in lengths}
     figures["memory_slope"] = slope(sizes)
-    figures["memory_share_of_the_definition_1k"] = sizes[1024] / kept(1024, codeword_attention_reference)
+    figures["memory_share_of_the_definition_1k"] = sizes[1024] / bytes_kept(1024, codeword_attention_reference)
     figures["memory_bytes_an_event"] = sizes[max(sizes)] / max(sizes)
     harness.report("lisa_attention", figures)
 

@@ -21,7 +21,7 @@ from tenfold.data.events import Events, read_events
 RUNS = harness.ROOT / "runs" / "sasrec_ml1m"
 # Batches and negatives of the public code, which never draws what a user had.
 BCE = {"dim": 50, "loss.name": "bce", "loss.exclude_history": True, "training.batch_size": 128}
-SOFTMAX = {"dim": 64, "loss.name": "softmax", "training.batch_size": 32}  # 128 takes three times the epochs
+SOFTMAX = {"dim": 64, "loss.name": "softmax", "training.batch_size": 32}  # 128 takes about twice the epochs
 
 
 def fitted(events: Events, options: dict[str, Any], run: Path, epochs: int) -> tuple[SASRec, float]:

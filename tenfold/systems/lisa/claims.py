@@ -147,7 +147,8 @@ def _error(length: int, soft: bool | None, decay: float | None, dtype: torch.dty
     return max(float(((a.double() - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach()) for a, b in pairs)
 
 
-def _core(length: int, learns: bool) -> dict[str, Any]:
+def core_inputs(length: int, *, learns: bool) -> dict[str, Any]:
+    """For one head of width 64 and 8 x 16 codewords, batch 1, each event with codes of its own."""
     torch.manual_seed(0)
     p = torch.randn(length, 8, 16).softmax(-1)
     given = {"table": torch.randn(8, 16, 16), "values": torch.randn(8, 16, 64)} | ({"p": p} if learns else {})
@@ -159,7 +160,7 @@ def times(size: Size) -> dict[str, np.ndarray]:
     lengths = (1024, 2048) if size == "quick" else (4096, 8192, 16384, 32768, 65536)
     table = []
     for length in lengths:
-        given, row = _core(length, learns=False), [float(length)]
+        given, row = core_inputs(length, learns=False), [float(length)]
         with torch.no_grad():
             for repeat in range(8):
                 start = time.perf_counter()
@@ -170,23 +171,26 @@ def times(size: Size) -> dict[str, np.ndarray]:
     return {"seconds over length": np.array(table)}
 
 
+def bytes_kept(length: int, version: Callable[..., Any] = codeword_attention) -> int:
+    """What lies between forward and backward beside the inputs, each storage once."""
+    given, kept = core_inputs(length, learns=True), dict[int, int]()
+    inputs = {x.untyped_storage().data_ptr() for x in given.values()}
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in inputs:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        y, _ = version(**given)
+    del y
+    return sum(kept.values())
+
+
 def memory(size: Size) -> dict[str, np.ndarray]:
-    table = []
-    for length in (1024, 2048) if size == "quick" else (4096, 8192, 16384, 32768, 65536):
-        given, kept = _core(length, learns=True), dict[int, int]()
-        inputs = {x.untyped_storage().data_ptr() for x in given.values()}
-
-        def keep(x: torch.Tensor, kept: dict[int, int] = kept, inputs: set[int] = inputs) -> torch.Tensor:
-            storage = x.untyped_storage()
-            if storage.data_ptr() not in inputs:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return x
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-            y, _ = codeword_attention(**given)
-        del y
-        table.append([float(length), float(sum(kept.values()))])
-    return {"bytes kept over length": np.array(table)}
+    lengths = (1024, 2048) if size == "quick" else (4096, 8192, 16384, 32768, 65536)
+    return {"bytes kept over length": np.array([[float(length), float(bytes_kept(length))] for length in lengths])}
 
 
 # Tables and streams.
@@ -198,7 +202,7 @@ def compression(size: Size) -> dict[str, float]:
 
 
 def streaming(size: Size) -> dict[str, float]:
-    """An untrained Mini: what is measured does not depend on its weights."""
+    """A Mini trained for an epoch: what is measured does not depend on how well."""
     events = marker_majority(20, 5, 0).events
     system = lisa("mini", {"dim": 64, "training.length": 100}).fit(events, max_epochs=1, progress="none")
     ids = system.vocabularies["items"].ids(list(range(1, len(events.catalogue) + 1)))

@@ -69,7 +69,7 @@ class LisaNetwork(nn.Module):
         self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
         self.upper = nn.ModuleList(
             Block(
-                dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=min(books.words, 256),
+                dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=books.words,
                 decay=o.attention.decay, learn_decay=o.attention.learn_decay),
                 feed_forward=DenseFeedForward(dim, dim, o.dropout), norm="post",
             )

@@ -16,7 +16,6 @@ ITEMS, LENGTH, KINDS = 200, 512, 4
 OWN, RARE = 0.7, 0.1  # share of the own kind among markers, and of markers among events
 FIRST_QUESTION, QUESTIONS = 100, 4  # of a training sequence
 SILENCE = 40  # events without a marker before a question
-CHANCE = 1 / KINDS
 
 
 def marker_majority(sequences: int, held_out: int, seed: int) -> Split:
