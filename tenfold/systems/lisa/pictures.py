@@ -24,8 +24,8 @@ MOST_MATERIALISED = 8192  # events: a map of 256 MB
 
 
 def cost_over_length(lengths: Sequence[int]) -> "tuple[Figure, float]":
-    """Milliseconds, measured now, and megabytes, counted from the shapes, of one forward pass (batch 1, width 64, 8 x 16
-    codewords), and how many times LISA's time the fused softmax attention takes at the longest."""
+    """Milliseconds, measured now, and megabytes, counted from the shapes, of one forward pass (batch 1, width 64, 8 x
+    16 codewords), and how many times LISA's time the fused softmax attention takes at the longest."""
     from matplotlib.figure import Figure
 
     lines: dict[str, list[tuple[int, float, float]]] = {"softmax, written out": [], "softmax, fused": [], "LISA": []}
