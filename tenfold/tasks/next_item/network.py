@@ -30,6 +30,7 @@ class ItemTransformer(nn.Module):
         attends: str = "softmax",
         settings: dict[str, Any] | None = None,
         feeds: str = "dense",
+        expansion: int = 1,
     ) -> None:
         super().__init__()
         self.item = nn.Embedding(items + 1, dim, padding_idx=0)
@@ -41,7 +42,7 @@ class ItemTransformer(nn.Module):
             dim,
             layers,
             attention=lambda: attention(attends, dim, heads, dropout, **(settings or {})),
-            feed_forward=lambda: feed_forward(feeds, dim, dim, dropout),
+            feed_forward=lambda: feed_forward(feeds, dim, expansion * dim, dropout),
             norm=norm,
         )
         self.scale = math.sqrt(dim)

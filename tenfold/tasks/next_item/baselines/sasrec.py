@@ -21,6 +21,7 @@ class Options:
         0.2
     )
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
+    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
     loss: LossOptions = LossOptions()
     training: Training = Training()
 
@@ -39,4 +40,5 @@ class SASRec(NextItem):
             length=o.training.length,
             dropout=o.dropout,
             norm=o.norm,
+            expansion=o.expansion,
         )

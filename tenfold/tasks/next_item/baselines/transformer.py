@@ -22,6 +22,7 @@ class Options:
         0.2
     )
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
+    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
     features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
     codewords: Annotated[int, option("of key-quantised and lisa, for each head", gt=0)] = 64
@@ -49,6 +50,7 @@ class Transformer(NextItem):
             length=o.training.length,
             dropout=o.dropout,
             norm=o.norm,
+            expansion=o.expansion,
             attends=o.attention,
             settings=settings.get(o.attention),
         )
