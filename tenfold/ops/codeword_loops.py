@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, cast
 import numba
 import numpy as np
 
+from tenfold.ops.lanes import above, load, one_hot, store, total, zeros
+
 
 class Loops(NamedTuple):
     weigh: Any
@@ -20,11 +22,10 @@ class Loops(NamedTuple):
 
 @cache
 def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
-    """The two loops, compiled for W codewords and for what they do: a known W makes the inner loops a few wide
-    instructions, ten times as fast.
+    """The two loops, compiled for W codewords and for what they do: a histogram is a vector of W lanes (ops/lanes.py).
 
     Sums may be reordered; NaN and infinity keep their meaning. `running` and `gradient` (B, W) are carried from chunk
-    to chunk; the loops go codebook by codebook, so that what is carried stays in the first cache.
+    to chunk; the loops go codebook by codebook, so that what is carried stays in registers.
     """
     W = words  # noqa: N806
     compiled = cast(Any, numba.njit)(
@@ -37,25 +38,20 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
         return like.dtype.type(1e-30) if like.itemsize == 4 else like.dtype.type(1e-290)
 
     @compiled
-    def count(h, base, recent, turn, code, own, rate, least):  # type: ignore[no-untyped-def]
+    def count(h, base, recent, turn, code, soft_codes, row, b, rate, least):  # type: ignore[no-untyped-def]
         """h <- rate h + o. One-hots are whole numbers and lose nothing to rounding. Fractions do: the recent ones are
         summed apart, so that a sum of n of them is rounded n / 64 times."""
         if soft:
-            for w in range(W):
-                b = base[w] * rate
-                r = recent[w] * rate + own[w]
-                base[w] = b if b > least else 0
-                recent[w] = r
-                h[w] = base[w] + r
+            base = above(base * rate, least)
+            recent = recent * rate + load(soft_codes, (row, b), W)
+            h = base + recent
             if turn % 64 == 63:
-                base[:] = h
-                recent[:] = 0
+                base, recent = h, zeros(h)
         else:
             if decays:
-                for w in range(W):
-                    v = h[w] * rate
-                    h[w] = v if v > least else 0
-            h[code] += 1
+                h = above(h * rate, least)
+            h = h + one_hot(code, h)
+        return h, base, recent
 
     @compiled
     def log_sum(h, scores):  # type: ignore[no-untyped-def]
@@ -64,49 +60,49 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
         for w in range(W):
             if h[w] > 0:
                 top = max(top, scores[w] + math.log(h[w]))
-        total = 0.0
+        summed = 0.0
         for w in range(W):
             if h[w] > 0:
-                total += math.exp(scores[w] + math.log(h[w]) - top)
-        return top + math.log(total)
+                summed += math.exp(scores[w] + math.log(h[w]) - top)
+        return top + math.log(summed)
 
     @compiled
     def careful(h, scores, alpha):  # type: ignore[no-untyped-def]
-        total = log_sum(h, scores)
+        summed = log_sum(h, scores)
         for w in range(W):
-            alpha[w] = math.exp(scores[w] + math.log(h[w]) - total) if h[w] > 0 else 0.0
-        return total
+            alpha[w] = math.exp(scores[w] + math.log(h[w]) - summed) if h[w] > 0 else 0.0
+        return summed
 
     @compiled
-    def stretch(local, rows, begin, stop, b, relative, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
+    def stretch(local, rows, begin, stop, b, relative, soft_codes, rate, running, weights):  # type: ignore[no-untyped-def]
         """Equations 1 and 2 for events begin .. stop of one sequence and codebook; the smallest sum among them."""
-        least, smallest_sum = smallest(weights), weights.dtype.type(1)
+        least, one = smallest(weights), weights.dtype.type(1)
+        smallest_sum, h = one, load(running, (b,), W)
+        base, recent = h, zeros(h)
         for i in range(begin, stop):
-            alpha, code = weights[i, b], np.int64(local[i])
+            code = np.int64(local[i])
             if code < 0:
-                alpha[:] = 0
+                store(weights, (i, b), zeros(h))
                 continue
-            count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
-            e, total = relative[code], weights.dtype.type(0)
-            for w in range(W):
-                v = h[w] * e[w]
-                alpha[w] = v
-                total += v
-            smallest_sum = min(smallest_sum, total)
-            inverse = weights.dtype.type(1) / total
-            for w in range(W):
-                alpha[w] *= inverse
+            h, base, recent = count(h, base, recent, i, code, soft_codes, rows[i] if soft else 0, b, rate, least)
+            s = h * load(relative, (b, code), W)
+            summed = total(s)
+            smallest_sum = min(smallest_sum, summed)
+            store(weights, (i, b), s * (one / summed))
+        store(running, (b,), h)
         return smallest_sum
 
     @compiled
-    def carefully(local, rows, begin, stop, b, table, soft_codes, rate, h, base, recent, weights):  # type: ignore[no-untyped-def]
+    def carefully(local, rows, begin, stop, b, table, soft_codes, rate, running, weights):  # type: ignore[no-untyped-def]
         """The same where a sum came out as nothing: an absent codeword scores far more than all that are there."""
-        least = smallest(weights)
+        least, h = smallest(weights), load(running, (b,), W)
+        base, recent = h, zeros(h)
         for i in range(begin, stop):
             code = np.int64(local[i])
             if code >= 0:
-                count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
-                careful(h, table[b, code], weights[i, b])
+                h, base, recent = count(h, base, recent, i, code, soft_codes, rows[i] if soft else 0, b, rate, least)
+                store(running, (b,), h)
+                careful(running[b], table[b, code], weights[i, b])
 
     @compiled
     def look_up(codes, rows, b, local):  # type: ignore[no-untyped-def]
@@ -121,118 +117,99 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
         """The weights of the events first .. first + C of all sequences; returns the sequence that the last is of."""
         n, size, least = sequence, len(rows), smallest(weights)
         local = np.empty(size, np.int16)
-        base, recent, start = (np.empty(W, weights.dtype), np.empty(W, weights.dtype), np.empty(W, weights.dtype))
         for b in range(codes.shape[1]):
-            h, n, i = running[b], sequence, 0
+            n, i = sequence, 0
             look_up(codes, rows, b, local)
             while i < size:
                 while ends[n + 1] <= first + i:
-                    after[n, b] = h
+                    store(after, (n, b), load(running, (b,), W))
                     n += 1
-                    h[:] = begins[n, b]
-                stop = min(size, ends[n + 1] - first)
-                base[:], recent[:], start[:] = h, 0, h
-                found = stretch(local, rows, i, stop, b, relative[b], soft_codes, rates[b], h, base, recent, weights)
+                    store(running, (b,), load(begins, (n, b), W))
+                stop, start = min(size, ends[n + 1] - first), load(running, (b,), W)
+                found = stretch(local, rows, i, stop, b, relative, soft_codes, rates[b], running, weights)
                 if found <= least:
-                    base[:], recent[:], h[:] = start, 0, start
-                    carefully(local, rows, i, stop, b, table, soft_codes, rates[b], h, base, recent, weights)
+                    store(running, (b,), start)
+                    carefully(local, rows, i, stop, b, table, soft_codes, rates[b], running, weights)
                 i = stop
         return n
 
     @compiled
     def recount(  # type: ignore[no-untyped-def]
-        local, rows, first, ends, n, b, relative, begins, soft_codes, rate, base, recent, scratch, inverses
+        local, rows, first, ends, n, b, relative, begins, soft_codes, rate, border, scratch, inverses
     ):
         """The histograms of a chunk once more, scratch (C + 1, W) from its second row on, and one over each sum."""
-        least, smallest_sum = smallest(scratch), scratch.dtype.type(1)
-        base[:], recent[:] = scratch[0], 0
+        least, one = smallest(scratch), scratch.dtype.type(1)
+        smallest_sum, h = one, load(border, (b,), W)
+        base, recent = h, zeros(h)
+        store(scratch, (0,), h)
         for i in range(len(local)):
-            h = scratch[i + 1]
-            for w in range(W):
-                h[w] = scratch[i, w]
             while ends[n + 1] <= first + i:
                 n += 1
-                h[:] = begins[n, b]
-                base[:], recent[:] = h, 0
+                h = load(begins, (n, b), W)
+                base, recent = h, zeros(h)
             code = np.int64(local[i])
             if code >= 0:
-                count(h, base, recent, i, code, soft_codes[rows[i] if soft else 0, b], rate, least)
-                e, total = relative[code], scratch.dtype.type(0)
-                for w in range(W):
-                    total += h[w] * e[w]
-                smallest_sum = min(smallest_sum, total)
-                inverses[i] = scratch.dtype.type(1) / total
+                h, base, recent = count(h, base, recent, i, code, soft_codes, rows[i] if soft else 0, b, rate, least)
+                summed = total(h * load(relative, (b, code), W))
+                smallest_sum = min(smallest_sum, summed)
+                inverses[i] = one / summed
+            store(scratch, (i + 1,), h)
         return smallest_sum
 
     @compiled
     def backwards(  # type: ignore[no-untyped-def]
-        local, rows, begin, stop, b, relative, before, rate, scratch, inverses, dweights, later, dtable, dp, weights
+        local, rows, begin, stop, b, relative, before, rate, scratch, inverses, dweights, gradient, dtable, dp, weights
     ):
         """Events stop - 1 .. begin of one sequence and codebook. With e_w = exp(T_w) / sum(h exp(T)) and g = d alpha:
 
         dh_w = e_w (g_w - sum(alpha g)), dT_w = h_w dh_w, and what reaches o_t is dh_t and all that later events add.
         """
-        dh, drate = np.empty(W, weights.dtype), 0.0
+        later, drate = load(gradient, (b,), W), 0.0
         for i in range(stop - 1, begin - 1, -1):
-            alpha, code = weights[i, b], np.int64(local[i])
+            code = np.int64(local[i])
             if code < 0:
-                alpha[:] = 0
+                store(weights, (i, b), zeros(later))
                 continue
-            h, g, e, inverse = scratch[i + 1], dweights[i, b], relative[code], inverses[i]
-            mean = weights.dtype.type(0)
-            for w in range(W):
-                mean += h[w] * e[w] * g[w]
-            mean *= inverse
-            for w in range(W):
-                alpha[w] = h[w] * e[w] * inverse
-            for w in range(W):
-                dh[w] = e[w] * inverse * (g[w] - mean)
-            t = dtable[code]
-            for w in range(W):
-                t[w] += h[w] * dh[w]
-            for w in range(W):
-                later[w] += dh[w]
+            h, g = load(scratch, (i + 1,), W), load(dweights, (i, b), W)
+            e = load(relative, (b, code), W) * inverses[i]
+            alpha = h * e
+            store(weights, (i, b), alpha)
+            dh = e * (g - total(alpha * g))
+            store(dtable, (b, code), load(dtable, (b, code), W) + h * dh)
+            later = later + dh
             if has_p:
-                d = dp[rows[i], b]
-                for w in range(W):
-                    d[w] += later[w]
+                store(dp, (rows[i], b), load(dp, (rows[i], b), W) + later)
             if decays:
-                drate += fade(later, before if i == begin else scratch[i], rate)
+                drate += total(later * (before if i == begin else load(scratch, (i,), W)))
+                later = later * rate
+        store(gradient, (b,), later)
         return drate
 
     @compiled
-    def fade(later, before, rate):  # type: ignore[no-untyped-def]
-        """What reaches the histogram before, later (W,) <- rate later, and the gradient of the rate."""
-        dot = later.dtype.type(0)
-        for w in range(W):
-            dot += later[w] * before[w]
-        for w in range(W):
-            later[w] *= rate
-        return dot
-
-    @compiled
     def backwards_carefully(  # type: ignore[no-untyped-def]
-        local, rows, begin, stop, b, table, before, rate, scratch, dweights, later, dtable, dp, weights
+        local, rows, begin, stop, b, table, before, rate, scratch, dweights, gradient, dtable, dp, weights
     ):
         """The same where a sum came out as nothing. Only an absent codeword's gradient is ever as large as `most`."""
-        most, drate = 84.0 if weights.itemsize == 4 else 705.0, 0.0
+        most, drate, later = 84.0 if weights.itemsize == 4 else 705.0, 0.0, gradient[b]
         for i in range(stop - 1, begin - 1, -1):
             alpha, code = weights[i, b], np.int64(local[i])
             if code < 0:
                 alpha[:] = 0
                 continue
             h, g = scratch[i + 1], dweights[i, b]
-            log_total, mean = careful(h, table[code], alpha), weights.dtype.type(0)
+            log_total, mean = careful(h, table[b, code], alpha), weights.dtype.type(0)
             for w in range(W):
                 mean += alpha[w] * g[w]
             for w in range(W):
-                dh = math.exp(min(table[code, w] - log_total, most)) * (g[w] - mean)
-                dtable[code, w] += h[w] * dh
+                dh = math.exp(min(table[b, code, w] - log_total, most)) * (g[w] - mean)
+                dtable[b, code, w] += h[w] * dh
                 later[w] += dh
                 if has_p:
                     dp[rows[i], b, w] += later[w]
             if decays:
-                drate += fade(later, before if i == begin else scratch[i], rate)
+                kept = load(gradient, (b,), W)
+                drate += total(kept * (before if i == begin else load(scratch, (i,), W)))
+                store(gradient, (b,), kept * rate)
         return drate
 
     @compiled
@@ -247,31 +224,28 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
             np.empty((size + 1, W), border.dtype),
             np.empty(size, border.dtype),
         )
-        base, recent = np.empty(W, border.dtype), np.empty(W, border.dtype)
         for b in range(codes.shape[1]):
             look_up(codes, rows, b, local)
-            scratch[0] = border[b]
             found = recount(
-                local, rows, first, ends, sequence, b, relative[b], begins, soft_codes, rates[b], base, recent, scratch,
-                inverses,
-            )  # fmt: skip
-            k, stop, later = last, size, gradient[b]  # what later events add to h_t
+                local, rows, first, ends, sequence, b, relative, begins, soft_codes, rates[b], border, scratch, inverses
+            )
+            k, stop = last, size  # gradient: what later events add to h_t
             while stop > 0:
                 while ends[k] >= first + stop:
-                    dstate[k, b] = later
+                    store(dstate, (k, b), load(gradient, (b,), W))
                     k -= 1
-                    later[:] = dafter[k, b]
+                    store(gradient, (b,), load(dafter, (k, b), W))
                 begin = max(0, ends[k] - first)
-                before = begins[k, b] if ends[k] >= first else scratch[0]
+                before = load(begins, (k, b), W) if ends[k] >= first else load(scratch, (0,), W)
                 if found > least:
                     drates[b] += backwards(
-                        local, rows, begin, stop, b, relative[b], before, rates[b], scratch, inverses, dweights, later,
-                        dtable[b], dp, weights,
+                        local, rows, begin, stop, b, relative, before, rates[b], scratch, inverses, dweights, gradient,
+                        dtable, dp, weights,
                     )  # fmt: skip
                 else:
                     drates[b] += backwards_carefully(
-                        local, rows, begin, stop, b, table[b], before, rates[b], scratch, dweights, later, dtable[b],
-                        dp, weights,
+                        local, rows, begin, stop, b, table, before, rates[b], scratch, dweights, gradient, dtable, dp,
+                        weights,
                     )  # fmt: skip
                 stop = begin
         return k
