@@ -31,6 +31,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
 from tenfold.ops.codeword_loops import compiled_loops
+from tenfold.ops.products import product
 
 CHUNK_NUMBERS = 1 << 17  # weights held at a time: 512 kB in float32, which a core's second cache holds
 
@@ -304,7 +305,7 @@ def _weigh_and_read(
         borders[index] = running
         sequences.append(sequence)
         sequence = loops.weigh(events[start:stop], start, ends, sequence, *fixed, begins, running, before, parts)
-        torch.mm(weights[: stop - start].flatten(1), flat, out=y[start:stop])
+        y[start:stop] = product(weights[: stop - start].flatten(1), flat)
     before[sequence] = running
     return y, after, history, sequences
 
@@ -365,12 +366,12 @@ class _CodewordAttention(torch.autograd.Function):
             start = index * chunk
             stop = min(start + chunk, total)
             part, dpart = weights[: stop - start], dweights[: stop - start]
-            torch.mm(dy[start:stop], flat.T, out=dpart.flatten(1))
+            dpart.flatten(1).copy_(product(dy[start:stop], flat.T))
             sequence = loops.differentiate(
                 events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, begins,
                 borders[index], dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
             )  # fmt: skip
-            dflat.addmm_(part.flatten(1).T, dy[start:stop])
+            dflat += product(dy[start:stop].T, part.flatten(1)).T
         dstate[sequence] = torch.from_numpy(gradient)
         dstate[:sequence] = dafter[:sequence]  # empty sequences before the first event
         return (

@@ -1,9 +1,10 @@
 """Vectors of a fixed number of lanes inside numba loops: `h * e` on W floats at once, held in registers.
 
 numba leaves it to the compiler to find that a loop over W numbers is a few wide instructions; where arrays may overlap
-it does not, and each row taken from an array costs two locked instructions. Here a vector is a value: `load(x, (i, j), W)`
-is the row x[i, j] of W numbers, `store(x, (i, j), v)` writes it, + - * take vectors of equal length or a vector and a number on the right, and the functions below do the
-rest. W is a constant of the loop (a closure's or module's int), any positive one; powers of two are fast.
+it does not, and each row taken from an array costs two locked instructions. Here a vector is a value. `load(x, (i, j),
+W)` is the row x[i, j] of W numbers, `store(x, (i, j), v)` writes it; + - * take two vectors, or a vector and a number on
+its right; the functions below do the rest. W is a constant of the loop (an int of its closure or module), of any size;
+powers of two are fast.
 """
 
 import operator
@@ -36,7 +37,7 @@ typed = cast(Callable[..., Any], intrinsic)  # numba has no annotations
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
     """Of the row `array[index]`, of whose numbers the first is aligned as a number is."""
     struct = context.make_array(array_type)(context, builder, array)
-    places = cgutils.unpack_tuple(builder, index) + [context.get_constant(types.intp, 0)]
+    places = [*cgutils.unpack_tuple(builder, index), context.get_constant(types.intp, 0)]
     first = cgutils.get_item_pointer(context, builder, array_type, struct, places, wraparound=False)
     return builder.bitcast(first, vector.as_pointer())
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tenfold.errors import ShapeError
+from tenfold.ops.products import product
 
 # Logits held at a time: 8 MB in float32. One thread alone is quickest at 1 to 4 MB; with several, each step of a chunk
 # ends when the slowest thread does, and on a busy machine fewer and larger chunks lose less by that.
@@ -87,10 +88,9 @@ def _chunks(
     total = torch.zeros((), dtype=exact, device=h.device)
     h_gradient = torch.empty_like(rows) if learns else None
     table_gradient = torch.zeros(table.shape, dtype=exact, device=h.device) if learns else None
-    logits = torch.empty(min(chunk, max(1, len(h))), len(classes), dtype=dtype, device=h.device)
     for start in range(0, len(h), chunk):
         part, place = rows[start : start + chunk], places[start : start + chunk]
-        z = torch.mm(part, classes.T, out=logits[: len(part)]).to(exact)  # (C, V); a view where dtype is exact
+        z = product(part, classes.T).to(exact)  # (C, V); no copy where dtype is exact
         at_target = z.gather(1, place)
         z.sub_(top := z.amax(1, keepdim=True)).exp_()
         mass = z.sum(1, keepdim=True)
@@ -99,9 +99,9 @@ def _chunks(
             continue
         z.div_(mass).scatter_add_(1, place, torch.full_like(mass, -1.0))  # softmax minus the truth
         z = z.to(dtype)
-        torch.mm(z, classes, out=h_gradient[start : start + chunk])
+        h_gradient[start : start + chunk] = product(z, classes)
         if dtype == exact:
-            table_gradient[first:].addmm_(z.T, part)
+            table_gradient[first:] += product(part.T, z).T
         else:
             table_gradient[first:] += (z.T @ part).to(exact)
     if h_gradient is not None and table_gradient is not None:
