@@ -2,9 +2,9 @@
 
 numba leaves it to the compiler to find that a loop over W numbers is a few wide instructions; where arrays may overlap
 it does not, and each row taken from an array costs two locked instructions. Here a vector is a value. `load(x, (i, j),
-W)` is the row x[i, j] of W numbers, `store(x, (i, j), v)` writes it; + - * take two vectors, or a vector and a number on
-its right; the functions below do the rest. W is a constant of the loop (an int of its closure or module), of any size;
-powers of two are fast.
+W)` is the row x[i, j] of W numbers, `store(x, (i, j), v)` writes it; + - * take two vectors, or a vector and on its
+right a number; the functions below do the rest. W is a constant of the loop (an int of its closure or module), of any
+size; powers of two are fast.
 """
 
 import operator
