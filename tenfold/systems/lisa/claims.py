@@ -53,7 +53,7 @@ def markers(size: Size, seed: int) -> Any:
 
 
 def marker_budget(size: Size) -> Budget:
-    """Equal time; the patience is long because the answer is found suddenly, after ten epochs without a better figure."""
+    """Equal time; patience is long because the answer is found suddenly, after ten epochs without a better figure."""
     return Budget(max_epochs=1 if size == "quick" else 200, max_seconds=300, patience=15, progress="none")
 
 
