@@ -4,12 +4,13 @@ Shapes: B users, L events, d width, V items (0 is padding).
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.nn.attention import attention
+from tenfold.nn.attention import SoftmaxAttention
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Norm, Positions, Transformer, feed_forward
 
@@ -27,8 +28,7 @@ class ItemTransformer(nn.Module):
         length: int,
         dropout: float,
         norm: Norm,
-        attends: str = "softmax",
-        settings: dict[str, Any] | None = None,
+        attends: Callable[[], nn.Module] | None = None,
         feeds: str = "dense",
         expansion: int = 1,
     ) -> None:
@@ -41,7 +41,7 @@ class ItemTransformer(nn.Module):
         self.blocks = Transformer(
             dim,
             layers,
-            attention=lambda: attention(attends, dim, heads, dropout, **(settings or {})),
+            attention=attends or (lambda: SoftmaxAttention(dim, heads, dropout)),
             feed_forward=lambda: feed_forward(feeds, dim, expansion * dim, dropout),
             norm=norm,
         )

@@ -6,6 +6,9 @@ linear: Katharopoulos et al. 2020 (arXiv 2006.16236); local: a window; random-fe
 
 from typing import Annotated, Any, Literal
 
+from torch import nn
+
+from tenfold.nn.attention import attention
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.network import ItemTransformer
 from tenfold.tasks.next_item.options import LossOptions, Training
@@ -34,7 +37,8 @@ class Transformer(NextItem):
     options: Options
     tiny = Options(attention="linear", dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
 
-    def build(self) -> ItemTransformer:
+    def attention(self) -> nn.Module:
+        """One block's."""
         o = self.options
         settings: dict[str, dict[str, Any]] = {
             "local": {"window": o.window},
@@ -42,6 +46,10 @@ class Transformer(NextItem):
             "key-quantised": {"codewords": o.codewords},
             "lisa": {"codewords": o.codewords},
         }
+        return attention(o.attention, o.dim, o.heads, o.dropout, **settings.get(o.attention, {}))
+
+    def build(self) -> ItemTransformer:
+        o = self.options
         return ItemTransformer(
             self.sizes["items"],
             dim=o.dim,
@@ -51,6 +59,5 @@ class Transformer(NextItem):
             dropout=o.dropout,
             norm=o.norm,
             expansion=o.expansion,
-            attends=o.attention,
-            settings=settings.get(o.attention),
+            attends=self.attention,
         )
