@@ -176,6 +176,22 @@ def test_popularity_and_histories_have_long_tails(usual):
     assert counts.max() > 3 * counts.median() and counts.min() >= 5 and counts.sum() == 200_000
 
 
+def test_more_interests_and_longer_rests_put_what_is_needed_further_back():
+    def old(**options):
+        """The share of events about an item last met more than 200 events before."""
+        drawn, counts = Shop(seed=2, users=40, items=600, events=40_000, **options), []
+        item, ends = drawn.drawn.item, drawn.ground.counts.cumsum()
+        for begin, end in zip(ends - drawn.ground.counts, ends, strict=True):
+            row, last = item[begin:end], {}
+            for place, each in enumerate(row):
+                if place > 0.8 * len(row) and each in last:
+                    counts.append(place - last[each] > 200)
+                last[each] = place
+        return np.mean(counts)
+
+    assert old(interests=40, rest=40.0) > old() + 0.1
+
+
 def test_interests_rest_and_return(usual):
     """Between two visits to one theme and style often lie more than 50 events."""
     catalog = usual.ground.catalog
@@ -282,7 +298,10 @@ def test_a_folder_holds_what_was_drawn(small, tmp_path):
     for name, frame in (("catalog", small.catalog()), ("events", small.events()), ("truth", small.truth())):
         assert pl.read_parquet(folder / f"{name}.parquet").equals(frame)
     facts = json.loads((folder / "shop.json").read_text())
-    assert facts["options"] == SMALL | {"categories": 24} and facts["digests"] == small.digests()
+    assert (
+        facts["options"] == SMALL | {"categories": 24, "interests": 8, "rest": 10.0}
+        and facts["digests"] == small.digests()
+    )
     readme, told = (folder / "README.md").read_text(), info(folder)
     for text in (readme, str(told)):
         assert "310 items" in text and "53 users" in text and "4,100 events" in text and "seed 7" in text

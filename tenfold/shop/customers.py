@@ -20,13 +20,11 @@ from tenfold.shop.streams import Kind, normals, stream, uniform, uniforms
 from tenfold.shop.traits import STYLE_FANS, STYLES, THEME_FANS, THEMES
 from tenfold.shop.truth import FIGURES, add, expected_hits, test_events
 
-MOST_TASTES = 20  # interests a customer may have in a life; 8 to 11 at a time
 MOST_FAVOURITES = 6
 FEWEST_EVENTS = 5  # of a customer, where there are enough events
 IMPULSE = 0.03
 ASIDE, BACK = 0.08, 0.8  # from a visit's main interest to the one on the side, and from that
 GO_ON = 0.05  # the next visit is about the same interest
-REST = 10.0  # visits after which an interest is likely to return
 FAVOURITE_AGAIN = 0.15  # what was just looked at in this visit is less likely than what was not
 OF_ANY_SALES, OF_ONE_BRAND = 0.85, 0.7  # favourites that may sell badly; that are of the first one's brand
 NEW_FAVOURITE, NEW_INTEREST = 0.1, 0.015  # after a visit
@@ -46,7 +44,9 @@ class Habits(NamedTuple):
     loyal: NDArray[np.float64]  # (U,): how often it is a favourite
     visit: NDArray[np.float64]  # (U,): mean events of a visit
     cart: NDArray[np.float64]  # (U,): how often a view becomes a cart
-    tastes: NDArray[np.int64]  # (U, MOST_TASTES): segments in the order in which they become interests, -1 at the end
+    tastes: NDArray[
+        np.int64
+    ]  # (U, tastes of a life): segments in the order in which they become interests, -1 at the end
 
 
 def draw_counts(options: Options) -> NDArray[np.int64]:
@@ -72,8 +72,8 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
     )
     liking = fans - np.log(-np.log(np.maximum(t, 1e-300))) + sum(1.0 * (styles == f[:, None]) for f in favoured)
     liking[:, np.diff(market.start) == 0] = -np.inf
-    tastes = np.full((last - first, MOST_TASTES), -1)
-    order = np.argsort(-liking, axis=1, kind="stable")[:, :MOST_TASTES]
+    tastes = np.full((last - first, 2 * options.interests + 4), -1)  # of a life, most of them one after another
+    order = np.argsort(-liking, axis=1, kind="stable")[:, : tastes.shape[1]]
     tastes[:, : order.shape[1]] = np.where(np.isfinite(np.take_along_axis(liking, order, 1)), order, -1)
     count = counts[first:last]
     return Habits(
@@ -82,7 +82,7 @@ def draw_habits(options: Options, market: Market, counts: NDArray[np.int64], fir
         tests=test_events(count),
         arrival=np.where(u[:, 0] < 0.5, 0.0, (u[:, 0] - 0.5) * 1.6),
         purse=choose(u[:, 1], np.array([0.4, 0.4, 0.2])).astype(np.int64),
-        interests=np.minimum(8 + (u[:, 2] * 4).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
+        interests=np.minimum(options.interests + (u[:, 2] * 4).astype(np.int64), (tastes >= 0).sum(1)).astype(np.int64),
         favourites=(4 + u[:, 3] * 3).astype(np.int64),
         chain=0.31 + 0.07 * u[:, 4],
         loyal=0.5 + 0.1 * u[:, 5],  # together below 1: the rest is what sells
@@ -109,24 +109,38 @@ def draw_events(options: Options, market: Market, habits: Habits) -> Drawn:
         action=np.empty(events, np.int8),
         truth=np.empty((tests, FIGURES), np.float32),
     )
-    _live(np.uint64(options.seed), int(Kind.VISIT), int(Kind.EVENT), market, habits, drawn)
+    _live(np.uint64(options.seed), int(Kind.VISIT), int(Kind.EVENT), market, habits, options.rest, drawn)
     return drawn
 
 
 @loop
-def _live(seed, visits, events, market, habits, drawn):  # type: ignore[no-untyped-def]
+def _live(seed, visits, events, market, habits, rest, drawn):  # type: ignore[no-untyped-def]
     """All customers of `habits`, one after another; fills `drawn`."""
     longest = 0
     for count in habits.events:
         longest = max(longest, count)
     begins, length = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    scratch = np.zeros(len(market.item)), np.empty(256, np.int64), np.zeros(len(market.start) - 1)
+    scratch = (
+        np.zeros(len(market.item)),
+        np.empty(16 * (2 + habits.interests.max()), np.int64),
+        np.zeros(len(market.start) - 1),
+    )
     at, tested = np.int64(0), np.int64(0)  # a bare 0 would be a type of its own, and compile all of it twice
     for u in range(len(habits.events)):
         row = habits.first + u
         count = _visits(stream(seed, visits, row), habits.events[u], habits.visit[u], habits.arrival[u], begins, length)
         _history(
-            stream(seed, events, row), market, habits, u, begins[:count], length[:count], drawn, at, tested, scratch
+            stream(seed, events, row),
+            market,
+            habits,
+            rest,
+            u,
+            begins[:count],
+            length[:count],
+            drawn,
+            at,
+            tested,
+            scratch,
         )
         at += habits.events[u]
         tested += habits.tests[u]
@@ -157,7 +171,7 @@ def _visits(key, events, mean, arrival, begins, length):  # type: ignore[no-unty
 
 
 @inner
-def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch):  # type: ignore[no-untyped-def]
+def _history(key, market, habits, rest, u, begins, length, drawn, at, tested, scratch):  # type: ignore[no-untyped-def]
     """One customer's events, from `at` on, and the truth about the last of them, from `tested` on."""
     interests, purse, taste = habits.interests[u], habits.purse[u], habits.interests[u]
     segment = habits.tastes[u, :interests].copy()
@@ -179,7 +193,7 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
             sales = market.limits[month, purse]
             current, again = nothing, 0.0
             if step == 0:
-                _interest_chances(market.season[month], segment, weight, seen, visit, main, chance)
+                _interest_chances(market.season[month], segment, weight, seen, visit, rest, main, chance)
             else:
                 for k in range(interests):
                     chance[k] = 0.0
@@ -236,7 +250,11 @@ def _history(key, market, habits, u, begins, length, drawn, at, tested, scratch)
         if uniform(key, draw + 1) < NEW_FAVOURITE:
             slot = int(uniform(key, draw + 2) * habits.favourites[u])
             draw = _favourites(key, draw + 4, market, segment[main], time, purse, favourite[main], slot, slot + 1)
-        elif uniform(key, draw + 1) > 1 - NEW_INTEREST and taste < MOST_TASTES and habits.tastes[u, taste] >= 0:
+        elif (
+            uniform(key, draw + 1) > 1 - NEW_INTEREST
+            and taste < habits.tastes.shape[1]
+            and habits.tastes[u, taste] >= 0
+        ):
             k = int(np.argmin(weight))
             segment[k], weight[k], last[k], seen[k] = habits.tastes[u, taste], 1.0, -1, -100
             for f in range(MOST_FAVOURITES):
@@ -274,11 +292,11 @@ def _favourites(key, draw, market, g, time, purse, favourites, first, last):  # 
 
 
 @inner
-def _interest_chances(season, segment, weight, seen, visit, before, chance):  # type: ignore[no-untyped-def]
+def _interest_chances(season, segment, weight, seen, visit, rest, before, chance):  # type: ignore[no-untyped-def]
     """Which interest a visit is about: the last one again, or one that is liked, in season, and has rested."""
     total = 0.0
     for k in range(len(segment)):
-        rested = (1.0 - np.exp(-(visit - seen[k] - 0.9) / REST)) ** 2
+        rested = (1.0 - np.exp(-(visit - seen[k] - 0.9) / rest)) ** 2
         chance[k] = weight[k] * rested * season[segment[k]]
         total += chance[k]
     go_on = GO_ON if before >= 0 else 0.0

@@ -15,6 +15,8 @@ class Options:
     users: Annotated[int, option("customers", ge=1)] = 1_000
     events: Annotated[int, option("views, carts and buys of all customers together", ge=1)] = 200_000
     categories: Annotated[int, option("kinds of things sold", ge=1, le=MOST_CATEGORIES)] = MOST_CATEGORIES
+    interests: Annotated[int, option("a customer's at a time, at the fewest; some have up to three more", ge=1)] = 8
+    rest: Annotated[float, option("visits after which an interest is likely to return", gt=0)] = 10.0
 
     def check(self) -> None:
         """What no single option can say. Raises OptionError."""

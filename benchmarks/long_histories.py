@@ -1,0 +1,111 @@
+"""Whether histories longer than a transformer's window pay: LISA that sees all of them beside SASRec at 50 and at 200.
+
+Every arm trains for the same time, with the full softmax, and the best epoch of the validation part is tested.
+
+shop: customers with thousands of events and forty interests at a time, each of which rests for long, so that two in
+five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. movies:
+MovieLens-1M by length of history, split loo, seen items left out. LISA trains on windows of 2,048 events.
+
+    python -m benchmarks.long_histories [--shop-seconds 300] [--movie-seconds 600] [--only shop|movies]
+"""
+
+import argparse
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks import harness
+from tenfold import SASRec
+from tenfold.budget import Budget
+from tenfold.data.events import Events, read_events
+from tenfold.options import parse
+from tenfold.shop import Shop
+from tenfold.systems.lisa.options import Options
+from tenfold.systems.lisa.system import LISA
+from tenfold.tasks.next_item import NextItem
+
+LONG = 2_048
+BORDERS = (0, 50, 200, 500, 1_000, 100_000)  # lengths of histories that are told apart
+SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests": 40, "rest": 40.0}
+QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
+# each option has the value that both sides have; an event of LISA's fades by a rate that is learned
+SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
+
+
+def arms(quick: bool) -> dict[str, NextItem]:
+    def lisa(preset: str) -> LISA:
+        long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "positions": False}
+        decay = {"attention.decay": 1 / LONG, "attention.learn_decay": True}
+        return LISA(parse(Options, {"preset": preset} | SHARED | long | decay))
+
+    def sasrec(length: int) -> SASRec:
+        events = {"training.length": length, "training.batch_size": 8_192 // length}
+        return SASRec(**SHARED | {"layers": 1} | events)
+
+    return {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "base": lisa("base"), "mini": lisa("mini")}
+
+
+def trained(arm: NextItem, events: Events, split: str, seconds: float) -> tuple[NextItem, dict[str, float]]:
+    budget = Budget(max_epochs=10_000, max_seconds=seconds, progress="none")
+    fitted = arm.clone().fit(events, split=split, budget=budget)
+    history = fitted.history["next_item"]
+    return fitted, {"epochs": float(len(history)), "validation_ndcg@10": max(e["ndcg@10"] for e in history)}
+
+
+def shop(seconds: float, quick: bool) -> dict[str, float]:
+    drawn = Shop(**QUICK_SHOP if quick else SHOP)
+    events = read_events(drawn.events())
+    truth = drawn.learnable["stream"]
+    figures = {"shop_oracle_hr@10": truth.oracle[1]}
+    figures |= {f"shop_{rule.replace(' ', '_')}_hr@10": hits[1] for rule, hits in truth.rules.items()}
+    for name, arm in arms(quick).items():
+        fitted, found = trained(arm, events, "stream", seconds)
+        tested = fitted.evaluate(events)
+        found |= {figure: tested[figure] for figure in ("hr@10", "ndcg@10")}
+        found["ndcg@10_half_interval"] = float(np.ptp(tested.intervals["ndcg@10"])) / 2
+        figures |= {f"shop_{name}_{figure}": value for figure, value in found.items()}
+        print(f"shop, {name}: {found}", flush=True)
+    return figures
+
+
+def movies(seconds: float, quick: bool) -> dict[str, float]:
+    events = read_events(harness.data("seqrec/ml-100k.inter.gz" if quick else "seqrec/ml-1m.txt.gz"))
+    lengths = np.diff(events.offsets)
+    lengths = lengths[lengths >= 3] - 1  # split loo: what comes before the test event
+    figures: dict[str, float] = {}
+    for name, arm in arms(quick).items():
+        fitted, found = trained(arm, events, "loo", seconds)
+        tested = fitted.evaluate(events, exclude_seen=True)
+        by_user = tested.by_user["ndcg@10"]
+        assert len(by_user) == len(lengths)
+        found["ndcg@10"] = tested["ndcg@10"]
+        for low, high in pairwise(BORDERS):
+            there = (lengths > low) & (lengths <= high)
+            if there.any():
+                figures[f"movies_users_{low}_to_{high}"] = float(there.sum())
+                found[f"ndcg@10_{low}_to_{high}"] = float(by_user[there].mean())
+        figures |= {f"movies_{name}_{figure}": value for figure, value in found.items()}
+        print(f"movies, {name}: {found}", flush=True)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shop-seconds", type=float, default=300)
+    parser.add_argument("--movie-seconds", type=float, default=600)
+    parser.add_argument("--only", choices=("shop", "movies"))
+    parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
+    asked = parser.parse_args()
+    figures: dict[str, float] = {}
+    if asked.only != "movies":
+        seconds = 2.0 if asked.quick else asked.shop_seconds
+        figures |= {"shop_seconds_of_training": seconds} | shop(seconds, asked.quick)
+    if asked.only != "shop":
+        seconds = 2.0 if asked.quick else asked.movie_seconds
+        figures |= {"movies_seconds_of_training": seconds} | movies(seconds, asked.quick)
+    harness.report("long_histories", figures)
+
+
+if __name__ == "__main__":
+    main()
