@@ -112,6 +112,8 @@ ABLATED: dict[str, dict[str, Any]] = {
     "lambda learned": {"attention.learn_decay": True},
     "one projection for all codebooks": {"attention.shared": True},
     "start as the authors' code": {"codebooks.start": "official"},
+    "start by k-means": {"codebooks.start": "kmeans"},
+    "unused codewords revived": {"codebooks.revive": 200},
 }
 
 

@@ -75,20 +75,26 @@ class LisaNetwork(nn.Module):
             )
             for _ in range(o.layers - 1)
         )  # fmt: skip
-        self.revive_every = books.revive
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of training, where codewords are revived
+        self.revive_every, self.from_items = books.revive, books.start == "kmeans"
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of training, where codewords are tended
         self._kept: Catalogue | None = None
 
     # The catalogue.
 
-    def revive(self) -> None:
-        """Called once a training step: now and then codewords that no item uses are seeded anew."""
-        if self.revive_every:
-            self.steps += 1
-            if int(self.steps) % self.revive_every == 0:
-                for books in (self.codebooks, self.target_codebooks):
-                    if books is not None:
-                        books.revive(self.item.weight[1:] * self.scale)
+    def tend(self) -> None:
+        """Called once a training step: at the first, codewords may start from the items; now and then those that no
+        item uses are seeded anew."""
+        if not (self.from_items or self.revive_every):
+            return
+        step, x = int(self.steps), self.item.weight[1:].detach() * self.scale
+        for books in (self.codebooks, self.target_codebooks):
+            if books is None:
+                continue
+            if self.from_items and step == 0:
+                books.start_from(x)
+            if self.revive_every and (step + 1) % self.revive_every == 0:
+                books.revive(x)
+        self.steps += 1
 
     def catalogue(self, items: Tensor | None = None) -> Catalogue:
         """Of all items, or of those numbered `items` (U,), whose first is 0: rows then stand for these.

@@ -16,7 +16,10 @@ class CodebookOptions:
         128
     )
     temperature: Annotated[float, option("tau of the soft codes", gt=0)] = 0.7
-    start: Annotated[Literal["slice", "official"], option("of the codewords and projections; official: tiny")] = "slice"
+    start: Annotated[
+        Literal["slice", "official", "kmeans"],
+        option("of codewords and projections; official: tiny; kmeans: codewords from the items' own start"),
+    ] = "slice"
     residual: Annotated[bool, option("a codebook encodes what those before it left")] = True
     learn_counts: Annotated[bool, option("the codes learn through the histograms too")] = True
     revive: Annotated[int, option("training steps after which unused codewords are seeded anew; 0: never", ge=0)] = 0

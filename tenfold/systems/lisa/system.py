@@ -56,7 +56,7 @@ class LISA(NextItem):
         """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
         network, options = self.network, self.options
         if network.training:
-            network.revive()
+            network.tend()
         if options.loss.name == "softmax":
             catalogue = network.catalogue()
         else:
