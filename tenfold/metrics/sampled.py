@@ -9,8 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from tenfold.metrics.ranking import check_scores, without_misses
-
-GOLDEN, MIX_A, MIX_B = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+from tenfold.splitmix import GOLDEN, mix, to_unit
 
 
 def sampled_ranks(scores: Tensor, target: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,14 +61,7 @@ def _touched(items: np.ndarray, offsets: np.ndarray, users: np.ndarray) -> tuple
 
 
 def _uniform(seed: int, users: np.ndarray, n: int) -> np.ndarray:
-    """(U, n) numbers in [0, 1) by the counter-based hash splitmix64 of (seed, user, place)."""
+    """(U, n) numbers in [0, 1) by the hash of splitmix.py of (seed, user, place)."""
     with np.errstate(over="ignore"):  # arithmetic modulo 2 ** 64 is meant
-        stream = _mixed(_mixed(np.full(1, seed, dtype=np.uint64)) + users.astype(np.uint64) * GOLDEN)
-        bits = _mixed(stream[:, None] + np.arange(1, n + 1, dtype=np.uint64) * GOLDEN)
-    return (bits >> np.uint64(11)) * 2.0**-53
-
-
-def _mixed(x: np.ndarray) -> np.ndarray:
-    x = (x ^ (x >> np.uint64(30))) * MIX_A
-    x = (x ^ (x >> np.uint64(27))) * MIX_B
-    return x ^ (x >> np.uint64(31))
+        stream = mix(mix(np.full(1, seed, dtype=np.uint64)) + users.astype(np.uint64) * GOLDEN)
+        return to_unit(mix(stream[:, None] + np.arange(1, n + 1, dtype=np.uint64) * GOLDEN))

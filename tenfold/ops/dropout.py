@@ -2,7 +2,7 @@
 
 On a CPU torch draws a dropout mask in one thread at about 10 ns a number, which was a third of a training step of
 SASRec. Here one seed comes from torch's generator (so that a seed set before a step still decides the step), the words
-are a hash of (seed, counter) (splitmix64; Steele, Lea and Flood 2014), and each word serves four numbers: 16 bits each,
+are a hash of (seed, counter) (splitmix.py), and each word serves four numbers: 16 bits each,
 so that the probability is a multiple of 2^-16 and what is kept is scaled by exactly that probability.
 """
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.errors import OptionError
+from tenfold.splitmix import GOLDEN, mix
 
 LEVELS = 1 << 16
 
@@ -31,10 +32,7 @@ def splitmix64_reference(seed: int, count: int) -> list[int]:
 @numba.njit(cache=True)
 def splitmix64(words: np.ndarray, seed: np.uint64) -> None:
     for i in range(words.size):
-        z = seed + np.uint64(i) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        words[i] = z ^ (z >> np.uint64(31))
+        words[i] = mix(seed + np.uint64(i) * GOLDEN)
 
 
 def levels(p: float) -> int:

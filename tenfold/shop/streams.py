@@ -1,7 +1,6 @@
 """Keyed randomness: every draw is a function of (seed, kind, row, number), so no draw waits for another.
 
-A shop of one process equals a shop of many, and a shop with more rows begins with the same rows. The generator is
-splitmix64 (Steele, Lea and Flood, OOPSLA 2014), read at any place: its n-th value is a hash of key + n * golden ratio.
+A shop of one process equals a shop of many, and a shop with more rows begins with the same rows (splitmix.py).
 """
 
 from enum import IntEnum
@@ -10,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenfold.shop.compiled import inner, loop
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-S27, S30, S31, S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
+from tenfold.splitmix import FIRST, GOLDEN, SECOND, mix, to_unit
 
 
 class Kind(IntEnum):
@@ -30,14 +26,6 @@ class Kind(IntEnum):
 
 
 @inner
-def mix(x):  # type: ignore[no-untyped-def]  # numba infers uint64 -> uint64
-    """splitmix64's finaliser: a bijection of 64 bits that hides all structure of its input."""
-    x = (x ^ (x >> S30)) * FIRST
-    x = (x ^ (x >> S27)) * SECOND
-    return x ^ (x >> S31)
-
-
-@inner
 def stream(seed, kind, row):  # type: ignore[no-untyped-def]
     """The key of one row's draws."""
     key = mix(np.uint64(seed) + GOLDEN)
@@ -48,7 +36,7 @@ def stream(seed, kind, row):  # type: ignore[no-untyped-def]
 @inner
 def uniform(key, number):  # type: ignore[no-untyped-def]
     """Draw `number` of a stream, in [0, 1) with 53 bits."""
-    return np.float64(mix(key + (np.uint64(number) + np.uint64(1)) * GOLDEN) >> S11) * 2.0**-53
+    return to_unit(mix(key + (np.uint64(number) + np.uint64(1)) * GOLDEN))
 
 
 @loop
