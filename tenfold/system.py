@@ -4,7 +4,7 @@ import os
 import random
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, get_type_hints
@@ -120,6 +120,14 @@ class System(ABC):
         """Their means, by the protocol that the result names."""
 
     # What all share.
+
+    @classmethod
+    def figure_names(cls, dataset: Any, **protocol: Any) -> Sequence[str]:
+        """What `evaluate` will call its figures, where that is known before anything is fitted; else none.
+
+        Raises OptionError for a protocol that this dataset cannot fill.
+        """
+        return ()
 
     @classmethod
     def options_class(cls) -> type:

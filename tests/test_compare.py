@@ -178,7 +178,8 @@ def test_one_user_has_no_intervals():
         ({"ks": [4000]}, "larger than the catalogue"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(events, wrong, sentence):
+def test_what_cannot_be_compared_is_refused_before_anything_is_fitted(events, wrong, sentence, monkeypatch):
+    monkeypatch.setattr("tenfold.compare.fit_measured", None)
     with pytest.raises(OptionError, match=sentence):
         compare(events, ["markov", "popularity"], budget=BUDGET, **wrong)
 

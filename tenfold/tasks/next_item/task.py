@@ -134,6 +134,14 @@ class NextItem(System):
         """One figure for each user with a held-out event; arguments as `evaluate`'s."""
         return measure(self, data, **protocol).by_user
 
+    @classmethod
+    def figure_names(
+        cls, dataset: Events | Split, *, ks: Sequence[int] = (10,), sampled: int = 0, **protocol: Any
+    ) -> Sequence[str]:
+        catalogue = (dataset.events if isinstance(dataset, Split) else dataset).catalogue
+        ranking.check_ks(ks, len(catalogue))
+        return ranking.figure_names(ks, f"sampled-{sampled}" if sampled else "")
+
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
         """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users.
 
