@@ -96,7 +96,8 @@ def claims_table(measured: dict[str, Any]) -> str:
 def told_machine(machine: dict[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     memory = f"{machine['memory_gib']:.0f} GiB" if machine.get("memory_gib") else "unknown memory"
-    return f"{machine['cpu']}, {machine['cores']} cores, {memory}{gpu}, {machine['os']}, {machine['threads']} threads"
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] != 1 else ''}"
+    return f"{machine['cpu']}, {machine['cores']} cores, {memory}{gpu}, {machine['os']}, {threads}"
 
 
 def section(result: dict[str, Any]) -> str:

@@ -56,9 +56,9 @@ def _budget(values: Mapping[str, Any]) -> Any:
 def _load(folder: str) -> Any:
     """The fitted system in a folder, of whatever class it is."""
     from tenfold.artifact import read_config
-    from tenfold.systems import load_class, name_of
+    from tenfold.systems import class_called
 
-    return load_class(name_of(read_config(Path(folder))["system"])).load(folder)
+    return class_called(read_config(Path(folder))["system"]).load(folder)
 
 
 @command("list")
@@ -231,6 +231,19 @@ def predict(
         reading=_reading(reading, folder),
     )
     say(f"{count:,} users answered in {output}")
+
+
+@command("export")
+def export(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
+    output: Annotated[str, typer.Option("-o", "--output", help="folder of the export; predict and evaluate take it")],
+) -> None:
+    """Write the least that a fitted system needs to answer."""
+    exported = _load(folder).export(output)
+    lines = [[name, f"{size:,}"] for name, size in exported.sizes.items()]
+    print_table(["file", "bytes"], [*lines, ["all", f"{sum(exported.sizes.values()):,}"]], right=(1,))
+    for note in exported.notes:
+        say(note)
 
 
 @command("compare", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")

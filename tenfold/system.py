@@ -249,13 +249,7 @@ class System(ABC):
     def load(cls, folder: str | Path) -> Self:
         """Raises ArtifactError where the folder does not hold a whole system of this class."""
         folder = Path(folder)
-        config = artifact.read_config(folder, cls.__name__)
-        try:
-            system = cls(**config["options"])
-        except OptionError as error:
-            raise ArtifactError(f"{folder}/config.json was changed or is another version's: {error}") from None
-        system.sizes, system.fitted = config["sizes"], config.get("fitted", {})
-        system.history = system.fitted.get("history", {})
+        system, config = cls._configured(folder)
         kept = [name for name in config["files"] if name.startswith("vocabulary_")]
         system.vocabularies = {
             name.removeprefix("vocabulary_"): Vocabulary.from_bytes(artifact.read_file(folder, config, name))
@@ -265,6 +259,23 @@ class System(ABC):
         system._network = system.build().eval()
         artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
         return system
+
+    @classmethod
+    def _configured(cls, folder: Path) -> tuple[Self, dict[str, Any]]:
+        """What an artifact's config.json says of a system that has no weights yet."""
+        config = artifact.read_config(folder, cls.__name__)
+        try:
+            system = cls(**config["options"])
+        except OptionError as error:
+            raise ArtifactError(f"{folder}/config.json was changed or is another version's: {error}") from None
+        system.sizes, system.fitted = config["sizes"], config.get("fitted", {})
+        system.history = system.fitted.get("history", {})
+        return system, config
+
+    def export(self, folder: str | Path) -> Any:
+        """The least that answers need, written to a folder: sizes in bytes by file, and notes. Raises OptionError."""
+        name = type(self).__name__
+        raise OptionError(f"{name} has no smaller form than what it saves; serve the folder of {name}.save itself")
 
     def to(self, device: str | torch.device) -> Self:
         """Answer from another device."""

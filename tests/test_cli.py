@@ -69,6 +69,24 @@ def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
     assert json.loads(out)["system"] == "SASRec"
 
 
+def test_an_export_answers_as_the_system_does(log, tmp_path, capsys):
+    books = ["--set", "codebooks.books=3", "--set", "codebooks.words=5", "--set", "codebooks.target_words=7"]
+    assert run(capsys, "fit", "lisa", log, "-o", tmp_path / "lisa", *TINY, *books, *FAST)[0] == 0
+    code, out, err = run(capsys, "export", tmp_path / "lisa", "-o", tmp_path / "small")
+    assert code == 0 and "target_codes" in out and "are exported, which are smaller" in err
+    answers = [
+        run(capsys, "predict", tmp_path / folder, "--history", "r0i1,r0i2", "-k", 3)[1] for folder in ("lisa", "small")
+    ]
+    items = [[line.split()[1] for line in answer.splitlines() if line.strip()[:1].isdigit()] for answer in answers]
+    assert items[0] == items[1] and len(items[0]) == 3
+    assert run(capsys, "evaluate", tmp_path / "small", log)[0] == 0
+
+
+def test_what_has_no_smaller_form_says_so(fitted, tmp_path, capsys):
+    assert "SASRec has no smaller form" in refused(capsys, "export", fitted, "-o", tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
 def test_a_refit_takes_the_options_of_what_it_starts_from(log, fitted, tmp_path, capsys):
     code, *_ = run(capsys, "fit", "sasrec", log, "-o", tmp_path / "again", "--start-from", fitted, *FAST)
     assert code == 0

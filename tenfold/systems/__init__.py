@@ -17,11 +17,13 @@ class Row(NamedTuple):
     gives: str  # what a user gets, in one sentence
     paper: str  # arXiv number, or where the rule comes from
     extra: str | None = None  # what `pip install tenfold[...]` must have brought
+    exported: str = ""  # module:Class that answers from what the system's `export` wrote
 
 
 SYSTEMS = {
     "lisa": Row("tenfold.systems.lisa.system:LISA",
-                "next-item recommendation over very long histories, attention in linear time", "2105.14068"),
+                "next-item recommendation over very long histories, attention in linear time", "2105.14068",
+                exported="tenfold.systems.lisa.export:Compact"),
     "limarec": Row("", "a recommender that is updated per event, online, at constant cost per user", "2105.14060"),
     "rehearsal": Row("", "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096"),
     "tcl": Row("", "who will interact with what next, on a graph that grows in continuous time", "2105.07944"),
@@ -65,20 +67,25 @@ def load_class(name: str) -> "type[System]":
         raise OptionError(f"the room of '{name}' is not built yet; there are {', '.join(rows())}")
     if name not in rows():
         raise OptionError(f"there is no system '{name}'; {nearest(name, rows())}")
+    return _imported(name, rows()[name].path)
+
+
+def class_called(class_name: str) -> "type[System]":
+    """What config.json of an artifact names: a system, or what answers from its export. Raises OptionError."""
+    there = {
+        path.rpartition(":")[2]: (n, path) for n, row in rows().items() for path in (row.path, row.exported) if path
+    }
+    if class_name not in there:
+        raise OptionError(f"this Tenfold has no system '{class_name}'; {nearest(class_name, there)}")
+    return _imported(*there[class_name])
+
+
+def _imported(name: str, path: str) -> "type[System]":
     row = rows()[name]
-    module, _, cls = row.path.partition(":")
+    module, _, cls = path.partition(":")
     try:
         return getattr(importlib.import_module(module), cls)
     except ModuleNotFoundError as error:
         if row.extra is None or (error.name or "").startswith("tenfold"):
             raise
         raise OptionError(f"'{name}' needs {error.name}; install it with: pip install 'tenfold[{row.extra}]'") from None
-
-
-def name_of(class_name: str) -> str:
-    """The name in the tables of a class, as config.json keeps it. Raises OptionError."""
-    for name, row in rows().items():
-        if row.path.rpartition(":")[2] == class_name:
-            return name
-    known = [row.path.rpartition(":")[2] for row in rows().values()]
-    raise OptionError(f"this Tenfold has no system '{class_name}'; {nearest(class_name, known)}")

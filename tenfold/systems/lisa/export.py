@@ -279,13 +279,11 @@ class Compact(LISA):
     def load(cls, folder: str | Path) -> Self:
         """Raises ArtifactError where the folder does not hold a whole export."""
         folder = Path(folder)
-        config = artifact.read_config(folder, cls.__name__)
+        system, config = cls._configured(folder)
         try:
-            system = cls(**config["options"])
             system._fingerprint, items = str(config["fingerprint"]), int(config["sizes"]["items"])
-        except (OptionError, KeyError) as error:
-            raise ArtifactError(f"{folder}/config.json was changed or is another version's: {error}") from None
-        system.sizes, system.fitted = config["sizes"], config.get("fitted", {})
+        except KeyError as error:
+            raise ArtifactError(f"{folder}/config.json was changed or is another version's: no {error}") from None
         frame = pl.read_parquet(BytesIO(artifact.read_file(folder, config, "items")))
         system.vocabularies = {"items": Vocabulary(frame["id"])}
         system.facts = {"item_counts": F.pad(torch.from_numpy(frame["count"].to_numpy().copy()), (1, 0))}

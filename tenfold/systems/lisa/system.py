@@ -1,6 +1,7 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,12 @@ class LISA(NextItem):
         count = torch.bincount(events.flatten(), minlength=len(catalogue.vectors)).to(catalogue.vectors.dtype)
         count[0] = 0
         return (count.unsqueeze(1) * (catalogue.vectors - catalogue.history.vectors.detach()).square()).sum()
+
+    def export(self, folder: str | Path) -> Any:
+        """Codes as bits and the tables that they are looked up in: export.py."""
+        from tenfold.systems.lisa.export import export
+
+        return export(self, folder)
 
     # Streams: a user is B histograms of W counts.
 
