@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
+from tenfold.compare import machine_told
 from tenfold.systems import BASELINES, SYSTEMS
 
 README, PAGE = harness.ROOT / "README.md", harness.ROOT / "docs" / "results.md"
@@ -87,10 +88,12 @@ def claims_table(measured: dict[str, Any]) -> str:
     seeds = sorted({claim["seeds"] for claim in measured["claims"]})
     told = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seeds"
     took = sum(claim["seconds"] for claim in measured["claims"])
-    machine = measured["machine"]
-    told_of = machine if isinstance(machine, str) else ", ".join(f"{value}" for value in machine.values())
+    days = sorted({claim["date"] for claim in measured["claims"]})
     command = f"`tenfold claims {measured['system']} --size {measured['size']}`"
-    return "\n".join(lines) + f"\n\n{command}, {told}, {took / 60:.0f} minutes. On {told_of}."
+    when = f"measured {days[0]}" if len(days) == 1 else f"measured between {days[0]} and {days[-1]}"
+    return "\n".join(lines) + (
+        f"\n\n{command}, {told}, {took / 60:.0f} minutes, {when}. On {machine_told(measured['machine'])}."
+    )
 
 
 def told_machine(machine: dict[str, Any]) -> str:

@@ -192,6 +192,7 @@ class Result:
     seeds: int
     seconds: float
     problem: str = ""  # why it could not be measured
+    date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
 
     @property
     def counts(self) -> bool:
@@ -214,6 +215,7 @@ class Result:
                 "counts": self.counts,
                 "seeds": self.seeds,
                 "seconds": round(self.seconds, 1),
+                "date": self.date,
                 "problem": self.problem,
             }
         )
@@ -312,7 +314,8 @@ def run_claims(
     """Measure the claims of a system and print what was found.
 
     quick: a smoke run, whose verdicts do not count.  output: folder of claims_NAME_SIZE.json, written after each claim,
-    and of the plot, .png.  claims: instead of those of the system's room.  tell: called with each line of progress.
+    and of the plot, .png; what that file holds of claims that are not measured now, by the same version, on the same
+    machine, stays there.  claims: instead of those of the system's room.  tell: called with each line of progress.
     Raises OptionError, OutputError.
     """
     from rich.console import Console
@@ -320,24 +323,43 @@ def run_claims(
     if size not in SIZES:
         raise OptionError(f"there is no size '{size}'; {nearest(size, SIZES)}")
     asked: Size = "quick" if quick else size
-    wanted = chosen(claims_of(name) if claims is None else claims, only)
-    measurements, results = Measurements(tell), []
+    every = claims_of(name) if claims is None else claims
+    wanted, measurements, results = chosen(every, only), Measurements(tell), list[Result]()
     stem = f"claims_{name}_{asked}"
+    before = _before(Path(output) / f"{stem}.json", every) if output is not None else {}
     for claim in wanted:
         tell(f"{claim.name}: {claim.says} ({claim.source})")
         results.append(measurements.measure(claim, asked))
         tell(f"{claim.name}: {results[-1].verdict}, {results[-1].seconds:.0f} s")
         if output is not None:
-            write_whole(Path(output) / f"{stem}.json", to_json(name, results).encode())
+            write_whole(Path(output) / f"{stem}.json", to_json(name, results, before, every).encode())
     if output is not None:
         save_figure(plot(results), Path(output) / f"{stem}.png")
     Console(width=None if sys.stdout.isatty() else 200).print(table(results))
     return results
 
 
-def to_json(name: str, results: Sequence[Result]) -> str:
+def _before(path: Path, claims: Sequence[Claim]) -> dict[str, Any]:
+    """What an earlier call measured of these claims, by name: nothing where the version or the machine was another."""
+    try:
+        found = json.loads(path.read_text())
+        if found["version"] != VERSION or found["machine"] != machine():
+            return {}
+        wanted = {claim.name: (claim.says, repr(claim.expect)) for claim in claims}
+        kept = {one["name"]: one for one in found["claims"]}
+        return {name: one for name, one in kept.items() if wanted.get(name) == (one["says"], one["expected"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def to_json(
+    name: str, results: Sequence[Result], before: Mapping[str, Any] | None = None, claims: Sequence[Claim] = ()
+) -> str:
+    """before: what was measured earlier, which this adds to, in the order of `claims`."""
     about = {"system": name, "size": results[0].size if results else None, "version": VERSION, "machine": machine()}
-    return json.dumps(about | {"claims": [result.to_dict() for result in results]}, indent=1, default=str)
+    found = dict(before or {}) | {result.claim.name: result.to_dict() for result in results}
+    order = [claim.name for claim in claims if claim.name in found] or list(found)
+    return json.dumps(about | {"claims": [found[each] for each in order]}, indent=1, default=str)
 
 
 def listed(claims: Sequence[Claim]) -> "Table":

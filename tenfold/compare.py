@@ -329,9 +329,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def machine_told() -> str:
-    """The same, for a person."""
-    about = machine()
+def machine_told(about: Mapping[str, Any] | None = None) -> str:
+    """The same, for a person; `about` is that of a result that was kept."""
+    about = about or machine()
     card = f", {about['gpu']}" if about["gpu"] else ""
-    cores = f"{about['cores']} cores, {about['threads']} threads"
+    cores = f"{about['cores']} cores, {about['threads']} thread{'s' if about['threads'] != 1 else ''}"
     return f"{about['system']} {about['machine']}, {cores}{card}, Python {about['python']}, torch {about['torch']}"

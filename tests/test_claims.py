@@ -171,6 +171,26 @@ def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
     assert [result.verdict for result in only] == ["(does not hold; quick, does not count)"] and not only[0].counts
 
 
+def test_what_was_measured_earlier_stays_in_the_file(tmp_path):
+    def bytes_are(value, at_most=10):
+        expect = Bound(figure="bytes", at_most=at_most)
+        return [
+            Claim(name=name, says="small", source="-", expect=expect, measure=lambda size: {"bytes": value})
+            for name in ("C1", "C2", "C3")
+        ]
+
+    def written(claims, only=()):
+        run_claims("gru4rec", claims=claims, only=only, output=tmp_path, tell=lambda line: None)
+        found = json.loads((tmp_path / "claims_gru4rec_cpu.json").read_text())
+        return {one["name"]: one["value"] for one in found["claims"]}
+
+    assert written(bytes_are(1)) == {"C1": 1, "C2": 1, "C3": 1}
+    assert list(written(bytes_are(2), ["C2"]).items()) == [("C1", 1), ("C2", 2), ("C3", 1)]
+    assert written(bytes_are(3, at_most=9), ["C3"]) == {"C3": 3}  # the others expected something else
+    (tmp_path / "claims_gru4rec_cpu.json").write_text("{cut short")
+    assert written(bytes_are(4), ["C1"]) == {"C1": 4}
+
+
 def test_a_plot_without_figures_says_so():
     assert plot([]).axes[0].texts[0].get_text() == "no claim was measured"
 
