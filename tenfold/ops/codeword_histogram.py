@@ -351,7 +351,7 @@ class _CodewordAttention(torch.autograd.Function):
         books, words, total, chunk = len(table), table.shape[-1], len(rows), _chunk_of(table)
         dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
         flat = values.flatten(0, 1)
-        dtable, dflat, dstate = torch.zeros_like(table), torch.zeros_like(flat), torch.zeros_like(state)
+        dtable, dflat, dstate = torch.zeros_like(table), flat.new_zeros(flat.shape[::-1]), torch.zeros_like(state)
         dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
         weights = table.new_empty(min(chunk, total), books, words)
@@ -371,11 +371,11 @@ class _CodewordAttention(torch.autograd.Function):
                 events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, begins,
                 borders[index], dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
             )  # fmt: skip
-            dflat += product(dy[start:stop].T, part.flatten(1)).T
+            dflat += product(dy[start:stop].T, part.flatten(1))  # (D, B W)
         dstate[sequence] = torch.from_numpy(gradient)
         dstate[:sequence] = dafter[:sequence]  # empty sequences before the first event
         return (
-            None, None, None, dtable, dflat.view_as(values),
+            None, None, None, dtable, dflat.T.reshape(values.shape),
             dp if has_p else None,
             None if rate is None else drates.to(rate.dtype),
             dstate if ctx.needs_input_grad[7] else None,

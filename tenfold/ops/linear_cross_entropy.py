@@ -87,7 +87,8 @@ def _chunks(
     places = (target - first).unsqueeze(1)  # (N, 1)
     total = torch.zeros((), dtype=exact, device=h.device)
     h_gradient = torch.empty_like(rows) if learns else None
-    table_gradient = torch.zeros(table.shape, dtype=exact, device=h.device) if learns else None
+    # turned, (d, V), as products give it best
+    table_gradient = torch.zeros(table.shape[::-1], dtype=exact, device=h.device) if learns else None
     for start in range(0, len(h), chunk):
         part, place = rows[start : start + chunk], places[start : start + chunk]
         z = product(part, classes.T).to(exact)  # (C, V); no copy where dtype is exact
@@ -100,10 +101,7 @@ def _chunks(
         z.div_(mass).scatter_add_(1, place, torch.full_like(mass, -1.0))  # softmax minus the truth
         z = z.to(dtype)
         h_gradient[start : start + chunk] = product(z, classes)
-        if dtype == exact:
-            table_gradient[first:] += product(part.T, z).T
-        else:
-            table_gradient[first:] += (z.T @ part).to(exact)
+        table_gradient[:, first:] += product(part.T, z).to(exact)
     if h_gradient is not None and table_gradient is not None:
-        return total, h_gradient.to(h.dtype), table_gradient.to(table.dtype)
+        return total, h_gradient.to(h.dtype), table_gradient.T.to(table.dtype).contiguous()
     return total, None, None
