@@ -1,6 +1,7 @@
 """Codeword attention, three versions of it, against the definition and against softmax attention. All sizes differ."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from tenfold.errors import ShapeError
-from tenfold.ops import codeword_histogram
+from tenfold.ops import codeword_histogram, codeword_loops
 from tenfold.ops.codeword_histogram import (
     codeword_attention,
     codeword_attention_chunked,
@@ -66,6 +67,20 @@ def worst(found, expected):
 def test_outputs_and_all_gradients_equal_the_definition(version, kind, decay):
     given = draw(kind, decay=decay)
     assert worst(answers(version, given), answers(codeword_attention_reference, given)) < 1e-10
+
+
+def test_codebooks_shared_out_among_threads_give_the_same(monkeypatch):
+    given = draw("soft", decay=0.1)
+    alone = answers(codeword_attention, given)
+    monkeypatch.setattr(codeword_loops, "WORTHWHILE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # more than there are codebooks
+    asked = []
+    monkeypatch.setattr(
+        codeword_loops, "ThreadPoolExecutor", lambda *how: asked.append(how) or ThreadPoolExecutor(*how)
+    )
+    monkeypatch.setattr(codeword_loops, "_helpers", {})
+    assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
+    assert [how[0] for how in asked] == [B - 1]
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)

@@ -30,10 +30,10 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
-from tenfold.ops.codeword_loops import compiled_loops
+from tenfold.ops.codeword_loops import by_codebooks, compiled_loops
 from tenfold.ops.products import product
 
-CHUNK_NUMBERS = 1 << 17  # weights held at a time: 512 kB in float32, which a core's second cache holds
+CHUNK_NUMBERS = 1 << 18  # weights held at a time: 1 MB in float32, about what a core's second cache holds
 
 
 def codeword_attention_reference(
@@ -298,14 +298,18 @@ def _weigh_and_read(
     loops = compiled_loops(words, soft, rate is not None, p is not None)
     events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
     fixed = (codes.numpy(), table.detach().numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, soft))
-    begins, before, borders, parts = state.detach().numpy(), after.numpy(), history.numpy(), weights.numpy()
+    begins, before, borders = state.detach().numpy(), after.numpy(), history.numpy()
     sequence, sequences = 0, []
     for index, start in enumerate(range(0, total, chunk)):
         stop = min(start + chunk, total)
         borders[index] = running
         sequences.append(sequence)
-        sequence = loops.weigh(events[start:stop], start, ends, sequence, *fixed, begins, running, before, parts)
-        y[start:stop] = product(weights[: stop - start].flatten(1), flat)
+        part = weights[: stop - start]
+        sequence = by_codebooks(
+            loops.weigh, books, part.numel(),
+            events[start:stop], start, ends, sequence, *fixed, begins, running, before, part.numpy(),
+        )  # fmt: skip
+        y[start:stop] = product(part.flatten(1), flat)
     before[sequence] = running
     return y, after, history, sequences
 
@@ -355,7 +359,6 @@ class _CodewordAttention(torch.autograd.Function):
         dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
         weights = table.new_empty(min(chunk, total), books, words)
-        dweights = torch.empty_like(weights)
         loops = compiled_loops(words, ctx.soft, rate is not None, has_p)
         events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
         fixed = (codes.numpy(), table.numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, ctx.soft))
@@ -365,9 +368,10 @@ class _CodewordAttention(torch.autograd.Function):
         for index in reversed(range(len(history))):
             start = index * chunk
             stop = min(start + chunk, total)
-            part, dpart = weights[: stop - start], dweights[: stop - start]
-            dpart.flatten(1).copy_(product(dy[start:stop], flat.T))
-            sequence = loops.differentiate(
+            part = weights[: stop - start]
+            dpart = product(dy[start:stop], flat.T).view_as(part)
+            sequence = by_codebooks(
+                loops.differentiate, books, part.numel(),
                 events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, begins,
                 borders[index], dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
             )  # fmt: skip

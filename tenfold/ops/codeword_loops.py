@@ -6,13 +6,35 @@ Shapes: N sequences, C events of a chunk, R rows of codes, B codebooks, W codewo
 """
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
+import torch
 
 from tenfold.ops.lanes import above, load, one_hot, store, total, zeros
+
+WORTHWHILE = 1 << 18  # weights of a chunk from which handing codebooks to other threads pays
+_helpers: dict[int, ThreadPoolExecutor] = {}
+os.register_at_fork(after_in_child=_helpers.clear)  # a child has none of its parent's threads
+
+
+def by_codebooks(loop: Any, books: int, weights: int, *arguments: Any) -> Any:
+    """A loop over all codebooks, shared out among as many threads as torch uses; what it returns is the same of all."""
+    threads = min(torch.get_num_threads(), books) if weights >= WORTHWHILE else 1
+    borders = [books * part // threads for part in range(threads + 1)]
+    first, *others = pairwise(borders)
+    if others and threads not in _helpers:
+        _helpers[threads] = ThreadPoolExecutor(threads - 1, "codebooks")
+    waiting = [_helpers[threads].submit(loop, part, *arguments) for part in others]
+    found = loop(first, *arguments)
+    for each in waiting:
+        each.result()
+    return found
 
 
 class Loops(NamedTuple):
@@ -112,12 +134,13 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
 
     @compiled
     def weigh(  # type: ignore[no-untyped-def]
-        rows, first, ends, sequence, codes, table, relative, soft_codes, rates, begins, running, after, weights
+        books, rows, first, ends, sequence, codes, table, relative, soft_codes, rates, begins, running, after, weights
     ):
-        """The weights of the events first .. first + C of all sequences; returns the sequence that the last is of."""
+        """The weights of the events first .. first + C of all sequences, in the codebooks books[0] .. books[1] - 1;
+        returns the sequence that the last is of."""
         n, size, least = sequence, len(rows), smallest(weights)
         local = np.empty(size, np.int16)
-        for b in range(codes.shape[1]):
+        for b in range(books[0], books[1]):
             n, i = sequence, 0
             look_up(codes, rows, b, local)
             while i < size:
@@ -214,17 +237,18 @@ def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
 
     @compiled
     def differentiate(  # type: ignore[no-untyped-def]
-        rows, first, ends, sequence, last, codes, table, relative, soft_codes, rates, begins, border, dweights,
+        books, rows, first, ends, sequence, last, codes, table, relative, soft_codes, rates, begins, border, dweights,
         gradient, dafter, dtable, dp, drates, dstate, weights,
     ):  # fmt: skip
-        """A chunk backwards, whose first event is of `sequence` and whose last is of `last`; returns where it began."""
+        """A chunk backwards in some codebooks, whose first event is of `sequence` and whose last is of `last`; returns
+        where it began."""
         size, least, k = len(rows), smallest(weights), last
         local, scratch, inverses = (
             np.empty(size, np.int16),
             np.empty((size + 1, W), border.dtype),
             np.empty(size, border.dtype),
         )
-        for b in range(codes.shape[1]):
+        for b in range(books[0], books[1]):
             look_up(codes, rows, b, local)
             found = recount(
                 local, rows, first, ends, sequence, b, relative, begins, soft_codes, rates[b], border, scratch, inverses

@@ -64,7 +64,7 @@ def parity(size: Size) -> dict[str, System]:
 
 
 def equal_time(size: Size) -> Budget:
-    return Budget(max_epochs=1 if size == "quick" else 1_000, max_seconds=60, progress="none")
+    return Budget(max_epochs=1 if size == "quick" else 1_000, max_seconds=120, progress="none")
 
 
 def equally_cheap(size: Size) -> dict[str, System]:
@@ -358,7 +358,7 @@ CLAIMS = [
         source="section 4.2",
         arms=equally_cheap,
         expect=Reported(figure="LISA-Base"),
-        note="60 s of training each; key-quantised attention at Base's bytes of state",
+        note="120 s of training each; key-quantised attention at Base's bytes of state",
         seeds=FEWER,
         **ON_MOVIES | {"budget": equal_time},
     ),
