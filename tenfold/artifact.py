@@ -1,7 +1,7 @@
 """A fitted system on disk: config.json and the files that it names. Nothing in it is code, nothing is unpickled.
 
-Every file but config.json has the hash of its content in its name, and config.json is replaced last: a save that dies
-leaves the old artifact or the new one.
+Every file but config.json has the hash of its content in its name, config.json has that of its own in it, and is
+replaced last: a save that dies leaves the old artifact or the new one.
 """
 
 import json
@@ -14,16 +14,20 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from tenfold.errors import ArtifactError, OptionError
+from tenfold.errors import ArtifactError, OptionError, OutputError
 from tenfold.files import digest, write_whole, writing
 
-FORMAT = 1  # raised when an older Tenfold could no longer read what is written
-HASHED = re.compile(r".+-[0-9a-f]{16}\.\w+")
+FORMAT = 2  # raised when an older Tenfold could no longer read what is written, or this one checks more
+HASHED = re.compile(r"(.+)-[0-9a-f]{16}\.\w+")
 KNOWN_TO_OPEN = ("format", "system", "options", "sizes", "files")
 
 
 def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-    """files: what config.json will name, by a name with its ending, such as 'model.safetensors'. Raises OutputError."""
+    """files: what config.json will name, by a name with its ending, such as 'model.safetensors'.
+
+    What an earlier artifact left there goes, other files stay. Raises OutputError.
+    """
+    before = check_free(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     named = {}
@@ -33,26 +37,58 @@ def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -
         if not (folder / named[stem]).exists():
             write_whole(folder / named[stem], content)
     whole = {"format": FORMAT, **config, "files": named}
-    write_whole(folder / "config.json", json.dumps(whole, indent=1).encode())
+    write_whole(folder / "config.json", json.dumps(whole | {"digest": _digest_of(whole)}, indent=1).encode())
     for old in folder.iterdir():
-        if HASHED.fullmatch(old.name) and old.name not in named.values():
+        parts = HASHED.fullmatch(old.name)
+        if parts and parts[1] in {*before, *named} and old.name not in named.values():
             old.unlink()
+
+
+def check_free(folder: Path) -> list[str]:
+    """The names of an earlier artifact's files that a save would replace. Raises OutputError for anybody else's."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return []
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        known = all(name in config for name in KNOWN_TO_OPEN)
+    except (OSError, ValueError, TypeError):
+        known = False
+    if known:
+        return list(config["files"])
+    raise OutputError(f"{path} is not one of a fitted system, and would be replaced; choose another folder")
+
+
+def _digest_of(config: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in config.items() if name != "digest"}
+    return digest(json.dumps(rest, sort_keys=True).encode())
 
 
 def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
     """With a `system`, an artifact of another one is refused. Raises ArtifactError."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = "there is no config.json in it" if folder.is_dir() else "there is no such folder"
+        raise ArtifactError(
+            f"{folder} holds no fitted system: {found}; name the folder that `save` or fit wrote"
+        ) from None
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder} holds no fitted system: config.json cannot be read ({error})") from None
     missing = [name for name in KNOWN_TO_OPEN if not isinstance(config, dict) or name not in config]
     if missing:
         raise ArtifactError(f"{folder}/config.json is not one of a fitted system: it lacks {', '.join(missing)}")
+    if not isinstance(config["format"], int):
+        raise ArtifactError(
+            f"{folder}/config.json was changed: its format is {config['format']!r}; save or copy it again"
+        )
     if config["format"] > FORMAT:
         raise ArtifactError(
             f"{folder} was saved by a newer Tenfold ({config.get('version')}) in format {config['format']}; "
             f"this one reads up to {FORMAT}; update Tenfold"
         )
+    if config["format"] > 1 and config.get("digest") != _digest_of(config):
+        raise ArtifactError(f"{folder}/config.json was changed after it was saved; save or copy the system again")
     if system is not None and config["system"] != system:
         raise ArtifactError(f"{folder} holds a {config['system']}, not a {system}; load it with that class")
     return config

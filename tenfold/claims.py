@@ -20,7 +20,7 @@ import numpy as np
 from tenfold.budget import Budget
 from tenfold.compare import BLUE, GREY, machine, save_figure, whisker
 from tenfold.errors import OptionError, TenfoldError, nearest
-from tenfold.files import write_whole
+from tenfold.files import check_writable, write_whole
 from tenfold.metrics.bootstrap import DRAWS, Figures, mean_interval, quantiles, ratio_interval
 from tenfold.version import VERSION
 
@@ -108,7 +108,9 @@ class Bound:
     at_least: float = -np.inf
 
     def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        values = np.concatenate([np.ravel(run[self.figure]) for run in runs]).astype(float)
+        measured = [np.ravel(run[self.figure]) for run in runs]
+        # the same users with several seeds are not so many more users
+        values = (np.mean(measured, axis=0) if same_users else np.concatenate(measured)).astype(float)
         value = float(values.mean())
         low, high = (value, value) if len(values) == 1 else mean_interval(values)
         return decided(self.figure, value, low, high, self.at_least, self.at_most)
@@ -326,6 +328,8 @@ def run_claims(
     every = claims_of(name) if claims is None else claims
     wanted, measurements, results = chosen(every, only), Measurements(tell), list[Result]()
     stem = f"claims_{name}_{asked}"
+    if output is not None:
+        check_writable(Path(output))
     before = _before(Path(output) / f"{stem}.json", every) if output is not None else {}
     for claim in wanted:
         tell(f"{claim.name}: {claim.says} ({claim.source})")

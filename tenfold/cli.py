@@ -4,6 +4,7 @@ torch and what needs it is imported inside the commands: `--help` and `list` ans
 """
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,13 @@ import typer
 from tenfold.command_line import SUMMARIES, Commands, command, print_rich, print_table, say, shown
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
+from tenfold.version import VERSION
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
 
 app = Commands(
     name="tenfold",
-    help="Recommenders and more from your own files: fitted, compared, saved and served with one command each.",
+    help="Recommenders and more from your own files: fitted, compared and saved with one command each.",
 )
 SUMMARIES["shop"] = "The embedded marketplace: made on the spot, from a seed."
 
@@ -30,6 +32,7 @@ Log = Annotated[
 ]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
 SplitName = Annotated[Optional[str], typer.Option("--split", help="loo, stream, time or none")]
+ListLengths = Annotated[Optional[list[int]], typer.Option("-k", help="list length; repeat for more [default: 10]")]
 ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
 
 
@@ -51,6 +54,11 @@ def _budget(values: Mapping[str, Any]) -> Any:
     from tenfold.options import parse
 
     return parse(Budget, ({} if sys.stderr.isatty() else {"progress": "lines"}) | dict(values))
+
+
+def _protocol(**flags: Any) -> dict[str, Any]:
+    """The flags that were given: what a task does not know it is not asked for."""
+    return {name: value for name, value in flags.items() if value}
 
 
 def _load(folder: str) -> Any:
@@ -117,42 +125,59 @@ def fit(
     reading: dict[str, Any],
 ) -> None:
     """Fit a system on an event log and save it."""
-    from tenfold.options import assignments, parse
+    from tenfold.artifact import check_free
+    from tenfold.options import assignments, expand, parse
     from tenfold.system import is_first_process
     from tenfold.systems import load_class
 
     cls = load_class(name)
-    chosen = assignments(sets or [])
+    chosen = expand(cls.options_class(), assignments(sets or []))
     if start_from is not None:
         chosen = {**cls.load(start_from).get_params(), **chosen}
     system = cls(parse(cls.options_class(), chosen))
     limits, how = _budget(budget), _reading(reading)
     check_writable(Path(output))
+    check_free(Path(output))
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if is_first_process():
+            say(line)
+
     system.fit(
         data,
         split=split,
         budget=limits,
-        run=f"{output.rstrip('/')}.run",
+        run=_run_of(output),
         resume=resume,
         start_from=start_from,
         reading=how,
+        tell=tell,
     )
     if is_first_process():
-        say(*system.notes)
+        say(*system.notes[len(told) :])
         system.save(output)
         for stage, epochs in system.history.items():
             last = (
                 ", ".join(f"{key} {value:.4g}" for key, value in epochs[-1].items() if key != "epoch") if epochs else ""
             )
             say(f"{stage}: {len(epochs)} epochs; the last: {last}")
-        say(f"saved in {output}; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}")
+        following = "" if split == "none" else f"; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}"
+        say(f"saved in {output}{following}")
+
+
+def _run_of(output: str) -> Path:
+    """DIR.run, beside DIR."""
+    folder = Path(output) if Path(output).name not in ("", "..") else Path(output).resolve()
+    return folder.with_name(f"{folder.name}.run")
 
 
 @command("evaluate", reading="tenfold.data.options:Reading")
 def evaluate(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
     data: Log,
-    k: Annotated[Optional[list[int]], typer.Option("-k", help="list length; repeat for more [default: 10]")] = None,
+    k: ListLengths = None,
     split: SplitName = None,
     part: Annotated[str, typer.Option(help="test or validation")] = "test",
     exclude_seen: ExcludeSeen = False,
@@ -169,9 +194,7 @@ def evaluate(
         data,
         split=split,
         part=part,
-        ks=k or [10],
-        exclude_seen=exclude_seen,
-        sampled=sampled,
+        **_protocol(ks=k, exclude_seen=exclude_seen, sampled=sampled),
         reading=_reading(reading, folder),
     )
     print(found.protocol)
@@ -210,7 +233,9 @@ def predict(
         raise OptionError("give either --input FILE (or --users FILE --history-from LOG), or --history i9,i4")
     system = _load(folder)
     if history is not None:
-        found = system.recommend(history.split(","), k=k, exclude_seen=exclude_seen, on_unseen=on_unseen)
+        found = system.recommend(
+            [item.strip() for item in history.split(",")], k=k, exclude_seen=exclude_seen, on_unseen=on_unseen
+        )
         lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
         print_table(["rank", "item", "score"], lines, right=(0, 2))
         if found.skipped:
@@ -230,7 +255,7 @@ def predict(
         on_unseen=on_unseen,
         reading=_reading(reading, folder),
     )
-    say(f"{count:,} users answered in {output}")
+    say(*count.notes, f"{count:,} users answered in {output}")
 
 
 @command("export")
@@ -257,6 +282,7 @@ def compare(
     trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
     against: Annotated[str, typer.Option(help="the arm that differences are to: a label, or best")] = "best",
     metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg@10]")] = None,
+    k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
     *,
     budget: dict[str, Any],
@@ -276,7 +302,7 @@ def compare(
         metric=metric,
         against=against,
         reading=_reading(reading),
-        exclude_seen=exclude_seen,
+        **_protocol(ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
     print_rich(found.table())
@@ -293,6 +319,7 @@ def tune(
     sets: Sets = None,
     split: SplitName = None,
     metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg@10]")] = None,
+    k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
     *,
@@ -315,9 +342,10 @@ def tune(
         budget=_budget({"progress": "none"} | budget),
         metric=metric,
         reading=how,
-        exclude_seen=exclude_seen,
+        **_protocol(ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
+    say(*found.system.notes)
     print_rich(found.table())
     if output is not None:
         found.system.save(output)
@@ -332,7 +360,7 @@ def claims(
     only: Annotated[Optional[list[str]], typer.Option(help="a claim, such as C2; repeat for more")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="a smoke run whose verdicts do not count")] = False,
     listing: Annotated[bool, typer.Option("--list", help="say what would be measured, measure nothing")] = False,
-    output: Annotated[str, typer.Option("-o", "--output", help="folder for JSON and plot")] = "benchmarks/results",
+    output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
 ) -> None:
     """Measure what a system's paper claims, on this machine."""
     from tenfold import claims as claiming
@@ -386,23 +414,46 @@ def demo(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program `tenfold`: 0, or 2 for what the user can mend, or 130 for Ctrl-C."""
+    try:
+        return _main(arguments)
+    except BrokenPipeError:  # `tenfold list | head`: who reads has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        print(f"tenfold {VERSION}")
+        return 0
     try:
         code = app.main(args=arguments, prog_name="tenfold", standalone_mode=False) or 0
     except TenfoldError as error:
         say(f"error: {error}")
         return 2
     except typer.TyperException as error:  # what the parser of arguments refuses
+        if type(error).__name__ == "NoArgsIsHelpError":  # `tenfold` or `tenfold shop` alone
+            print(error.format_message())
+            return 0
         say(f"error: {_sentence(error)}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    if code == INTERRUPTED and arguments[:1] == ["fit"]:
+    if code == INTERRUPTED and arguments[:1] == ["fit"] and _keeps_a_run(arguments):
         again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
         say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
     elif code == INTERRUPTED:
         say("interrupted")
     return code
+
+
+def _keeps_a_run(arguments: Sequence[str]) -> bool:
+    """Whether there is something that `fit` with these words can go on with."""
+    for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, joined = word.partition("=")
+        if name in ("-o", "--output"):
+            return (_run_of(joined or value) / "run.json").exists()
+    return False
 
 
 def _sentence(error: Exception) -> str:

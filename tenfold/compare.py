@@ -47,10 +47,12 @@ class Row:
     parameters: int
     tuned: Tuned | None = None
 
-    def better_or_worse(self, metric: str) -> str:
-        """What the paired interval allows to say against the reference."""
-        if metric not in self.differences:
+    def better_or_worse(self, metric: str, reference: str) -> str:
+        """What the paired interval allows to say against the reference; one user has none."""
+        if self.label == reference:
             return "reference"
+        if metric not in self.differences:
+            return ""
         _, low, high = self.differences[metric]
         return "better" if low > 0 else "worse" if high < 0 else "no difference shown"
 
@@ -77,13 +79,13 @@ class Comparison:
         table = Table(title=Text(self.heading()), title_justify="left", caption=Text(self.reading()))
         table.caption_justify = "left"
         others = [name for name in self.rows[0].figures if name != self.metric and not name.startswith("recall")]
-        table.add_column("arm")
+        table.add_column("arm", overflow="fold")
         columns = (f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", *others, "fit", "memory", "answers")
         for name in columns:
-            table.add_column(Text(name), justify="right")
+            table.add_column(Text(name), justify="right", overflow="fold")
         for row in self.rows:
             cells = [row.label, with_interval(row.figures[self.metric], row.intervals.get(self.metric))]
-            cells += [signed(row.differences.get(self.metric)), row.better_or_worse(self.metric)]
+            cells += [signed(row.differences.get(self.metric)), row.better_or_worse(self.metric, self.reference)]
             cells += [f"{row.figures[name]:.4f}" for name in others]
             cells += [f"{row.cost.seconds:.1f} s", mebibytes(row.cost.peak_mib), f"{row.evaluate_seconds:.1f} s"]
             table.add_row(*map(Text, cells), style="bold" if row.label == self.reference else None)
@@ -110,7 +112,11 @@ class Comparison:
         for row in self.rows:
             plain_row = {name: value for name, value in vars(row).items() if name != "tuned"}
             tuned = {"tuned": row.tuned.to_dict()} if row.tuned else {}
-            rows.append(plain_row | {"cost": asdict(row.cost), "verdict": row.better_or_worse(self.metric)} | tuned)
+            rows.append(
+                plain_row
+                | {"cost": asdict(row.cost), "verdict": row.better_or_worse(self.metric, self.reference)}
+                | tuned
+            )
         about: dict[str, Any] = {
             "metric": self.metric,
             "reference": self.reference,

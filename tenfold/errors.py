@@ -54,5 +54,5 @@ class TrainingError(TenfoldError, RuntimeError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence that refuses `name`."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1) or [full for full in known if full.endswith(f".{name}")]
     return f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"

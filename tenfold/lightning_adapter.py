@@ -24,6 +24,7 @@ import lightning.pytorch.loggers
 import numpy as np
 import safetensors.torch
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -251,7 +252,9 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
     callbacks: list[Callback] = [keep, progress, *(_callback(text) for text in budget.callbacks)]
     if budget.patience is not None and stage.validate is not None:
         callbacks.append(EarlyStopping("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
-    trainer = pl.Trainer(
+    trainer = _made(
+        pl.Trainer,
+        f"accelerator={budget.accelerator}, precision={budget.precision}",
         max_epochs=budget.max_epochs,
         accelerator=budget.accelerator,
         precision=budget.precision,
@@ -317,12 +320,21 @@ def _logger(text: Any, run: Path | None) -> Any:
     cls, arguments = _named(text, lightning.pytorch.loggers, "Logger")
     if "save_dir" not in arguments and "save_dir" in cls.__init__.__code__.co_varnames:
         arguments["save_dir"] = str(run / "logs" if run else Path("logs"))
-    return cls(**arguments)
+    return _made(cls, f"logger '{text}'", **arguments)
 
 
 def _callback(text: Any) -> Any:
     cls, arguments = _named(text, lightning.pytorch.callbacks, "")
-    return cls(**arguments)
+    return _made(cls, f"callback '{text}'", **arguments)
+
+
+def _made(cls: Any, asked: str, **arguments: Any) -> Any:
+    """Raises OptionError where Lightning, or what it asks for, refuses: a missing card or package, a wrong argument."""
+    try:
+        return cls(**arguments)
+    except (TypeError, ValueError, ImportError, RuntimeError, MisconfigurationException) as error:
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise OptionError(f"{asked} cannot be had here: {first}") from None
 
 
 def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:

@@ -178,7 +178,7 @@ def _between(interval: tuple[float, float] | None, form: str) -> str:
 
 
 def _against(row: "Row", comparison: "Comparison") -> str:
-    said = row.better_or_worse(comparison.metric)
+    said = row.better_or_worse(comparison.metric, comparison.reference)
     return said if said in ("reference", "no difference shown") else f"{said} than {comparison.reference}"
 
 

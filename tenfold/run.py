@@ -37,7 +37,12 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
         raise RunError(f"{path} cannot be read as JSON: it was changed by hand or cut short; start a new run") from None
     settled = any(folder.glob("*/final.safetensors"))
     for name in [*wanted, *(name for name in found if name not in wanted)]:
-        if found.get(name) != wanted.get(name) and (settled or name not in LIMITS):
+        if found.get(name) != wanted.get(name) and settled and name in LIMITS:
+            raise RunError(
+                f"a stage of the run in {folder} is finished, with {name} {found.get(name)!r}; it cannot have "
+                f"{wanted.get(name)!r} now; start a new run from the fitted system (start_from, --start-from)"
+            )
+        if found.get(name) != wanted.get(name) and name not in LIMITS:
             raise RunError(
                 f"{folder} holds another run: its {name} is {found.get(name)!r}, this one's {wanted.get(name)!r}; "
                 f"choose another folder, or go on with what that run was started with"
@@ -70,8 +75,13 @@ def _lock(folder: Path) -> None:
             ) from None
 
 
-def close_run(folder: Path) -> None:
-    """Others may go on in it now."""
+def close_run(folder: Path, *, refused: bool = False) -> None:
+    """Others may go on in it now. A run that was refused before it had anything to go on with leaves nothing behind."""
     held = _held.pop(folder.resolve(), None)
-    if held is not None:
-        os.close(held)
+    if held is None:
+        return
+    os.close(held)
+    if refused and {path.name for path in folder.iterdir()} <= {"run.json", "run.lock"}:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

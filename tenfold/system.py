@@ -4,7 +4,7 @@ import os
 import random
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, get_type_hints
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tenfold import artifact
 from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import ArtifactError, NotFittedError, OptionError
-from tenfold.options import flat, parse
+from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError
+from tenfold.options import expand, flat, parse
 from tenfold.options import rows as option_rows
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, Stage, train
@@ -139,7 +139,7 @@ class System(ABC):
 
     def set_params(self, **values: Any) -> Self:
         """An unfitted system with other values; this one stays. Dotted names as **{'training.lr': 0.01}."""
-        return type(self)(parse(self.options_class(), self.get_params() | flat(values)))
+        return type(self)(parse(self.options_class(), self.get_params() | expand(self.options_class(), values)))
 
     def clone(self) -> Self:
         """An unfitted system with the same options."""
@@ -172,13 +172,16 @@ class System(ABC):
         resume: bool = False,
         start_from: "str | Path | Self | None" = None,
         reading: Reading | None = None,
+        tell: Callable[[str], None] = lambda line: None,
         **limits: Any,
     ) -> Self:
         """Train on `data` within `budget`, or within the fields of one given by name (max_epochs=5, seed=1).
 
         data: a path, a pandas or polars frame, or a dataset of ours.  With a folder `run` the work can be interrupted
         and, with `resume`, gone on with, bit for bit.  start_from: a fitted system or its artifact; what it knows keeps
-        its weights, what is new in `data` gets fresh rows.  Raises DataError, OptionError, RunError, TrainingError.
+        its weights, what is new in `data` gets fresh rows.  tell: called, before training, with what a person must know
+        of the data.  A fit that fails leaves the system as it was.
+        Raises DataError, OptionError, RunError, TrainingError.
         """
         if budget is not None and limits:
             raise OptionError(f"give a Budget or its fields by name, not both; found a Budget and {', '.join(limits)}")
@@ -187,34 +190,47 @@ class System(ABC):
         if split not in self.splits:
             raise OptionError(f"{type(self).__name__} knows the splits {', '.join(self.splits)}; found '{split}'")
         older = type(self).load(start_from) if isinstance(start_from, str | Path) else start_from
-        dataset = self.read(data, reading)
-        self.vocabularies = self._vocabularies(dataset, older)
-        prepared: Data = self.prepare(dataset, split)
-        self.notes = self.tell(dataset, prepared)
-        if run is not None:
-            open_run(Path(run), self._description(prepared, split, budget, older), resume=resume)
-        torch.manual_seed(budget.seed)
-        self.sizes, self.facts = self.measure(prepared), self.learn_facts(prepared, older)
-        self._network = self.build()
-        if older is not None and self.trains:
-            artifact.grow_weights(self._network, artifact.own_weights(older.network))
-        self.history = {}
+        before, folder = dict(vars(self)), None if run is None else Path(run)
         try:
+            dataset = self.read(data, reading)
+            self.vocabularies = self._vocabularies(dataset, older)
+            prepared: Data = self.prepare(dataset, split)
+            self.notes = self.tell(dataset, prepared)
+            for note in self.notes:
+                tell(note)
+            torch.manual_seed(budget.seed)
+            self.sizes, self.facts = self.measure(prepared), self.learn_facts(prepared, older)
+            self._network = self.build()
+            if older is not None and self.trains:
+                artifact.grow_weights(self._network, artifact.own_weights(older.network))
+            if folder is not None:
+                open_run(folder, self._description(prepared, split, budget, older), resume=resume)
+            self.history = {}
             for stage in self.stages(prepared):
-                train(stage, budget, None if run is None else Path(run))
+                train(stage, budget, folder)
                 self.history[stage.name] = stage.history
-        finally:
-            if run is not None:
-                close_run(Path(run))
+        except BaseException as error:
+            vars(self).clear()
+            vars(self).update(before)
+            if folder is not None:
+                close_run(folder, refused=isinstance(error, TenfoldError))
+            raise
+        if folder is not None:
+            close_run(folder)
         self.network.eval()
         self.fitted = {
             "split": split,
             "data": prepared.fingerprint,
+            "log": self.log_of(dataset),
             "seed": budget.seed,
             "reading": asdict(reading or Reading()),
             "history": self.history,
         }
         return self
+
+    def log_of(self, dataset: Any) -> str:
+        """The fingerprint of what the dataset was cut from."""
+        return str(dataset.fingerprint)
 
     def _vocabularies(self, dataset: Any, older: "Self | None") -> dict[str, Vocabulary]:
         self.vocabularies = {}

@@ -171,6 +171,15 @@ def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
     assert [result.verdict for result in only] == ["(does not hold; quick, does not count)"] and not only[0].counts
 
 
+def test_several_seeds_of_the_same_users_are_not_more_users():
+    users = np.random.default_rng(0).random(200)
+    one, five = ([{"figure": users}] * seeds for seeds in (1, 5))
+    for expectation in (Bound(figure="figure", at_least=0), Reported(figure="figure")):
+        found = [expectation.finding(runs, same_users=True) for runs in (one, five)]
+        assert found[0].low == found[1].low and found[0].high == found[1].high
+        assert expectation.finding(five, same_users=False).low > found[0].low
+
+
 def test_what_was_measured_earlier_stays_in_the_file(tmp_path):
     def bytes_are(value, at_most=10):
         expect = Bound(figure="bytes", at_most=at_most)

@@ -82,6 +82,40 @@ def test_an_export_answers_as_the_system_does(log, tmp_path, capsys):
     assert run(capsys, "evaluate", tmp_path / "small", log)[0] == 0
 
 
+def test_alone_it_explains_itself(capsys):
+    for words in ([], ["shop"]):
+        code, out, err = run(capsys, *words)
+        assert code == 0 and out.startswith("Usage: tenfold") and not err
+    assert run(capsys, "--version")[1].startswith("tenfold 0")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    code = subprocess.run(
+        f"{sys.executable} -m tenfold list | head -1", shell=True, capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert code.returncode == 0 and "Traceback" not in code.stderr
+
+
+def test_a_preset_is_taken_beside_what_is_started_from(log, tmp_path, capsys):
+    mini, base = tmp_path / "mini", tmp_path / "base"
+    assert run(capsys, "fit", "lisa", log, "-o", mini, *TINY, "--set", "codebooks.books=2", *FAST)[0] == 0
+    again = ["fit", "lisa", log, "-o", base, "--start-from", mini, "--set", "preset=base", *FAST]
+    assert "cannot start from the older weights" in refused(capsys, *again)  # other codebooks, which was asked for
+
+
+def test_nothing_to_go_on_with_is_not_offered(monkeypatch, capsys, tmp_path):
+    def stopped(*words, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tenfold.system.System.fit", stopped)
+    code, _, err = run(capsys, "fit", "popularity", "x.csv", "-o", tmp_path / "a")
+    assert code == 130 and "--resume" not in err
+    (tmp_path / "a.run").mkdir()
+    (tmp_path / "a.run" / "run.json").write_text("{}")
+    code, _, err = run(capsys, "fit", "popularity", "x.csv", f"--output={tmp_path / 'a'}")
+    assert code == 130 and "--resume" in err
+
+
 def test_what_has_no_smaller_form_says_so(fitted, tmp_path, capsys):
     assert "SASRec has no smaller form" in refused(capsys, "export", fitted, "-o", tmp_path / "small")
     assert not (tmp_path / "small").exists()

@@ -91,8 +91,8 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
                 expected = difference_interval(values, by_user[best][name])
                 assert (low, high) == pytest.approx(expected, abs=0.15 * (high - low) + 1e-12)
         assert row.parameters == sum(w.numel() for w in alone[row.label].network.parameters())
-    assert comparison.rows[0].better_or_worse("ndcg@10") == "reference"
-    assert comparison.rows[-1].better_or_worse("ndcg@10") == "worse"
+    assert comparison.rows[0].better_or_worse("ndcg@10", comparison.reference) == "reference"
+    assert comparison.rows[-1].better_or_worse("ndcg@10", comparison.reference) == "worse"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
     [((0.1, 0.02, 0.2), "better"), ((-0.1, -0.2, -0.02), "worse"), ((0.1, -0.1, 0.3), "no difference shown")],
 )
 def test_only_an_interval_without_zero_is_a_difference(comparison, apart, said):
-    assert replace(comparison.rows[1], differences={"mrr": apart}).better_or_worse("mrr") == said
+    assert replace(comparison.rows[1], differences={"mrr": apart}).better_or_worse("mrr", comparison.reference) == said
 
 
 def test_what_is_to_be_known_of_all_arms_is_said_once():
@@ -147,7 +147,7 @@ def test_another_arm_may_be_the_reference(events):
     found = compare(events, ["popularity", "markov"], against="popularity", budget=BUDGET)
     best = found.rows[0]
     assert found.reference == "popularity" and best.label == "markov"
-    assert best.better_or_worse("ndcg@10") == "better" and best.differences["ndcg@10"][0] > 0
+    assert best.better_or_worse("ndcg@10", "another") == "better" and best.differences["ndcg@10"][0] > 0
 
 
 def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_part(events):
@@ -164,6 +164,7 @@ def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_p
 def test_one_user_has_no_intervals():
     found = compare(ring_walks(users=1), ["popularity", "repeat-last"], budget=BUDGET, ks=[5])
     assert found.users == 1 and found.rows[0].intervals == {}
+    assert [row.better_or_worse("ndcg@5", found.reference) for row in found.rows] == ["reference", ""]
     assert "One user was tested: there are no intervals over users." in found.notes
     assert found.plot() is not None and found.table() is not None
 

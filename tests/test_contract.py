@@ -13,6 +13,7 @@ from conftest import ring_walks, subprocess_of
 from fit_one import without_dropout
 from torch.testing import assert_close
 
+from tenfold import Popularity, SASRec
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, OutputError, RunError, TrainingError
 from tenfold.systems import load_class, rows
 from tenfold.training import Budget
@@ -202,7 +203,7 @@ def test_a_run_folder_belongs_to_one_run(cls, events, tmp_path):
     with pytest.raises(RunError, match="its data is"):
         cls(cls.tiny).fit(ring_walks(20), budget=budget(), run=tmp_path, resume=True)
     if cls.trains:
-        with pytest.raises(RunError, match="its max_epochs is 1, this one's 2"):
+        with pytest.raises(RunError, match="is finished, with max_epochs 1; it cannot have 2 now"):
             cls(cls.tiny).fit(events, budget=budget(max_epochs=2), run=tmp_path, resume=True)
         with pytest.raises(RunError, match="its option dim is 16, this one's 8"):
             cls(cls.tiny).set_params(dim=8).fit(events, budget=budget(), run=tmp_path, resume=True)
@@ -224,6 +225,43 @@ def test_a_loss_that_is_no_number_is_said_with_its_place(cls, events):
         system.fit(events, budget=budget(max_epochs=2))
 
 
+@every_system
+def test_a_fit_that_fails_changes_nothing(cls, events, tmp_path):
+    other = next(c for c in CLASSES.values() if c is not cls)
+    foreign, system = other(other.tiny).fit(events, budget=budget()), cls(cls.tiny)
+    with pytest.raises(OptionError):
+        system.fit(events, budget=budget(), start_from=foreign)
+    with pytest.raises(NotFittedError):
+        system.evaluate(events)
+    system.fit(events, budget=budget())
+    before = system.evaluate(events)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError):
+        system.fit(ring_walks(20), budget=budget(), run=tmp_path)
+    assert system.evaluate(events) == before
+
+
+@every_trained
+def test_a_run_that_was_refused_leaves_nothing_behind(cls, events, tmp_path):
+    with pytest.raises(OptionError, match="there is no 'Nonsense'"):
+        cls(cls.tiny).fit(events, budget=budget(callbacks=("Nonsense",)), run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    cls(cls.tiny).fit(events, budget=budget(), run=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "limits, sentence",
+    [
+        ({"accelerator": "mps"}, "accelerator=mps, precision=32-true cannot be had here"),
+        ({"loggers": ("csv:foo=1",)}, "logger 'csv:foo=1' cannot be had here: .*foo"),
+        ({"callbacks": ("EarlyStopping",)}, "callback 'EarlyStopping' cannot be had here: .*monitor"),
+    ],
+)
+def test_what_lightning_refuses_is_one_sentence(events, limits, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        SASRec(SASRec.tiny).fit(events, budget=Budget(**{"max_epochs": 1} | limits))
+
+
 # Refitting on a newer log.
 
 
@@ -231,14 +269,20 @@ def test_a_loss_that_is_no_number_is_said_with_its_place(cls, events):
 def test_a_refit_keeps_what_is_known_and_gives_new_items_rows(cls, events):
     older = cls(cls.tiny).fit(events, budget=budget())
     newer = ring_walks(users=70, rings=6)
-    system, loss = cls(cls.tiny), []
-    system.loss = lambda batch: loss.append(1) or fail()
+    system, begun = cls(cls.tiny), {}
+
+    def look(batch):
+        begun["items"] = system.vocabularies["items"]
+        begun["weights"] = {name: weight.clone() for name, weight in system.network.state_dict().items()}
+        fail()
+
+    system.loss = look
     with pytest.raises(FailureError):  # before its first step
         system.fit(newer, budget=budget(), start_from=older)
     known = len(older.vocabularies["items"])
-    assert system.vocabularies["items"].ids(range(1, known + 1)) == older.vocabularies["items"].ids(range(1, known + 1))
-    assert len(system.vocabularies["items"]) > known
-    mine, theirs = system.network.state_dict(), older.network.state_dict()
+    assert begun["items"].ids(range(1, known + 1)) == older.vocabularies["items"].ids(range(1, known + 1))
+    assert len(begun["items"]) > known
+    mine, theirs = begun["weights"], older.network.state_dict()
     for name, old in theirs.items():
         assert torch.equal(mine[name][: len(old)] if old.ndim else mine[name], old), name
     done = cls(cls.tiny).fit(newer, budget=budget(), start_from=older)
@@ -286,9 +330,38 @@ def test_saving_over_an_older_one(cls, events, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 4  # config.json, weights, facts, vocabulary
 
 
+def test_a_save_takes_nothing_of_anybody_else(events, tmp_path):
+    system = Popularity().fit(events)
+    (tmp_path / "report-0123456789abcdef.pdf").write_text("mine")
+    system.save(tmp_path)
+    system.save(tmp_path)
+    assert (tmp_path / "report-0123456789abcdef.pdf").read_text() == "mine"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"mine": true}')
+    with pytest.raises(OutputError, match="is not one of a fitted system, and would be replaced"):
+        system.save(tmp_path / "other")
+    assert json.loads((tmp_path / "other" / "config.json").read_text()) == {"mine": True}
+
+
+def test_no_changed_byte_of_a_config_is_passed_over(events, tmp_path):
+    Popularity().fit(events).save(tmp_path)
+    path = tmp_path / "config.json"
+    whole = path.read_bytes()
+    same = json.loads(whole)
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] + 1]) + whole[place + 1 :])
+        try:
+            changed = json.loads(path.read_text()) != same
+        except ValueError:
+            changed = True
+        if changed:
+            with pytest.raises(ArtifactError):
+                Popularity.load(tmp_path)
+
+
 @every_system
 def test_what_cannot_be_loaded_is_named(cls, events, tmp_path):
-    with pytest.raises(ArtifactError, match=r"config\.json cannot be read"):
+    with pytest.raises(ArtifactError, match=r"there is no config\.json in it"):
         cls.load(tmp_path)
     cls(cls.tiny).fit(events, budget=budget()).save(tmp_path)
     other = next(c for c in CLASSES.values() if c is not cls)

@@ -326,6 +326,46 @@ def test_columns_that_are_not_there(write):
     assert read_events(path, columns="user=usr,item=itm,time=when").times.tolist() == [3]
 
 
+def test_near_misses_of_all_roles_are_offered_at_once(write):
+    path = write("a.csv", "tme,usr,itm,title\n3,1,2,x\n")
+    assert refused(path).endswith("did you mean 'usr'? say columns='user=usr,item=itm,time=tme'")
+    assert refused(path, columns="user=usr").endswith("did you mean 'itm'? say columns='user=usr,item=itm,time=tme'")
+    assert refused(write("b.csv", "user,thing,title\n1,2,x\n")).endswith("; say columns='user=user,item=NAME'")
+    assert refused(write("c.csv", "user,thing,when\n1,2,3\n")).endswith("; say columns='user=user,item=NAME'")
+    assert "'c20' and 10 more; say" in refused(write("d.csv", ",".join(f"c{n}" for n in range(1, 31)) + "\n"))
+
+
+def test_a_time_that_is_not_known_as_one_is_told(write):
+    path = write("a.csv", "user,item,tme,rate\n1,2,9,5\n1,3,8,4\n")
+    events = read_events(path)
+    assert histories(events) == {1: [2, 3]} and events.times is None
+    assert events.report.sentences() == [
+        f"no column of {path} is known as the time (found 'tme', 'rate'): rows are taken in the file's order; "
+        "if one of these is the time, name it with columns='time=tme'"
+    ]
+    assert histories(read_events(path, columns="time=tme")) == {1: [3, 2]}
+    path = write("b.csv", "buyer,item,when_bought,title,rate\n1,2,9,a,5\n")
+    (sentence,) = read_events(path, columns="user=buyer").report.sentences()
+    assert sentence.endswith("name it with columns='user=buyer,time=NAME'")
+    (sentence,) = read_events(pl.DataFrame({"user": [1], "item": [2], "moment": [3]})).report.sentences()
+    assert sentence.startswith("no column of the polars frame is known as the time (found 'moment')")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "user,item\n1,2\n"),
+        ("a.csv", "event_id,user,item\n7,1,2\n"),
+        ("a.csv", "user,item,rating,time\n1,2,5,9\n"),
+        ("a.txt", "1 2\n1 3\n"),
+        ("a.txt", "1 2 3 4\n"),
+        ("a.dat", "1::2::5::9\n"),
+    ],
+)
+def test_where_no_column_can_be_the_time_nothing_is_told(write, name, content):
+    assert read_events(write(name, content)).report.sentences() == []
+
+
 def test_a_column_twice(write):
     assert "two columns of the name 'item'" in refused(write("a.csv", "user,item,item\n1,2,3\n"))
 
@@ -365,6 +405,8 @@ def test_cut_short_parquet(write):
 def test_json_that_is_none(write):
     assert "line 1: expected a JSON object a line" in refused(write("a.jsonl", "user,item\n1,2\n"))
     assert "one JSON array; write one object a line" in refused(write("a.json", '[{"user": 1, "item": 2}]'))
+    assert "line 2: byte 0xe9 is not UTF-8" in refused(write("d.jsonl", b'\n{"user": "\xe9", "item": 2}\n'))
+    assert histories(read_events(write("e.jsonl", "\n" * 200 + FILES["a.jsonl"]))) == HISTORIES
     path = write("b.jsonl", '{"user": 1, "item": 2}\n{"user": 1, "it\n\n5\n{"user": 3, "item": 4}\n')
     assert f"{path}, line 2: it is no JSON object" in refused(path)
     events = read_events(path, on_bad_rows="report")

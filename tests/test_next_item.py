@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import ring_walks
 from torch.testing import assert_close
 
-from tenfold import FirstOrderMarkov, SASRec
+from tenfold import FirstOrderMarkov, Popularity, SASRec
 from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import DataError, OptionError, UnknownIdError
@@ -164,11 +164,30 @@ def test_a_protocol_says_what_it_was(events):
     told = system.evaluate(events, exclude_seen=True).protocol
     assert told.startswith("split loo, test part: 61 events of 61 users") and told.endswith("seen before left out")
     sampled = system.evaluate(events, sampled=5)
-    assert "5 items that the user never had" in sampled.protocol and "hr@10(sampled-5)" in sampled
+    assert "5 items that the user never had" in sampled.protocol and "hr@5(sampled-5)" in sampled
     with pytest.raises(OptionError, match="k = 25 is larger than the catalogue of 24 items"):
         system.evaluate(events, ks=[25])
+    with pytest.raises(OptionError, match="k = 6 is larger than sampled = 5"):  # it would always be right
+        system.evaluate(events, sampled=5, ks=[6])
+    with pytest.raises(OptionError, match="sampled = -1: give 0"):
+        system.evaluate(events, sampled=-1)
     with pytest.raises(DataError, match="split 'none' leaves no test event"):
         system.evaluate(events, split="none")
+
+
+def test_what_was_not_held_out_is_said(events):
+    system = fitted(events)
+    assert not any("fitted on" in note for note in system.evaluate(events).notes)
+    assert (
+        "fitted on split loo: events tested here may have been trained on"
+        in system.evaluate(events, split="stream").notes
+    )
+    assert "this is not the log that the system was fitted on" in system.evaluate(ring_walks(50)).notes
+
+
+def test_a_small_catalogue_is_ranked_whole():
+    few = ring_walks(rings=1)
+    assert "hr@6" in Popularity().fit(few, max_epochs=1).evaluate(few)
 
 
 # The verb.

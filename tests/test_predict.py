@@ -1,11 +1,13 @@
 """Recommendations file to file: in order, whole or not there, equal to `recommend`."""
 
+import gzip
 import json
 
 import polars as pl
 import pytest
 
 from tenfold import SASRec
+from tenfold.data.options import Reading
 from tenfold.errors import DataError, OptionError, OutputError, UnknownIdError
 from tenfold.tasks.next_item import predict as predicting
 
@@ -100,7 +102,9 @@ def test_wrong_input_is_named_and_leaves_nothing(system, tmp_path):
     refused(system, DataError, r'bad\.jsonl, line 2: expected \{"user": \.\.\., "history"', bad, out)
     (tmp_path / "users.csv").write_text("user\nann\nanne\n")
     arguments = {"users": tmp_path / "users.csv", "history_from": log(tmp_path)}
-    refused(system, UnknownIdError, r"row 2: there is no user 'anne' in .*; did you mean 'ann'", good, out, **arguments)
+    refused(
+        system, UnknownIdError, r"line 3: there is no user 'anne' in .*; did you mean 'ann'", good, out, **arguments
+    )
     (tmp_path / "users.csv").write_text("person\nann\n")
     refused(system, DataError, r"has no column 'user'; found person", good, out, **arguments)
     cut = tmp_path / "cut.parquet"
@@ -109,3 +113,169 @@ def test_wrong_input_is_named_and_leaves_nothing(system, tmp_path):
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(OutputError, match="it is a folder; name a file"):
         system.predict(good, tmp_path / "folder.parquet")
+
+
+# Rows of histories that are wrong ------------------------------------------------------------------------------------
+
+
+def lines(*rows):
+    return "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+
+
+ANN = {"user": "ann", "history": ["r0i1"]}
+
+
+@pytest.mark.parametrize("at_once", [1, 8_192])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"user": "bob", "history": "i3"},
+        {"user": "bob", "history": {"r0i1": 4}},
+        {"user": "bob", "history": None},
+        {"user": None, "history": ["r0i1"]},
+        {"user": "", "history": ["r0i1"]},
+        {"history": ["r0i1"]},
+    ],
+    ids=json.dumps,
+)
+def test_a_history_is_a_list_of_a_user(system, tmp_path, monkeypatch, row, at_once):
+    monkeypatch.setattr(predicting, "USERS_AT_ONCE", at_once)
+    bad, out = tmp_path / "bad.jsonl", tmp_path / "out.parquet"
+    bad.write_text(lines(ANN, "", row, {"user": "kim", "history": []}))
+    refused(system, DataError, r'bad\.jsonl, line 3: expected .*, an id and a list of ids, found \{"', bad, out)
+    answered = system.predict(bad, out, k=2, reading=Reading(on_bad_rows="report"))
+    assert answered == 2 and list(read(out)) == ["ann", "kim"]
+    (sentence,) = answered.notes
+    assert sentence.startswith(f"1 of 3 rows of {bad} are wrong and left out (line 3: expected")
+
+
+def test_users_of_two_kinds_are_refused(system, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(lines(ANN, {"user": 7, "history": []}))
+    refused(system, DataError, r"bad\.jsonl, line \d: 'user' is .*as one kind", bad, tmp_path / "out.parquet")
+    bad.write_text(lines({"user": [7], "history": []}))
+    refused(system, DataError, r"line 1: 'user' is list \(\[7\]\)", bad, tmp_path / "out.jsonl")
+    bad.write_text(lines({"user": 7.5, "history": []}, {"user": 7, "history": []}))
+    refused(system, DataError, r"line 1: expected .*, an id and a list", bad, tmp_path / "out.jsonl")
+    bad.write_text(lines({"user": 7.0, "history": []}, {"user": 8, "history": []}))
+    assert system.predict(bad, tmp_path / "out.parquet") == 2 and list(read(tmp_path / "out.parquet")) == [7, 8]
+
+
+def test_the_line_in_another_encoding_is_named(system, tmp_path):
+    bad, out = tmp_path / "bad.jsonl", tmp_path / "out.jsonl"
+    cafe = lines({"user": "café", "history": ["r0i1"]})
+    bad.write_bytes((lines(ANN) * 20_000 + cafe).encode("latin-1"))  # far behind the first buffer
+    refused(system, DataError, r"line 20001: byte 0xe9 is not UTF-8; .* encoding=latin-1", bad, out)
+    bad.write_bytes((lines(ANN) + cafe).encode("latin-1"))
+    assert system.predict(bad, out, reading=Reading(encoding="latin-1")) == 2 and list(read(out)) == ["ann", "café"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_histories_may_be_gzipped(system, tmp_path, ending):
+    plain = written(tmp_path, ending)
+    packed = tmp_path / f"in.{ending}.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for source, target in ((plain, "a.jsonl"), (packed, "b.jsonl")):
+        assert system.predict(source, tmp_path / target, k=3) == len(HISTORIES)
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_histories_are_told_by_their_file_and_not_by_how_the_log_was_read(system, tmp_path):
+    reading = Reading(format="movielens", columns="user=1,item=2")
+    assert system.predict(written(tmp_path, "jsonl"), tmp_path / "out.jsonl", reading=reading) == len(HISTORIES)
+
+
+def test_damaged_histories_are_named_and_not_the_output(system, tmp_path):
+    good = written(tmp_path, "parquet", {f"u{n}": [f"r0i{n % 6}"] for n in range(3_000)})
+    content = bytearray(good.read_bytes())
+    content[4:400] = b"\xff" * 396
+    good.write_bytes(content)
+    refused(system, DataError, r"in\.parquet cannot be read as Parquet", good, tmp_path / "out.jsonl")
+
+
+# What was left out ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_found_while_reading_is_told(system, tmp_path):
+    out, source = tmp_path / "out.jsonl", tmp_path / "log.csv"
+    assert system.predict(written(tmp_path, "jsonl"), out).notes == []
+    source.write_text("user,item,tme\nann,r0i1,3\n,r0i2,4\nbob,r0i1,5\n")
+    answered = system.predict(source, out, reading=Reading(on_bad_rows="report"))
+    wrong, untimed = answered.notes
+    assert answered == 2 and f"{answered:,}" == "2"
+    assert wrong.startswith(f"1 of 3 rows of {source} are wrong and left out (line 3: the user is missing")
+    assert untimed.startswith(f"no column of {source} is known as the time (found 'tme')")
+
+
+# Files of users ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(system, tmp_path):
+    """Asks for the users of a file, from a log in which leading zeros tell them apart."""
+    source, out = tmp_path / "log.csv", tmp_path / "out.jsonl"
+    source.write_text("user,item\n001,r0i1\n1,r0i2\n02,r1i1\nñ,r1i2\n")
+
+    def asked(name, content=None, **reading):
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        answered = system.predict(source, out, users=path, history_from=source, reading=Reading(**reading))
+        return list(read(out)), answered.notes
+
+    return asked
+
+
+def test_ids_of_users_keep_their_zeros(asked, tmp_path):
+    pl.DataFrame({"user": ["02", "001"]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"user": [1]}).write_parquet(tmp_path / "b.parquet")
+    assert asked("a.parquet") == (["02", "001"], []) and asked("b.parquet") == (["1"], [])
+    for name, content in {
+        "a.csv": "user\n02\n001\n",
+        "b.csv": 'name,"user"\nx,"02"\n\ny,001\n',
+        "a.tsv": "name\tuser\nx\t02\ny\t001\n",
+        "a.txt": "user\n02\n001",
+        "no ending": "user\n02\n001\n",
+        "a.jsonl": '{"user": "02"}\n{"user": "001"}\n',
+        "a.csv.gz": gzip.compress(b"user\n02\n001\n"),
+    }.items():
+        assert asked(name, content) == (["02", "001"], []), name
+    assert asked("c.csv", "user\n1\n") == asked("c.jsonl", '{"user": 1}\n') == (["1"], [])
+    (tmp_path / "log.csv").write_text("user,item\nñ,r1i2\n", encoding="latin-1")
+    as_the_log = {"encoding": "latin-1", "format": "csv", "columns": "user=user"}
+    assert asked("d.txt", "user\nñ\n".encode("latin-1"), **as_the_log) == (["ñ"], [])
+    assert asked("d.jsonl", '{"user": "ñ"}\n'.encode("latin-1"), **as_the_log) == (["ñ"], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.csv", "", "is empty; give a file with a column 'user' and a row for each user"),
+        ("a.parquet", "", "is empty; give a file with a column 'user' and a row for each user"),
+        ("a.csv", "user\nñ\n".encode("latin-1"), "line 2: byte 0xf1 is not UTF-8; .* encoding=latin-1"),
+        ("a.jsonl", '{"user": "ñ"}\n'.encode("latin-1"), "line 1: byte 0xf1 is not UTF-8"),
+        ("a.jsonl", '{"user": "1"}\n{"user": 1}\n', r"line \d: 'user' is .*as one kind"),
+        ("a.jsonl", '{"user": "1"}\n{"user": \n', "line 2: it is no JSON object"),
+        ("a.parquet", "user\n1\n", "is no whole Parquet file"),
+        ("a.csv", "user,name\n1,a\n,b\n", "line 3: the user is '', expected text or a whole number"),
+        ("a.csv", "1\n2\n", "has no header"),
+        ("none.csv", None, "there is no file"),
+    ],
+)
+def test_users_that_cannot_be_read(asked, name, content, sentence):
+    with pytest.raises(DataError, match=sentence) as caught:
+        asked(name, content)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["users", "users.csv", "users.parquet", "users.jsonl"])
+def test_users_in_a_folder(asked, tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=f"{name} is a folder; name a file in it"):
+        asked(name)
+
+
+def test_users_that_are_left_out_are_told(asked):
+    users, notes = asked("a.csv", "user,name\n1,a\n,b\n02,c\n", on_bad_rows="report")
+    assert users == ["1", "02"] and len(notes) == 1
+    assert "1 of 3 rows of " in notes[0] and "a.csv are wrong and left out (line 3: the user is ''" in notes[0]

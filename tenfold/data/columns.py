@@ -5,6 +5,7 @@ Each function takes a polars column or frame and gives one in which what is wron
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ ALIASES: Mapping[
 }
 TITLES = ("title", "movietitle", "itemtitle", "producttitle", "name", "itemname", "productname", "movietitles")
 NEEDED = ("user", "item")
+LIKENESS = {"user": 0.6, "item": 0.6, "time": 0.8}  # that makes a near miss: 'rate' and 'data' are no misspelt dates
 NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"  # what is written as a whole number is written, and fits 64 bits
 
 Comparison = Literal["=", "!=", ">=", "<=", ">", "<"]
@@ -75,14 +77,46 @@ def roles(source: str, names: Sequence[str], columns: str) -> dict[str, str]:
 
 
 def _missing(source: str, names: Sequence[str], role: str, chosen: Mapping[str, str]) -> str:
-    """One sentence; the near miss is the column whose name is most like one that would have been known."""
+    near = _near_misses(names, chosen)
+    guess = f"did you mean '{near[role]}'? " if role in near else ""
+    whole = {**dict.fromkeys(NEEDED, "NAME"), **near, **chosen}
+    example = ",".join(f"{r}={whole[r]}" for r in ALIASES if r in whole)
+    return f"{source} has no column that is known as the {role}, only {_listed(names)}; {guess}say columns='{example}'"
+
+
+def without_time(source: str, names: Sequence[str], chosen: Mapping[str, str], columns: str) -> list[str]:
+    """What a person must know where no column is the time, though there are columns that have no role."""
     others = [name for name in names if name not in chosen.values()]
-    close = {name: nearest(plain(name), ALIASES[role]) for name in others}
-    near = next((name for name in others if close[name].startswith("did you")), None)
-    guess = f"did you mean '{near}'? " if near else ""
-    example = ",".join(f"{r}={chosen.get(r) or (near if r == role and near else 'NAME')}" for r in NEEDED)
-    found = ", ".join(f"'{name}'" for name in names[:20])
-    return f"{source} has no column that is known as the {role}, only {found}; {guess}say columns='{example}'"
+    if "time" in chosen or not others:
+        return []
+    near = _near_misses(names, chosen).get("time", "NAME")
+    example = ",".join(filter(None, [columns.strip().strip(","), f"time={near}"]))
+    return [
+        f"no column of {source} is known as the time (found {_listed(others)}): rows are taken in the file's order; "
+        f"if one of these is the time, name it with columns='{example}'"
+    ]
+
+
+def _near_misses(names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """For each role without a column the free one whose name is most like one that would have been known."""
+    found = dict[str, str]()
+    free = [name for name in names if name not in chosen.values() and plain(name) not in TITLES]
+    for role, least in LIKENESS.items():
+        if role in chosen or not free:
+            continue
+        like = {
+            name: max(SequenceMatcher(None, plain(name), alias).ratio() for alias in ALIASES[role]) for name in free
+        }
+        best = max(free, key=like.__getitem__)
+        if like[best] >= least:
+            found[role] = best
+            free.remove(best)
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(f"'{name}'" for name in names[:20]) + more
 
 
 # Times ---------------------------------------------------------------------------------------------------------------

@@ -302,6 +302,7 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
         catalogue = catalogue.gather(left - 1)
     vocabulary = Vocabulary(catalogue)
     attributes, remarks = read_attributes(reading, vocabulary) if reading.items else (None, ())
+    untimed = columns.without_time(source.name, source.columns, arrivals.roles, reading.columns)
     report = ReadReport(
         source=source.name,
         place=source.place,
@@ -314,7 +315,7 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
         equal=equal,
         out_of_order=arrivals.out_of_order,
         dropped=dropped,
-        remarks=tuple(remarks),
+        remarks=(*untimed, *remarks),
     )
     return Events(items, offsets, times, Vocabulary(names), vocabulary, report, attributes)
 

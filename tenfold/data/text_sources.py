@@ -153,27 +153,29 @@ class JsonLines(Source):
         names: dict[str, None] = {}
         bad = BadRows(self.name, "line", refuse=True)
         for chunk in chunks(self.path, self.encoding, bad, quotes=False, size=1 << 16):
-            for raw in chunk.data.split(b"\n")[:LOOKED_AT]:
+            lines = [(n, raw) for n, raw in enumerate(chunk.data.split(b"\n"), chunk.line) if raw.strip()][:LOOKED_AT]
+            for _, raw in lines:
                 row = _object(raw)
                 names |= dict.fromkeys(row) if isinstance(row, dict) else {}
                 if not names and raw.strip().startswith(b"["):
                     raise DataError(f"{self.name} is one JSON array; write one object a line, as JSON Lines")
-            if not names and chunk.data.strip():
-                raise DataError(
-                    f"{self.name}, line {chunk.line}: expected a JSON object a line, such as "
-                    f'{{"user": 1, "item": 2}}, found {chunk.data[:60].decode(errors="replace").splitlines()[0]!r}'
-                )
+            if lines and not names:
+                raise DataError(f"{self.name}, line {lines[0][0]}: {_no_object(lines[0][1])}")
             if names:
                 return list(names)
         raise DataError(f"{self.name} is empty; give a file with events")
 
     def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
         kinds: dict[str, Any] = {}
-        for chunk in chunks(self.path, self.encoding, self.bad, quotes=False, size=self.size):
-            rows, places = self._rows(chunk)
+        for rows, places in self.rows():
             values = {name: [row.get(name) for row in rows] for name in wanted}
             frame = pl.DataFrame({name: of_one_kind(self, name, values[name], places, kinds) for name in wanted})
             yield Batch(frame, places)
+
+    def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        """The objects as they stand, many at a time, and the line of each. Raises DataError."""
+        for chunk in chunks(self.path, self.encoding, self.bad, quotes=False, size=self.size):
+            yield self._rows(chunk)
 
     def _rows(self, chunk: Chunk) -> tuple[list[dict[str, Any]], np.ndarray]:
         lines = chunk.data.split(b"\n")[:-1]
@@ -193,6 +195,14 @@ class JsonLines(Source):
                 wrong.append((place, row or "it is no JSON object"))
         self.bad.add(wrong)
         return found, np.array(places, dtype=np.int64)
+
+
+def _no_object(raw: bytes) -> str:
+    try:
+        found = raw.decode()
+    except UnicodeDecodeError as error:
+        return not_utf8(raw[error.start])
+    return f'expected a JSON object a line, such as {{"user": 1, "item": 2}}, found {found[:60]!r}'
 
 
 def _object(raw: bytes) -> dict[str, Any] | str | None:

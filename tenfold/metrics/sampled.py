@@ -5,11 +5,22 @@ Its figures do not order systems as the full ranking does (Krichene and Rendle, 
 Shapes: B queries of a chunk, V items (column 0 of scores is padding), n negatives, U users.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
+from tenfold.errors import OptionError
 from tenfold.metrics.ranking import check_scores, without_misses
 from tenfold.splitmix import GOLDEN, mix, to_unit
+
+
+def check_sampled(sampled: int, ks: Sequence[int]) -> None:
+    """Raises OptionError: a list that holds all that is ranked is always right."""
+    if sampled < 0:
+        raise OptionError(f"sampled = {sampled}: give 0 to rank among the whole catalogue, or a number such as 100")
+    if sampled and max(ks) > sampled:
+        raise OptionError(f"k = {max(ks)} is larger than sampled = {sampled}; give a k of at most {sampled}")
 
 
 def sampled_ranks(scores: Tensor, target: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,8 +16,8 @@ from torch import Tensor
 from tenfold.data.options import Reading
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
-from tenfold.metrics.ranking import Coverage, check_ks, figures, ranks
-from tenfold.metrics.sampled import draw_sampled_negatives, sampled_ranks
+from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks
+from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, sampled_ranks
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem
@@ -55,7 +55,7 @@ def measure(
     *,
     split: str | None = None,
     part: Literal["test", "validation"] = "test",
-    ks: Sequence[int] = (10,),
+    ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     sampled: int = 0,
     reading: Reading | None = None,
@@ -63,7 +63,9 @@ def measure(
     """The arguments are those of `NextItem.evaluate`. Raises DataError, NotFittedError, OptionError."""
     _ = system.network  # refuses a system that was not fitted before any file is read
     items = len(system.vocabularies["items"])
+    ks = ks or default_ks(items, sampled)
     check_ks(ks, items)
+    check_sampled(sampled, ks)
     dataset = system.read(data, reading)
     prepared = system.prepare(dataset, split or system.fitted.get("split") or system.splits[0])
     queries = prepared.queries(part)
@@ -78,8 +80,10 @@ def measure(
         f"each ranked among {among}, items seen before {'left out' if exclude_seen else 'in the ranking'}"
     )
     notes = system.tell(dataset, prepared)
-    if prepared.fingerprint != system.fitted.get("data"):
+    if system.log_of(dataset) != system.fitted.get("log"):
         notes.append("this is not the log that the system was fitted on")
+    elif prepared.fingerprint != system.fitted["data"]:
+        notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
     if not sampled:

@@ -1,8 +1,8 @@
 """Recommendations file to file: users in, their lists out, in order and in bounded memory.
 
-In: rows of `user` and `history` (a list of item ids) as Parquet or JSONL, or an event log in any format that `fit`
-reads, whose users' events are their histories. Out: rows of `user`, `items`, `scores`, `skipped` (unknown events of the
-history) and `by_popularity` (no event of it was known), as Parquet or JSONL, by the ending of the name.
+In: rows of `user` and `history` (a list of item ids) as Parquet or JSONL, gzipped or not, or an event log in any format
+that `fit` reads, whose users' events are their histories. Out: rows of `user`, `items`, `scores`, `skipped` (unknown
+events of the history) and `by_popularity` (no event of it was known), as Parquet or JSONL, by the ending of the name.
 """
 
 import json
@@ -15,8 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenfold.data.events import Events, read_events
+from tenfold.data import columns
+from tenfold.data.batches import Source, of_one_kind
+from tenfold.data.events import Events, ReadReport, read_events
 from tenfold.data.options import Reading
+from tenfold.data.sources import source_of, told
+from tenfold.data.tables import ParquetFile
+from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
 from tenfold.metrics.ranking import check_ks
@@ -24,9 +29,19 @@ from tenfold.metrics.ranking import check_ks
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen
 
-USERS_AT_ONCE = 8_192  # read, answered and written together
+USERS_AT_ONCE = 8_192  # answered and written together
+JSON_AT_ONCE = 1 << 22  # bytes read together
 EVENTS_AT_ONCE = 32_768  # in one pass through the network
 SCORES_AT_ONCE = 4_000_000  # users x items
+TABLES = ("csv", "tsv", "jsonl", "parquet", "recbole")  # layouts whose columns have names
+
+Packed = tuple[list[Any], Any, np.ndarray]  # users, items of all their histories, offsets
+
+
+class Answered(int):
+    """The number of users answered; `notes` says what a person must know of how the files were read."""
+
+    notes: list[str]
 
 
 class Users(NamedTuple):
@@ -48,29 +63,38 @@ def predict(
     exclude_seen: bool = False,
     on_unseen: "OnUnseen" = "skip",
     reading: Reading | None = None,
-) -> int:
+) -> Answered:
     """Returns the number of users answered.
 
     users: a file with a column `user`; with history_from, an event log, only they are answered, and one that the log
-    does not hold is named.  Raises DataError, OptionError, UnknownIdError, OutputError.
+    does not hold is named.  reading: of the log; of the other files only its encoding and on_bad_rows count.
+    Raises DataError, OptionError, UnknownIdError, OutputError.
     """
     check_ks([k], len(system.vocabularies["items"]))
-    source = Path(history_from or data)
-    answered = 0
+    source, reading = Path(history_from or data), reading or Reading()
+    answered, notes = 0, list[str]()
     with _writer(Path(output)) as write:
-        for some in _histories(system, source, reading, None if users is None else Path(users)):
+        for some in _histories(system, source, reading, None if users is None else Path(users), notes):
             _refuse(system, some, source, on_unseen)
             write(_answers(system, some, k, exclude_seen))
             answered += len(some.ids)
-    return answered
+    found = Answered(answered)
+    found.notes = notes
+    return found
 
 
-def _histories(system: "NextItem", source: Path, reading: Reading | None, users: Path | None) -> Iterator[Users]:
-    if users is None and _holds_histories(source):
-        yield from _read_histories(system, source)
+def _histories(
+    system: "NextItem", source: Path, reading: Reading, users: Path | None, notes: list[str]
+) -> Iterator[Users]:
+    """What a person must know of the reading is added to `notes`."""
+    rows = _rows_of_histories(source, reading) if users is None else None
+    if rows is not None:
+        for own, items, offsets in _parquet_rows(rows) if isinstance(rows, ParquetFile) else _json_rows(rows, notes):
+            yield Users(own, system.vocabularies["items"].numbers(items), offsets)
         return
     events = read_events(source, reading)
-    ids = _chosen(events, users, source) if users else np.arange(len(events))
+    notes += events.report.sentences()
+    ids = _chosen(events, users, source, reading, notes) if users else np.arange(len(events))
     of_ours = np.concatenate([[0], system.vocabularies["items"].numbers(events.catalogue.series)]).astype(np.int32)
     for first in range(0, len(ids), USERS_AT_ONCE):
         some = ids[first : first + USERS_AT_ONCE]
@@ -78,72 +102,73 @@ def _histories(system: "NextItem", source: Path, reading: Reading | None, users:
         yield Users(events.users.ids(some + 1), np.concatenate(parts), _offsets([len(p) for p in parts]))
 
 
-def _chosen(events: Events, users: Path, log: Path) -> np.ndarray:
+def _chosen(events: Events, users: Path, log: Path, reading: Reading, notes: list[str]) -> np.ndarray:
     """The places of the users that the file asks for. Raises DataError, UnknownIdError."""
-    table = _table(users)
-    if "user" not in table.column_names:
-        raise DataError(
-            f"{users} has no column 'user'; found {', '.join(table.column_names)}; rename the column of users"
-        )
-    asked = table["user"].to_pylist()
+    source = _table(users, reading)
+    asked, places = list[Any](), list[int]()
+    for batch in source.batches(["user"]):
+        ids = columns.own_ids(batch.frame["user"], source.name)
+        none = ids.is_null().to_numpy()
+        shown = columns.values_at(batch.frame["user"], np.flatnonzero(none))
+        wrong = zip(batch.places[none], shown, strict=True)
+        source.bad.add([(int(place), f"the user is {own!r}, expected text or a whole number") for place, own in wrong])
+        asked += ids.drop_nulls().to_list()
+        places += batch.places[~none].tolist()
+    notes += _left_out(source, len(asked))
     numbers = events.users.numbers(asked)
     if (numbers == 0).any():
-        row = int(np.flatnonzero(numbers == 0)[0])
+        first = int(np.flatnonzero(numbers == 0)[0])
         raise UnknownIdError(
-            f"{users}, row {row + 1}: there is no user {asked[row]!r} in {log}; {events.users.nearest(asked[row])}"
+            f"{users}, {source.place} {places[first]}: there is no user {asked[first]!r} in {log}; "
+            f"{events.users.nearest(asked[first])}"
         )
     return numbers.astype(np.int64) - 1
 
 
-def _table(path: Path) -> pa.Table:
-    """A small table of ids: Parquet, JSONL, or CSV."""
+def _table(path: Path, reading: Reading) -> Source:
+    """A file of users: Parquet, JSONL, CSV or TSV. Raises DataError."""
+    layout: Any = told(path, reading.encoding)
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty; give a file with a column 'user' and a row for each user")
+    layout = layout if layout in TABLES else "csv"  # one column has no separator that would tell
+    source = source_of(path, Reading(format=layout, encoding=reading.encoding, on_bad_rows=reading.on_bad_rows))
+    if "user" not in source.columns:
+        raise DataError(f"{path} has no column 'user'; found {', '.join(source.columns)}; rename the column of users")
+    return source
+
+
+def _left_out(source: Source, rows: int) -> list[str]:
+    bad = source.bad
+    report = ReadReport(source.name, source.place, rows=rows + bad.count, bad=bad.count, first_bad=tuple(bad.first))
+    return report.sentences()
+
+
+def _rows_of_histories(path: Path, reading: Reading) -> ParquetFile | JsonLines | None:
+    """The file where it is rows of user and history, told by its column names."""
     try:
-        if path.suffix == ".parquet":
-            return pq.read_table(path)
-        import polars as pl
-
-        read = pl.read_ndjson if path.suffix in (".jsonl", ".ndjson") else pl.read_csv
-        return read(path).to_arrow()
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; give a Parquet, JSONL or CSV file") from None
-
-
-def _holds_histories(path: Path) -> bool:
-    """Whether the file is rows of user and history, told by its column names."""
-    if not path.is_file():
-        return False  # the reader of events says what is wrong
-    try:
-        if path.suffix == ".parquet":
-            return "history" in pq.read_schema(path).names
-        if path.suffix in (".jsonl", ".ndjson"):
-            with path.open(encoding="utf-8") as file:
-                return "history" in json.loads(file.readline() or "{}")
-    except (OSError, ValueError, pa.ArrowException):
-        return False
-    return False
+        layout = told(path, reading.encoding)
+        if layout not in ("parquet", "jsonl"):
+            return None
+        rows = ParquetFile(path, reading) if layout == "parquet" else JsonLines(path, reading, JSON_AT_ONCE)
+    except DataError:
+        return None  # the reader of events says what is wrong
+    return rows if "history" in rows.columns else None
 
 
-def _read_histories(system: "NextItem", path: Path) -> Iterator[Users]:
-    vocabulary = system.vocabularies["items"]
-    for ids, items, offsets in _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path):
-        yield Users(ids, vocabulary.numbers(items), offsets)
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[list[Any], Any, np.ndarray]]:
+def _parquet_rows(source: ParquetFile) -> Iterator[Packed]:
     import polars as pl
 
+    path, names = source.name, source.columns
+    kind = source.file.schema_arrow.field("history").type
+    if "user" not in names or not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise DataError(f"{path} needs a column 'user' and a column 'history' of lists; found {', '.join(names)}")
     try:
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-        kind = file.schema_arrow.field("history").type
-        if "user" not in names or not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-            raise DataError(f"{path} needs a column 'user' and a column 'history' of lists; found {', '.join(names)}")
-        for batch in file.iter_batches(USERS_AT_ONCE, columns=["user", "history"]):
+        for batch in source.file.iter_batches(USERS_AT_ONCE, columns=["user", "history"]):
             lists = batch.column("history")
             if lists.null_count or batch.column("user").null_count:
                 raise DataError(f"{path} holds a row without user or history; give every row both, [] for no events")
             yield batch.column("user").to_pylist(), pl.Series(pl.from_arrow(lists.flatten())), _bounds(lists)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}; write it again") from None
 
 
@@ -152,30 +177,27 @@ def _bounds(lists: Any) -> np.ndarray:
     return (offsets - offsets[0]).astype(np.int64)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[list[Any], Any, np.ndarray]]:
-    ids: list[Any] = []
-    histories: list[list[Any]] = []
+def _json_rows(source: JsonLines, notes: list[str]) -> Iterator[Packed]:
+    kinds: dict[str, Any] = {}
+    read = 0
+    for rows, places in source.rows():
+        users = of_one_kind(source, "user", [row.get("user") for row in rows], places, kinds)
+        ids = columns.own_ids(users, source.name).to_list()
+        histories: list[Any] = [row.get("history") for row in rows]
+        good = [own is not None and isinstance(h, list) for own, h in zip(ids, histories, strict=True)]
+        source.bad.add([(int(places[n]), _not_as_expected(rows[n])) for n, fits in enumerate(good) if not fits])
+        kept = [n for n, fits in enumerate(good) if fits]
+        read += len(kept)
+        for first in range(0, len(kept), USERS_AT_ONCE):
+            some = kept[first : first + USERS_AT_ONCE]
+            items = [item for n in some for item in histories[n]]
+            yield [ids[n] for n in some], items, _offsets([len(histories[n]) for n in some])
+    notes += _left_out(source, read)
 
-    def packed() -> tuple[list[Any], Any, np.ndarray]:
-        return list(ids), [item for h in histories for item in h], _offsets([len(h) for h in histories])
 
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                ids.append(row["user"])
-                histories.append(list(row["history"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f'{path}, line {number}: expected {{"user": ..., "history": [...]}}, found {line.strip()[:60]!r} '
-                    f"({type(error).__name__}); mend the line"
-                ) from None
-            if len(ids) == USERS_AT_ONCE:
-                yield packed()
-                ids.clear()
-                histories.clear()
-    if ids:
-        yield packed()
+def _not_as_expected(row: dict[str, Any]) -> str:
+    found = json.dumps({name: row[name] for name in ("user", "history") if name in row}, ensure_ascii=False)
+    return f'expected {{"user": ..., "history": [...]}}, an id and a list of ids, found {found[:60]}'
 
 
 def _offsets(lengths: Sequence[int]) -> np.ndarray:

@@ -23,6 +23,7 @@ from tenfold.errors import OptionError, UnknownIdError
 from tenfold.files import digest
 from tenfold.metrics import ranking
 from tenfold.metrics.bootstrap import mean_interval
+from tenfold.metrics.sampled import check_sampled
 from tenfold.system import Evaluation, System
 from tenfold.tasks.next_item.evaluation import measure, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 State = Any
 OnUnseen = Literal["skip", "refuse"]
+
+
+def _log(dataset: Events | Split) -> Events:
+    return dataset.events if isinstance(dataset, Split) else dataset
 
 
 class Recommendation(NamedTuple):
@@ -94,17 +99,21 @@ class NextItem(System):
         return events.catalogue.fingerprint == self.vocabularies["items"].fingerprint
 
     def tell(self, dataset: Events | Split, prepared: Split) -> list[str]:
-        events = dataset.events if isinstance(dataset, Split) else dataset
-        return [*events.report.sentences(), *prepared.sentences()]
+        return [*_log(dataset).report.sentences(), *prepared.sentences()]
+
+    def log_of(self, dataset: Events | Split) -> str:
+        return _log(dataset).fingerprint
 
     def learn_vocabularies(self, dataset: Events | Split) -> dict[str, Vocabulary]:
-        return {"items": (dataset.events if isinstance(dataset, Split) else dataset).catalogue}
+        return {"items": _log(dataset).catalogue}
 
     def learn_facts(self, prepared: Split, older: Any = None) -> dict[str, Tensor]:
+        """item_counts (V + 1,): training events of each item. A newer log may hold the older one, whose events are not
+        counted twice: of an item's two counts the larger stays."""
         counts = torch.from_numpy(prepared.train_counts())
         if older is not None:
             before = older.facts["item_counts"]
-            counts[: len(before)] += before
+            counts[: len(before)] = torch.maximum(counts[: len(before)], before)
         return {"item_counts": counts}
 
     # Training.
@@ -136,18 +145,20 @@ class NextItem(System):
 
     @classmethod
     def figure_names(
-        cls, dataset: Events | Split, *, ks: Sequence[int] = (10,), sampled: int = 0, **protocol: Any
+        cls, dataset: Events | Split, *, ks: Sequence[int] | None = None, sampled: int = 0, **protocol: Any
     ) -> Sequence[str]:
-        catalogue = (dataset.events if isinstance(dataset, Split) else dataset).catalogue
-        ranking.check_ks(ks, len(catalogue))
+        items = len(_log(dataset).catalogue)
+        ks = ks or ranking.default_ks(items, sampled)
+        ranking.check_ks(ks, items)
+        check_sampled(sampled, ks)
         return ranking.figure_names(ks, f"sampled-{sampled}" if sampled else "")
 
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
         """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users.
 
         data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
-        ks: list lengths.  exclude_seen: leave what the user had before out of the ranking.  sampled: 0 ranks among the
-        whole catalogue, 100 is the protocol of SASRec's paper.  reading: how a file is read.
+        ks: list lengths, 10 unless given.  exclude_seen: leave what the user had before out of the ranking.
+        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  reading: how a file is read.
         Raises DataError, OptionError.
         """
         measured = measure(self, data, **protocol)
