@@ -29,14 +29,14 @@ LONG = 2_048
 BORDERS = (0, 50, 200, 500, 1_000, 100_000)  # lengths of histories that are told apart
 SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests": 40, "rest": 40.0}
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
-# each option has the value that both sides have; an event of LISA's fades by a rate that is learned
+# What both sides have alike. LISA's lambdas are learned, half of them from a recent, half from a long memory on.
 SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
 
 
 def arms(quick: bool) -> dict[str, NextItem]:
     def lisa(preset: str) -> LISA:
         long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "positions": False}
-        decay = {"attention.decay": 1 / LONG, "attention.learn_decay": True}
+        decay = {"attention.decay": 0.3, "attention.long_decay": 1 / LONG, "attention.learn_decay": True}
         return LISA(parse(Options, {"preset": preset} | SHARED | long | decay))
 
     def sasrec(length: int) -> SASRec:

@@ -38,7 +38,8 @@ ROOMS = {
         ("lisa_attention", "sdpa_speedup_1k", "attention forward over torch's fused softmax, 1,024 events", "{} x"),
         ("lisa_attention", "sdpa_speedup_16k", "the same, 16,384 events", "{} x"),
         ("lisa_attention", "materialised_speedup_16k", "over softmax written out, 16,384 events", "{} x"),
-        ("lisa_attention", "times_the_matmul_16k", "in times of the one product that no version can leave out", "{}"),
+        ("lisa_attention", "times_the_matmul_16k", "in times of torch's own product of weights and values", "{}"),
+        ("lisa_attention", "times_its_own_product_16k", "the same, of that product through oneDNN", "{}"),
         ("lisa_attention", "time_slope", "growth of time with length, 4,096 to 65,536 events (log-log slope)", "{}"),
         (
             "lisa_attention",

@@ -274,6 +274,23 @@ def test_what_does_not_fit_is_named(changed, message):
         codeword_attention(**draw("hard") | changed)
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"rows": torch.tensor([[0, R]])}, "rows are below 11, the rows of codes; found 11"),
+        ({"codes": torch.full((R, B), W)}, "codes are below 5, the codewords; found 5"),
+        ({"codes": torch.full((R, B), -1)}, "codes are 0 or more; found -1"),
+        ({"rows": torch.zeros(1, 2)}, "whole numbers as rows; found torch.float32"),
+        ({"rows": torch.zeros(4, dtype=torch.long), "offsets": torch.tensor([0, 3])}, "from 0 up to the 4 rows"),
+        ({"table": torch.zeros(B, 300, 300), "values": torch.zeros(B, 300, D)}, "at most 256 codewords"),
+    ],
+)
+def test_nothing_is_read_outside_of_what_was_given(change, message):
+    given = {name: x for name, x in draw("hard", state=False).items() if name != "soft"}
+    with pytest.raises(ShapeError, match=message):
+        codeword_attention(**given | change)
+
+
 def test_straight_through_equals_its_definition():
     torch.manual_seed(0)
     p = torch.randn(R, W, dtype=torch.float64).softmax(1).requires_grad_()

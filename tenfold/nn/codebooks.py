@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import OptionError, ShapeError
+from tenfold.ops.codeword_histogram import MOST_CODEWORDS
 from tenfold.ops.straight_through import straight_through
 
 Start = Literal["slice", "official", "kmeans"]
-MOST_CODEWORDS = 256  # a code is a byte
 
 
 class Encoded(NamedTuple):
@@ -35,8 +35,8 @@ class Codebooks(nn.Module):
     """x (R, D) -> Encoded.
 
     soft: r_b is the mixture p_b C_b itself (LISA-Soft).  residual = False: every codebook looks at x.
-    start: how codewords begin. official: as the authors' code, whose Xavier counts a codebook as a channel, which makes
-    codewords 8 times smaller than `slice`, Xavier for each codebook. kmeans: `slice`, until `start_from` is called.
+    start: how codewords begin. official: as the authors' code, whose Xavier counts a codebook as a channel, so that
+    codewords are up to 8 times smaller than by `slice`, Xavier for each codebook. kmeans: `slice`, until `start_from`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Codebooks(nn.Module):
             raise OptionError(f"a codebook has 1 to {MOST_CODEWORDS} codewords, since a code is a byte; found {words}")
         if books < 1:
             raise OptionError(f"at least one codebook is needed; found {books}")
-        if temperature <= 0:
+        if not temperature > 0:
             raise OptionError(f"the temperature tau must be above 0; found {temperature}")
         self.temperature, self.soft, self.residual = temperature, soft, residual
         self.codewords = nn.Parameter(torch.empty(books, words, dim))  # C

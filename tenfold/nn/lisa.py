@@ -6,14 +6,14 @@
 Shapes: N sequences, L events, R rows of codes, B codebooks, W codewords, D width.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.errors import OptionError, ShapeError
-from tenfold.nn.codebooks import Codebooks, Encoded
+from tenfold.nn.codebooks import Codebooks, Encoded, Start
 from tenfold.nn.dropout import Dropout
 from tenfold.ops.codeword_histogram import codeword_attention
 
@@ -28,8 +28,9 @@ class Tables(NamedTuple):
 class CodewordAttention(nn.Module):
     """Section 3.2: each codebook is a head whose queries, keys and values are its own codewords, projected.
 
-    decay: lambda, an exponent an event.  learn_decay: one for each codebook, starting there.
-    shared: one projection for all codebooks.  learn_counts = False: no gradient reaches the codes through histograms.
+    decay: lambda, an exponent an event.  long_decay: that of every second codebook instead.  learn_decay: one for each
+    codebook, starting there, at 1e-6 or more.  shared: one projection for all codebooks.  learn_counts = False: no
+    gradient reaches the codes through histograms.
     """
 
     rate: Tensor
@@ -40,15 +41,21 @@ class CodewordAttention(nn.Module):
         books: int,
         *,
         decay: float = 0.0,
+        long_decay: float | None = None,
         learn_decay: bool = False,
         shared: bool = False,
         learn_counts: bool = True,
         start: str = "slice",
     ) -> None:
         super().__init__()
-        if decay < 0:
-            raise OptionError(f"the decay lambda must be at least 0; found {decay}")
-        self.learn_counts, self.learn_decay, self.decays = learn_counts, learn_decay, decay > 0 or learn_decay
+        for each in (decay, 0.0 if long_decay is None else long_decay):
+            if not each >= 0:
+                raise OptionError(f"the decay lambda must be at least 0; found {each}")
+        self.learn_counts, self.learn_decay, self.decays = (
+            learn_counts,
+            learn_decay,
+            max(decay, long_decay or 0.0) > 0 or learn_decay,
+        )
         self.query, self.key, self.value = (
             nn.Parameter(torch.empty(1 if shared else books, dim, dim)) for _ in range(3)
         )
@@ -58,8 +65,11 @@ class CodewordAttention(nn.Module):
             else:
                 nn.init.uniform_(weight, -((3 / dim) ** 0.5), (3 / dim) ** 0.5)  # Xavier for each codebook
         rate = torch.full((books,), float(decay))
+        if long_decay is not None:
+            rate[1::2] = long_decay
         if learn_decay:
-            rate = torch.log(torch.expm1(rate.clamp(min=1e-4)))  # softplus gives it back
+            rate = rate.clamp(min=1e-6)
+            rate = rate + torch.log(-torch.expm1(-rate))  # softplus gives it back, at any size
             self.rate = nn.Parameter(rate)
         else:
             self.register_buffer("rate", rate)
@@ -87,9 +97,12 @@ class CodewordAttention(nn.Module):
 
     def read(self, h: Tensor, codes: Tensor, tables: Tables) -> Tensor:
         """Histograms h (N, B, W) and the last event's codes (N, B) -> y (N, D): equations 2 and 3 at one place."""
+        return self.weights(h, codes, tables).flatten(1) @ tables.values.flatten(0, 1)
+
+    def weights(self, h: Tensor, codes: Tensor, tables: Tables) -> Tensor:
+        """Equation 2: alpha (N, B, W)."""
         scores = tables.scores[torch.arange(len(tables.scores), device=h.device), codes.long()]
-        alpha = (scores + h.log()).softmax(-1)  # (N, B, W)
-        return alpha.flatten(1) @ tables.values.flatten(0, 1)
+        return (scores + h.log()).softmax(-1)
 
 
 class LisaAttention(nn.Module):
@@ -101,13 +114,16 @@ class LisaAttention(nn.Module):
     """
 
     def __init__(
-        self, dim: int, heads: int, dropout: float = 0.0, *, codewords: int = 16, decay: float = 0.0,
-        learn_decay: bool = False, temperature: float = 0.7,
+        self, dim: int, heads: int, dropout: float = 0.0, *, codewords: int = 16, temperature: float = 0.7,
+        residual: bool = True, soft: bool = False, start: Start = "slice", **attention: Any,
     ) -> None:  # fmt: skip
+        """attention: what CodewordAttention takes: decay, long_decay, learn_decay, shared, learn_counts."""
         super().__init__()
-        self.dim = dim
-        self.codebooks = Codebooks(dim, heads, codewords, temperature=temperature)
-        self.attention = CodewordAttention(dim, heads, decay=decay, learn_decay=learn_decay)
+        self.dim, self.soft = dim, soft
+        self.codebooks = Codebooks(
+            dim, heads, codewords, temperature=temperature, soft=soft, residual=residual, start=start
+        )
+        self.attention = CodewordAttention(dim, heads, start=start, **attention)
         self.out, self.drop = nn.Linear(dim, dim), Dropout(dropout)
 
     def forward(self, x: Tensor, keep: Tensor | None = None, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -122,5 +138,6 @@ class LisaAttention(nn.Module):
                     f"found {tuple(keep.shape)} of {keep.dtype}"
                 )
             rows = rows.masked_fill(~keep, -1)
-        y, state = self.attention(rows, encoded, self.attention.tables(self.codebooks.codewords), state)
+        tables = self.attention.tables(self.codebooks.codewords)
+        y, state = self.attention(rows, encoded, tables, state, soft=self.soft)
         return self.out(self.drop(y.to(x.dtype))), state

@@ -33,6 +33,7 @@ from tenfold.errors import ShapeError
 from tenfold.ops.codeword_loops import by_codebooks, compiled_loops
 from tenfold.ops.products import product
 
+MOST_CODEWORDS = 256
 CHUNK_NUMBERS = 1 << 18  # weights held at a time: 1 MB in float32, about what a core's second cache holds
 
 
@@ -135,6 +136,21 @@ def _check(
     for name, (tensor, wanted_shape) in shapes.items():
         if tuple(tensor.shape) != wanted_shape:
             raise ShapeError(f"codeword attention needs {name} {wanted_shape}; found {tuple(tensor.shape)}")
+    if words > MOST_CODEWORDS:
+        raise ShapeError(f"codeword attention takes at most {MOST_CODEWORDS} codewords, a byte's; found {words}")
+    for name, index in {"rows": rows, "codes": codes}.items():
+        if index.is_floating_point() or index.dtype == torch.bool:
+            raise ShapeError(f"codeword attention needs whole numbers as {name}; found {index.dtype}")
+    if rows.device.type == "cpu":  # a graphics card would have to be waited for
+        within = {"rows": (rows, len(codes), "rows of codes"), "codes": (codes, words, "codewords")}
+        for name, (index, bound, of) in within.items():
+            if index.numel() and int(index.max()) >= bound:
+                raise ShapeError(f"codeword attention's {name} are below {bound}, the {of}; found {int(index.max())}")
+        if codes.dtype.is_signed and codes.numel() and int(codes.min()) < 0:
+            raise ShapeError(f"codeword attention's codes are 0 or more; found {int(codes.min())}")
+        if offsets is not None and not (offsets[0] == 0 and offsets[-1] == len(rows) and (offsets.diff() >= 0).all()):
+            found = offsets.tolist()[:9]
+            raise ShapeError(f"codeword attention's offsets go from 0 up to the {len(rows)} rows; found {found}")
     if soft and p is None:
         raise ShapeError("codeword attention counts soft codes where soft=True, and needs p (R, B, W); found none")
     if not causal and decay is not None:

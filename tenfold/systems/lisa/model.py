@@ -61,8 +61,9 @@ class LisaNetwork(nn.Module):
         self.codebooks = codebooks(books.words, o.soft)
         self.target_codebooks = codebooks(books.target_words, False) if o.targets == "own" else None
         self.attention = CodewordAttention(
-            dim, books.books, decay=o.attention.decay, learn_decay=o.attention.learn_decay, shared=o.attention.shared,
-            learn_counts=books.learn_counts, start=books.start,
+            dim, books.books, decay=o.attention.decay, long_decay=o.attention.long_decay,
+            learn_decay=o.attention.learn_decay, shared=o.attention.shared, learn_counts=books.learn_counts,
+            start=books.start,
         )  # fmt: skip
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
@@ -70,7 +71,9 @@ class LisaNetwork(nn.Module):
         self.upper = nn.ModuleList(
             Block(
                 dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=books.words,
-                decay=o.attention.decay, learn_decay=o.attention.learn_decay),
+                temperature=books.temperature, residual=books.residual, soft=o.soft, start=books.start,
+                decay=o.attention.decay, long_decay=o.attention.long_decay, learn_decay=o.attention.learn_decay,
+                shared=o.attention.shared, learn_counts=books.learn_counts),
                 feed_forward=DenseFeedForward(dim, dim, o.dropout), norm="post",
             )
             for _ in range(o.layers - 1)

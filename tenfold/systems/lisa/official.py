@@ -49,7 +49,8 @@ def from_official(checkpoint: str | Path | Mapping[str, Tensor], preset: str) ->
         raise OptionError(f"there is no preset '{preset}'; {nearest(preset, presets(Options))}")
     theirs = _state(checkpoint)
     unknown = [name for name in theirs if name not in NAMES and name not in LEFT_OUT]
-    needed = ["item_embeddings.lookup_table", "pq_encoding_module.codebooks", "q_proj_weights", "v_proj_weights"]
+    needed = ["item_embeddings.lookup_table", "pq_encoding_module.codebooks"]
+    needed += ["q_proj_weights", "k_proj_weights", "v_proj_weights"]
     needed += ["target_pq_encoding_module.codebooks"] if preset == "mini" else []
     missing = [name for name in needed if name not in theirs]
     if unknown or missing:
@@ -59,12 +60,20 @@ def from_official(checkpoint: str | Path | Mapping[str, Tensor], preset: str) ->
     items = len(theirs["item_embeddings.lookup_table"]) - 1
     system.sizes = {"items": items}
     system.vocabularies = {"items": Vocabulary(pl.Series(range(1, items + 1)))}
-    system.facts = {"item_counts": torch.zeros(items + 1, dtype=torch.int64)}
+    system.facts = {"item_counts": torch.ones(items + 1, dtype=torch.int64)}  # theirs are not told
     network = system._network = system.build().eval()
     ours = {NAMES[name]: weight for name, weight in theirs.items() if name in NAMES}
     for name in ("attention.query", "attention.key", "attention.value"):
         ours[name] = ours[name].view(-1, *ours[name].shape[-2:])  # one for all codebooks has two axes there
-    network.load_state_dict(ours | {"attention.rate": network.attention.rate, "steps": network.steps})
+    ours |= {"attention.rate": network.attention.rate, "steps": network.steps}
+    wanted = network.state_dict()
+    for name in [*wanted, *(name for name in ours if name not in wanted)]:
+        there, fits = (tuple(x[name].shape) if name in x else "none" for x in (ours, wanted))
+        if there != fits:
+            raise ArtifactError(
+                f"this is no checkpoint of a {preset} model in the authors' layout: {name} is {there}, needed {fits}"
+            )
+    network.load_state_dict(ours)
     return system
 
 
@@ -75,7 +84,10 @@ def _state(checkpoint: str | Path | Mapping[str, Tensor]) -> Mapping[str, Tensor
         found: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch says of a file that is none
         raise ArtifactError(f"{checkpoint} cannot be read as a checkpoint: {error}") from None
-    return found.get("model_state_dict", found)
+    found = found.get("model_state_dict", found) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or not all(isinstance(x, Tensor) for x in found.values()):
+        raise ArtifactError(f"{checkpoint} holds no weights by name, as the authors' save_model writes them")
+    return found
 
 
 def _options(theirs: Mapping[str, Tensor], preset: str) -> Options:

@@ -28,6 +28,9 @@ class CodebookOptions:
 @options
 class AttentionOptions:
     decay: Annotated[float, option("lambda, by which an event fades with each one after it; 0: never", ge=0)] = 0.1
+    long_decay: Annotated[
+        float | None, option("lambda of every second codebook, by which old events count; none: decay", ge=0)
+    ] = None
     learn_decay: Annotated[bool, option("learn lambda, one for each codebook, from decay on")] = False
     shared: Annotated[bool, option("one projection of queries, keys and values for all codebooks")] = False
 

@@ -140,8 +140,8 @@ class LISA(NextItem):
 
     def _groups(self, catalogue: Catalogue) -> tuple[Tensor, Tensor, Tensor]:
         none = torch.zeros(0, dtype=torch.long, device=self.device)
-        if self.options.targets == "items":
-            return none, none, none
+        if self.options.targets == "items" or (self.options.soft and self.options.targets == "same"):
+            return none, none, none  # found by vectors that are no sums of codewords
         first = collisions(self.target_codes())  # (V,), from 0
         shared = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
         popularity = self.popularity().cpu().numpy()[1:]
@@ -194,16 +194,16 @@ class LISA(NextItem):
         if len(known):
             network, catalogue = self.network, self.network.catalogue()
             _, state = network(known.unsqueeze(0))
-            codes, rate = catalogue.history.codes[known].long(), network.attention.decay  # (L, B)
-            words = torch.arange(network.codebooks.codewords.shape[1], device=self.device)
-            own = catalogue.history.p[known] if network.soft else (codes.unsqueeze(-1) == words).float()  # (L, B, W)
+            codes, rate, h = catalogue.history.codes[known].long(), network.attention.decay, state.histogram
+            each = network.attention.weights(h, codes[-1:], catalogue.tables)[0] / h[0].clamp(min=1e-30)  # (B, W)
+            if network.soft:
+                own = torch.einsum("lbw,bw->lb", catalogue.history.p[known], each)
+            else:
+                own = each[torch.arange(len(each), device=self.device), codes]  # (L, B)
             if rate is not None:
                 age = torch.arange(len(known) - 1, -1, -1, device=self.device)
-                own = own * torch.exp(-rate * age.unsqueeze(1)).unsqueeze(-1)
-            h = state.histogram[0]
-            scores = catalogue.tables.scores[torch.arange(len(h)), codes[-1]]
-            alpha = (scores + h.log()).softmax(-1)
-            share[(numbers > 0).cpu().numpy()] = (own * alpha / h.clamp(min=1e-30)).sum(-1).mean(1).cpu().numpy()
+                own = own * torch.exp(-rate * age.unsqueeze(1))
+            share[(numbers > 0).cpu().numpy()] = own.mean(1).cpu().numpy()
         return share
 
     def collided(self) -> int:

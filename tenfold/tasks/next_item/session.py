@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from tenfold.errors import DataError
+from tenfold.errors import DataError, StateError
 from tenfold.streaming import Store, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
 
@@ -28,7 +28,7 @@ class Session:
 
     def __init__(self, system: "NextItem", where: str | Path | Store | None = None) -> None:
         self.system, self.store = system, open_store(where)
-        self._fingerprint, self._size = system.fingerprint(), system.state_size
+        self._network, self._fingerprint, self._size = system.network, system.fingerprint(), system.state_size
 
     def update(self, user: Id, item: Any, time: float | None = None, *, on_unseen: "OnUnseen" = "skip") -> bool:
         """One event; False where the item is unknown, which changes nothing unless on_unseen refuses it."""
@@ -48,6 +48,7 @@ class Session:
                 f"an event is a user, an item and, if there are times, a time; found {len(users)} users, "
                 f"{len(items)} items{'' if times is None else f' and {len(times)} times'}"
             )
+        clock = None if times is None else _seconds(times)
         numbers = self.system.item_numbers(items, on_unseen).astype(np.int64)
         known = np.flatnonzero(numbers)
         if not len(known):
@@ -57,17 +58,21 @@ class Session:
         keys = list(place)
         order = np.argsort(of_event, kind="stable")  # a user's events stay in their order
         counts = np.bincount(of_event, minlength=len(keys))
-        rows = np.zeros((len(keys), int(counts.max())), dtype=np.int64)
-        rows[np.arange(rows.shape[1]) < counts[:, None]] = numbers[known][order]
-        last = known[order[np.cumsum(counts) - 1]]  # each user's last event
+        events, ends = numbers[known][order], np.cumsum(counts)
+        last = known[order[ends - 1]]  # each user's last event
 
         def change(values: list[bytes | None]) -> list[bytes]:
             states = self._read(values, [id_of(key) for key in keys])
-            self.system.advance(states, rows)
+            for some in _alike(counts):
+                rows = np.zeros((len(some), int(counts[some].max())), dtype=np.int64)
+                there = np.arange(rows.shape[1]) < counts[some, None]
+                rows[there] = np.concatenate([events[ends[u] - counts[u] : ends[u]] for u in some])
+                changed = states[some]
+                self.system.advance(changed, rows)
+                states[some] = changed
             states["events"] += counts
             states["item"] = numbers[last]
-            if times is not None:
-                states["time"] = [times[int(e)] for e in last]
+            states["time"] = np.nan if clock is None else clock[last]
             return pack_many(states)
 
         self.store.change_many(keys, change)
@@ -87,6 +92,7 @@ class Session:
         candidates: Sequence[Any] | None = None,
     ) -> "list[Recommendations]":
         """exclude, candidates: item ids never and only to be recommended. What was seen is not kept: exclude it."""
+        self.system.check_k(k)
         states = self._read(self.store.get_many([key_of(user) for user in users]), users)
         scores = self.system.scores(self.system.users_after(states))
         new = torch.from_numpy(states["events"] == 0)
@@ -95,6 +101,8 @@ class Session:
         return self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
 
     def _read(self, values: list[bytes | None], users: Sequence[Id]) -> np.ndarray:
+        if self.system.network is not self._network:
+            raise StateError("the system was fitted again since these states were opened; open them anew, and replay")
         return unpack_many(values, fingerprint=self._fingerprint, size=self._size, users=users)
 
     def forget(self, *users: Id) -> None:
@@ -118,3 +126,24 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+CELLS = 1 << 22  # users x events handed over at a time
+
+
+def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """The users, in groups of like many events: one with very many does not make a row as long of everybody else."""
+    order, start = np.argsort(counts, kind="stable"), 0
+    while start < len(order):
+        size = np.arange(1, len(order) - start + 1) * counts[order[start:]]
+        stop = start + max(1, int(np.searchsorted(size, CELLS, side="right")))
+        yield order[start:stop]
+        start = stop
+
+
+def _seconds(times: Sequence[float]) -> np.ndarray:
+    try:
+        return np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError):
+        odd = next(time for time in times if not isinstance(time, int | float))
+        raise DataError(f"an event's time is a number of seconds; found {odd!r}") from None

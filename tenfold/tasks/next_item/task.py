@@ -7,7 +7,7 @@ only counts is a `Counted` (baselines/counted.py).
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -39,6 +39,13 @@ OnUnseen = Literal["skip", "refuse"]
 
 def _log(dataset: Events | Split) -> Events:
     return dataset.events if isinstance(dataset, Split) else dataset
+
+
+def _ids(ids: Sequence[Any]) -> list[Any]:
+    """Raises OptionError for one text, whose letters would be taken for items."""
+    if isinstance(ids, str | bytes):
+        raise OptionError(f"items are given as a list of ids; found the text {ids!r}: write [{ids!r}]")
+    return list(ids)
 
 
 class Recommendation(NamedTuple):
@@ -187,7 +194,7 @@ class NextItem(System):
         does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  Keeps no state.
         """
         several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
-        histories = [list(h) for h in history] if several else [list(history)]
+        histories = [_ids(h) for h in history] if several else [_ids(history)]
         found = self.recommend_batch(
             histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, on_unseen=on_unseen
         )
@@ -207,7 +214,7 @@ class NextItem(System):
         top, values = self.top_k(
             [n[n > 0].astype(np.int64) for n in numbers],
             k=k,
-            exclude=self._items().numbers(list(exclude)),
+            exclude=self._items().numbers(_ids(exclude)),
             candidates=None if candidates is None else self._candidates(candidates, on_unseen),
             exclude_seen=exclude_seen,
         )
@@ -218,7 +225,9 @@ class NextItem(System):
 
     def item_numbers(self, ids: Sequence[Any], on_unseen: OnUnseen = "skip") -> np.ndarray:
         """(n,) int32, 0 for an unknown item; raises UnknownIdError where on_unseen is 'refuse'."""
-        numbers = self._items().numbers(ids)
+        if on_unseen not in get_args(OnUnseen):
+            raise OptionError(f"on_unseen is 'skip' or 'refuse'; found {on_unseen!r}")
+        numbers = self._items().numbers(_ids(ids))
         if on_unseen == "refuse":
             self._refuse_unseen(numbers, ids)
         return numbers
@@ -236,7 +245,7 @@ class NextItem(System):
         found = self._first_k(
             scores,
             k,
-            exclude=self._items().numbers(list(exclude)),
+            exclude=self._items().numbers(_ids(exclude)),
             candidates=None if candidates is None else self._candidates(candidates, "skip"),
         )
         return self._named(*found, by_popularity)
@@ -263,7 +272,7 @@ class NextItem(System):
         exclude_seen: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Histories in numbers, each known -> the numbers (B, k) of the best items and their scores, -inf for none."""
-        ranking.check_ks([k], len(self._items()))
+        self.check_k(k)
         context = self.context
         looked_at = [h if context is None else h[-context:] for h in histories]
         lengths = torch.tensor([len(h) for h in looked_at])
@@ -280,6 +289,10 @@ class NextItem(System):
                 torch.from_numpy(of_row).to(device), torch.from_numpy(np.concatenate(histories)).to(device)
             ] = -torch.inf
         return self._first_k(scores, k, exclude=exclude, candidates=candidates)
+
+    def check_k(self, k: int) -> None:
+        """Raises OptionError."""
+        ranking.check_ks([k], len(self._items()))
 
     def _first_k(
         self, scores: Tensor, k: int, *, exclude: np.ndarray | None, candidates: np.ndarray | None
@@ -343,7 +356,7 @@ class NextItem(System):
         return self.vocabularies["items"]
 
     def _candidates(self, ids: Sequence[Any], on_unseen: OnUnseen) -> np.ndarray:
-        numbers = self._items().numbers(list(ids))
+        numbers = self._items().numbers(_ids(ids))
         if on_unseen == "refuse":
             self._refuse_unseen(numbers, ids)
         if not (numbers > 0).any():
