@@ -1,7 +1,9 @@
 """LISA: the layer, the system, the authors' checkpoints, streams, equal codes."""
 
+import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -10,8 +12,9 @@ from torch.testing import assert_close
 from tenfold import LISA, SASRec
 from tenfold.errors import ArtifactError, DataError, OptionError, StateError, UnknownIdError
 from tenfold.nn.codebooks import Codebooks, collisions, usage
-from tenfold.nn.lisa import LisaAttention
+from tenfold.nn.lisa import CodewordAttention, LisaAttention
 from tenfold.options import parse
+from tenfold.streaming import key_of
 from tenfold.systems.lisa.official import from_official
 from tenfold.systems.lisa.options import Options
 from tenfold.tasks.next_item.events import NextItemBatch, distinct
@@ -57,6 +60,15 @@ def test_a_checkpoint_file_is_read_and_a_foreign_one_refused(tmp_path):
     assert len(from_official(tmp_path / "theirs.pt", "mini").recommend([3, 4], k=5)) == 5
     with pytest.raises(ArtifactError, match=r"no checkpoint of a base model .* it holds softmax_bn"):
         from_official(state | {"softmax_bn": torch.zeros(1)}, "base")
+    with pytest.raises(ArtifactError, match=r"no checkpoint of a base model .* needed none"):
+        from_official(state, "base")  # it has codebooks for targets
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(ArtifactError, match=r"list.pt holds no weights by name"):
+        from_official(tmp_path / "list.pt", "mini")
+    rows = [(user, 1 + (user + step) % 5, step) for user in range(9) for step in range(6)]
+    log = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    told = from_official(state, "mini").evaluate(log)
+    assert told["mrr"] > 0 and not any("without a training event" in note for note in told.notes)
     del state["target_pq_encoding_module.codebooks"]
     with pytest.raises(ArtifactError, match=r"it lacks target_pq_encoding_module.codebooks"):
         from_official(state, "mini")
@@ -242,6 +254,32 @@ def test_padding_in_a_batch_changes_neither_answers_nor_states(fitted):
     assert padded.last[0] == after.last[0] == 8 and padded.seen[0] == 4
 
 
+def test_all_blocks_are_built_as_the_options_say():
+    system = small("soft", layers=2, **{"codebooks.temperature": 0.1, "codebooks.residual": False,
+                   "attention.shared": True, "codebooks.learn_counts": False, "attention.long_decay": 0.0})  # fmt: skip
+    system.sizes = {"items": 24}
+    network = system.build()
+    upper = network.upper[0].attention
+    for books in (network.codebooks, upper.codebooks):
+        assert books.temperature == 0.1 and not books.residual and books.soft
+    for attention in (network.attention, upper.attention):
+        assert len(attention.query) == 1 and not attention.learn_counts
+        assert attention.decay.tolist() == pytest.approx([0.1, 0.0, 0.1])
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-5, 0.1, 5.0, 120.0])
+def test_a_learned_decay_starts_where_it_is_told(decay):
+    assert_close(CodewordAttention(8, 3, decay=decay, learn_decay=True).decay, torch.full((3,), max(decay, 1e-6)))
+
+
+def test_mixtures_are_not_taken_for_equal_codes(events):
+    options = {"targets": "same", "codebooks.books": 2, "codebooks.words": 2}
+    system = small("soft", **options).fit(events, max_epochs=1, progress="none")
+    with torch.no_grad():
+        user = torch.randn(1, 16)
+        assert torch.equal(system.scores(user), user @ system.item_table().T) and system.collided() == 0
+
+
 def test_old_events_are_not_cut_in_silence(events):
     system = small("mini", **{"attention.decay": 0}).fit(events, max_epochs=1, progress="none")
     ids = system.vocabularies["items"].ids(list(range(1, 25)))
@@ -352,6 +390,56 @@ def test_a_state_of_another_model_is_refused(fitted, events, tmp_path):
     other = fitted.clone().fit(events, max_epochs=1, seed=5, progress="none")
     with other.open(tmp_path) as session, pytest.raises(StateError, match="user 'u' belongs to model"):
         session.recommend("u")
+
+
+def test_a_session_does_not_outlive_the_model_it_was_opened_on(events):
+    system = small("mini").fit(events, max_epochs=1, progress="none")
+    session, item = system.open(), history_of(system, 1)[0]
+    session.update("u", item)
+    system.fit(events, max_epochs=1, seed=3, progress="none")
+    for act in (lambda: session.recommend("u"), lambda: session.update("u", item)):
+        with pytest.raises(StateError, match="fitted again since these states were opened"):
+            act()
+
+
+def test_one_user_of_many_events_does_not_cost_the_others(fitted, monkeypatch):
+    asked, advance = [], type(fitted).advance
+    monkeypatch.setattr(
+        type(fitted), "advance", lambda self, s, rows: asked.append(rows.shape) or advance(self, s, rows)
+    )
+    monkeypatch.setattr("tenfold.tasks.next_item.session.CELLS", 64)
+    items = history_of(fitted, 90)
+    users = ["long"] * 50 + [f"u{i}" for i in range(40)]
+    fitted.open().update_many(users, items)
+    assert sum(n * width for n, width in asked) == 90 and max(asked)[0] <= 64
+    monkeypatch.undo()
+    session = fitted.open()
+    session.update_many(users, items)
+    assert_close(dict(session.recommend("long", k=24)), dict(fitted.recommend(items[:50], k=24)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [0, -1, 25])
+def test_a_session_s_k_is_that_of_a_list(fitted, k):
+    with pytest.raises(OptionError, match=f"k = {k}"):
+        fitted.open().recommend("u", k=k)
+
+
+def test_times_are_numbers_and_those_of_the_last_event(fitted):
+    session, item = fitted.open(), history_of(fitted, 1)[0]
+    with pytest.raises(DataError, match="time is a number of seconds; found 'yesterday'"):
+        session.update("u", item, time="yesterday")
+    session.update("u", item, time=5)
+    session.update("u", item)
+    rows = session._read(session.store.get_many([key_of("u")]), ["u"])
+    assert rows["events"][0] == 2 and math.isnan(rows["time"][0])
+
+
+def test_one_text_is_no_history(fitted):
+    for act in (fitted.recommend, fitted.attention_to, lambda x: fitted.recommend([], exclude=x)):
+        with pytest.raises(OptionError, match="given as a list of ids; found the text 'i9'"):
+            act("i9")
+    with pytest.raises(OptionError, match="on_unseen is 'skip' or 'refuse'; found 'bogus'"):
+        fitted.recommend([], on_unseen="bogus")
 
 
 def test_who_keeps_no_state_of_one_size_says_so(events):
