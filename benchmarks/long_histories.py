@@ -6,7 +6,7 @@ shop: customers with thousands of events and forty interests at a time, each of 
 five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. movies:
 MovieLens-1M by length of history, split loo, seen items left out. LISA trains on windows of 2,048 events.
 
-    python -m benchmarks.long_histories [--shop-seconds 200] [--movie-seconds 240] [--only shop|movies]
+    python -m benchmarks.long_histories [--shop-seconds 200] [--movie-seconds 150] [--only shop|movies]
 """
 
 import argparse
@@ -93,7 +93,7 @@ def movies(seconds: float, quick: bool) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shop-seconds", type=float, default=200)
-    parser.add_argument("--movie-seconds", type=float, default=240)
+    parser.add_argument("--movie-seconds", type=float, default=150)
     parser.add_argument("--only", choices=("shop", "movies"))
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
