@@ -54,7 +54,7 @@ class Source(ABC):
 
 def of_one_kind(source: Source, name: str, values: list[Any], places: np.ndarray, kinds: dict[str, Any]) -> pl.Series:
     """Values as a column; text and numbers together are refused, because 7 and "7" may be two. Raises DataError."""
-    found = set(map(type, values)) - {type(None)}
+    found = [kind for kind in dict.fromkeys(map(type, values)) if kind is not type(None)]  # as they come
     known: Any = pl.Null
     for kind in found:
         now = pl.String if issubclass(kind, str) else pl.Int64 if kind is int else pl.Float64 if kind is float else kind

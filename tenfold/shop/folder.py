@@ -43,7 +43,7 @@ class Info:
 
     def __str__(self) -> str:
         facts = self.facts
-        sizes = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in facts["files"].items())
+        sizes = ", ".join(f"{name} {size / 1e6:,.3g} MB" for name, size in facts["files"].items())
         return "\n".join([f"shop in {self.folder}: {sizes}", "", *_summary(facts), "", *_learnable(facts)])
 
 
