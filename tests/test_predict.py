@@ -145,7 +145,8 @@ def test_a_history_is_a_list_of_a_user(system, tmp_path, monkeypatch, row, at_on
     refused(system, DataError, r'bad\.jsonl, line 3: expected .*, an id and a list of ids, found \{"', bad, out)
     answered = system.predict(bad, out, k=2, reading=Reading(on_bad_rows="report"))
     assert answered == 2 and list(read(out)) == ["ann", "kim"]
-    (sentence,) = answered.notes
+    sentence, without = answered.notes
+    assert without == "1 of 2 users have no item that the system knows: popularity answered"
     assert sentence.startswith(f"1 of 3 rows of {bad} are wrong and left out (line 3: expected")
 
 
@@ -198,7 +199,8 @@ def test_damaged_histories_are_named_and_not_the_output(system, tmp_path):
 
 def test_what_was_found_while_reading_is_told(system, tmp_path):
     out, source = tmp_path / "out.jsonl", tmp_path / "log.csv"
-    assert system.predict(written(tmp_path, "jsonl"), out).notes == []
+    (without,) = system.predict(written(tmp_path, "jsonl"), out).notes
+    assert without == "2 of 5 users have no item that the system knows: popularity answered"
     source.write_text("user,item,tme\nann,r0i1,3\n,r0i2,4\nbob,r0i1,5\n")
     answered = system.predict(source, out, reading=Reading(on_bad_rows="report"))
     wrong, untimed = answered.notes

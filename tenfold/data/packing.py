@@ -3,11 +3,26 @@
 E events, U users, V items. They are compiled once, hold no state and start no threads: loader processes may call them.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 from numba import njit
 
 GROWTH = 4  # a table of numbers is made so much larger when it is half full
+
+
+def alike(lengths: np.ndarray, cells: int, most: int | None = None) -> Iterator[np.ndarray]:
+    """Rows in groups of about one length, the short ones first: padded, a group has at most `cells` places (or is one
+    row), and at most `most` rows. One very long row does not make all others as long."""
+    order, begin = np.argsort(lengths, kind="stable"), 0
+    most = len(order) if most is None else most
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order) and end - begin < most and (end + 1 - begin) * lengths[order[end]] <= cells:
+            end += 1
+        yield order[begin:end]
+        begin = end
 
 
 class Numbering:

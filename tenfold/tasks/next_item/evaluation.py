@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tenfold.data.options import Reading
+from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 EVENTS_AT_ONCE = 32_768  # in one pass through the network
 SCORES_AT_ONCE = 4_000_000  # users x items in one chunk: 16 MB in float32, about what a cache holds
 SAMPLED_SEED = 0  # of the sampled protocol: its negatives are the same for every system and every run
+
+
+def scores_at_once(items: int) -> int:
+    """Users whose scores are held together."""
+    return max(SCORES_AT_ONCE // (items + 1), 1)
 
 
 class Ranked(NamedTuple):
@@ -138,14 +144,8 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
     column = known[queries.position] - known[start[of_query]] - 1  # a query is answered after the event before it
     by_pass = np.argsort(of_query, kind="stable")
     first = np.searchsorted(of_query[by_pass], np.arange(len(start) + 1))
-    lengths = known[stop] - known[start]
-    rows_at_once = max(SCORES_AT_ONCE // (len(system.vocabularies["items"]) + 1), 1)
-    order, begin = np.argsort(lengths, kind="stable"), 0
-    while begin < len(order):
-        end = begin + 1
-        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= EVENTS_AT_ONCE:
-            end += 1
-        chosen = order[begin:end]
+    rows_at_once = scores_at_once(len(system.vocabularies["items"]))
+    for chosen in alike(known[stop] - known[start], EVENTS_AT_ONCE):
         rows = torch.from_numpy(padded(events.items, start[chosen], stop[chosen])).to(device)
         mine = np.concatenate([by_pass[first[p] : first[p + 1]] for p in chosen])
         row = np.repeat(np.arange(len(chosen)), first[chosen + 1] - first[chosen])
@@ -156,7 +156,6 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
             if (at[part] < 0).any():
                 scores[torch.from_numpy(at[part] < 0).to(device)] = system.popularity().to(scores)
             yield mine[part], scores
-        begin = end
 
 
 def passes(system: "NextItem", split: Split, queries: Queries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,20 +19,20 @@ from tenfold.data import columns
 from tenfold.data.batches import Source, of_one_kind
 from tenfold.data.events import Events, ReadReport, read_events
 from tenfold.data.options import Reading
+from tenfold.data.packing import alike
 from tenfold.data.sources import source_of, told
 from tenfold.data.tables import ParquetFile
 from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
 from tenfold.metrics.ranking import check_ks
+from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, scores_at_once
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen
 
 USERS_AT_ONCE = 8_192  # answered and written together
 JSON_AT_ONCE = 1 << 22  # bytes read together
-EVENTS_AT_ONCE = 32_768  # in one pass through the network
-SCORES_AT_ONCE = 4_000_000  # users x items
 TABLES = ("csv", "tsv", "jsonl", "parquet", "recbole")  # layouts whose columns have names
 
 Packed = tuple[list[Any], Any, np.ndarray]  # users, items of all their histories, offsets
@@ -72,12 +72,16 @@ def predict(
     """
     check_ks([k], len(system.vocabularies["items"]))
     source, reading = Path(history_from or data), reading or Reading()
-    answered, notes = 0, list[str]()
+    answered, by_popularity, notes = 0, 0, list[str]()
     with _writer(Path(output)) as write:
         for some in _histories(system, source, reading, None if users is None else Path(users), notes):
             _refuse(system, some, source, on_unseen)
-            write(_answers(system, some, k, exclude_seen))
+            answers = _answers(system, some, k, exclude_seen)
+            by_popularity += answers["by_popularity"].true_count
+            write(answers)
             answered += len(some.ids)
+    if by_popularity:
+        notes.append(f"{by_popularity:,} of {answered:,} users have no item that the system knows: popularity answered")
     found = Answered(answered)
     found.notes = notes
     return found
@@ -220,15 +224,8 @@ def _answers(system: "NextItem", some: Users, k: int, exclude_seen: bool) -> pa.
     context = system.context
     read = lengths if context is None else np.minimum(lengths, context)
     items, scores = np.zeros((len(known), k), dtype=np.int64), np.zeros((len(known), k), dtype=np.float32)
-    most = max(SCORES_AT_ONCE // (len(system.vocabularies["items"]) + 1), 1)
-    order, begin = np.argsort(read, kind="stable"), 0  # users of about one length go through together
-    while begin < len(order):
-        end = begin + 1
-        while end < len(order) and end - begin < most and (end + 1 - begin) * read[order[end]] <= EVENTS_AT_ONCE:
-            end += 1
-        chosen = order[begin:end]
+    for chosen in alike(read, EVENTS_AT_ONCE, scores_at_once(len(system.vocabularies["items"]))):
         items[chosen], scores[chosen] = system.top_k([known[u] for u in chosen], k=k, exclude_seen=exclude_seen)
-        begin = end
     real = np.isfinite(scores)
     offsets = pa.array(_offsets(real.sum(1).tolist()), pa.int32())
     catalogue = system.vocabularies["items"].series.to_arrow()

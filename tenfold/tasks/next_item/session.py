@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from tenfold.data.packing import alike
 from tenfold.errors import DataError, StateError
 from tenfold.streaming import Store, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
@@ -63,7 +64,7 @@ class Session:
 
         def change(values: list[bytes | None]) -> list[bytes]:
             states = self._read(values, [id_of(key) for key in keys])
-            for some in _alike(counts):
+            for some in alike(counts, CELLS):
                 rows = np.zeros((len(some), int(counts[some].max())), dtype=np.int64)
                 there = np.arange(rows.shape[1]) < counts[some, None]
                 rows[there] = np.concatenate([events[ends[u] - counts[u] : ends[u]] for u in some])
@@ -129,16 +130,6 @@ class Session:
 
 
 CELLS = 1 << 22  # users x events handed over at a time
-
-
-def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
-    """The users, in groups of like many events: one with very many does not make a row as long of everybody else."""
-    order, start = np.argsort(counts, kind="stable"), 0
-    while start < len(order):
-        size = np.arange(1, len(order) - start + 1) * counts[order[start:]]
-        stop = start + max(1, int(np.searchsorted(size, CELLS, side="right")))
-        yield order[start:stop]
-        start = stop
 
 
 def _seconds(times: Sequence[float]) -> np.ndarray:
