@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional, cast
 
 import typer
 
-from tenfold.command_line import SUMMARIES, Commands, command, print_rich, print_table, say, shown
+from tenfold.command_line import SUMMARIES, Commands, columns, command, print_rich, print_table, say, shown
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
 from tenfold.version import VERSION
@@ -305,7 +305,7 @@ def compare(
         **_protocol(ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
-    print_rich(found.table())
+    print_rich(found.table(columns()))
     if output is not None:
         found.save(output)
         say(f"written: {output}/comparison.json, {output}/comparison.png")

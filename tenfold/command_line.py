@@ -7,6 +7,7 @@ and defaults are said once; and only when their command is called, so that `--he
 import functools
 import importlib
 import inspect
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Optional
@@ -135,8 +136,12 @@ def print_table(headers: list[str], lines: list[list[str]], *, right: tuple[int,
     print_rich(table)
 
 
+def columns() -> int:
+    """Of the terminal; piped into a file or a program, lines are not broken at a screen's width."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+
+
 def print_rich(table: Any) -> None:
     from rich.console import Console
 
-    # Piped into a file or a program, lines are not broken at a screen's width.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    Console(width=columns(), highlight=False).print(table)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tenfold.system import System
 
 BLUE, GREY = "#1f5fa8", "#5b6470"
+WIDE = 130  # columns of a terminal that hold all of a comparison
 
 
 @dataclass(frozen=True)
@@ -71,23 +72,29 @@ class Comparison:
     data: str  # fingerprint
     systems: "dict[str, System]" = field(repr=False)  # fitted, by label
 
-    def table(self) -> "Table":
-        """For a terminal: what was measured, with 95 % intervals, and what it cost."""
+    def table(self, width: int | None = None) -> "Table":
+        """For a terminal: what was measured, with 95 % intervals, and what it cost; less where it is narrow."""
         from rich.table import Table
         from rich.text import Text
 
         table = Table(title=Text(self.heading()), title_justify="left", caption=Text(self.reading()))
         table.caption_justify = "left"
+        narrow = width is not None and width < WIDE
         others = [name for name in self.rows[0].figures if name != self.metric and not name.startswith("recall")]
         table.add_column("arm", overflow="fold")
-        columns = (f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", *others, "fit", "memory", "answers")
+        columns = [f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", "fit"]
+        columns += [] if narrow else ["memory", "answers", *others]
         for name in columns:
             table.add_column(Text(name), justify="right", overflow="fold")
         for row in self.rows:
             cells = [row.label, with_interval(row.figures[self.metric], row.intervals.get(self.metric))]
             cells += [signed(row.differences.get(self.metric)), row.better_or_worse(self.metric, self.reference)]
-            cells += [f"{row.figures[name]:.4f}" for name in others]
-            cells += [f"{row.cost.seconds:.1f} s", mebibytes(row.cost.peak_mib), f"{row.evaluate_seconds:.1f} s"]
+            cells += [f"{row.cost.seconds:.1f} s"]
+            if narrow:  # an interval stands under its figure
+                cells[1:3] = (cell.replace(" [", "\n[") for cell in cells[1:3])
+            else:
+                cells += [mebibytes(row.cost.peak_mib), f"{row.evaluate_seconds:.1f} s"]
+                cells += [f"{row.figures[name]:.4f}" for name in others]
             table.add_row(*map(Text, cells), style="bold" if row.label == self.reference else None)
         return table
 

@@ -3,10 +3,12 @@
 import json
 import time
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
 from conftest import ring_walks
+from rich.console import Console
 
 from tenfold.arms import PeakMemory, parse_arm, parse_arms
 from tenfold.compare import compare
@@ -159,6 +161,17 @@ def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_p
     assert rows["net"].figures == pytest.approx(dict(again.evaluate(events)))
     assert "2 trials each" in found.reading() and len(told) == 5
     assert json.loads(found.to_json())["arms"][0]["tuned"]["part"] == "validation"
+
+
+def test_a_narrow_terminal_gets_the_essential_unbroken(comparison):
+    console = Console(width=80, file=StringIO())
+    console.print(comparison.table(80))
+    shown = console.file.getvalue()
+    row, best = comparison.rows[-1], comparison.rows[0]
+    for text in (best.label, f"{row.figures['ndcg@10']:.4f}", "worse", "reference", f"{row.cost.seconds:.1f} s"):
+        assert text in shown
+    low, high = row.intervals["ndcg@10"]
+    assert f"[{low:.4f}, {high:.4f}]" in shown and max(map(len, shown.splitlines())) <= 80
 
 
 def test_one_user_has_no_intervals():
