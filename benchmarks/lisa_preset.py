@@ -3,7 +3,7 @@
 Both are trained for the same time, several seeds each, and the best validation NDCG@10 of each run counts (split
 stream; nothing is measured on the test part).
 
-    python -m benchmarks.lisa_preset [--seconds 100] [--seeds 3]
+    python -m benchmarks.lisa_preset [--seconds 80] [--seeds 3]
 """
 
 import argparse
@@ -20,7 +20,7 @@ PRESETS = ("base", "mini")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=100)
+    parser.add_argument("--seconds", type=float, default=80)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="two seconds each, once: only to see that it runs")
     asked = parser.parse_args()
