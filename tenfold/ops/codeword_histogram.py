@@ -308,7 +308,7 @@ def _weigh_and_read(
     books, words, total = len(table), table.shape[-1], len(rows)
     chunk = _chunk_of(table)
     flat = values.flatten(0, 1)  # (B W, D)
-    y, after = table.new_empty(total, values.shape[-1]), state.clone()
+    after, reads = state.clone(), []
     history = table.new_empty(-(-total // chunk), books, words)
     weights = table.new_empty(min(chunk, total), books, words)
     loops = compiled_loops(words, soft, rate is not None, p is not None)
@@ -325,9 +325,9 @@ def _weigh_and_read(
             loops.weigh, books, part.numel(),
             events[start:stop], start, ends, sequence, *fixed, begins, running, before, part.numpy(),
         )  # fmt: skip
-        y[start:stop] = product(part.flatten(1), flat)
+        reads.append(product(part.flatten(1), flat))
     before[sequence] = running
-    return y, after, history, sequences
+    return reads[0] if len(reads) == 1 else torch.cat(reads), after, history, sequences
 
 
 def _chunk_of(table: Tensor) -> int:
