@@ -70,7 +70,7 @@ def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
 
 
 def test_an_export_answers_as_the_system_does(log, tmp_path, capsys):
-    books = ["--set", "codebooks.books=3", "--set", "codebooks.words=5", "--set", "codebooks.target_words=7"]
+    books = ["--set", "preset=mini", "--set", "codebooks.books=3", "--set", "codebooks.words=5", "--set", "codebooks.target_words=7"]
     assert run(capsys, "fit", "lisa", log, "-o", tmp_path / "lisa", *TINY, *books, *FAST)[0] == 0
     code, out, err = run(capsys, "export", tmp_path / "lisa", "-o", tmp_path / "small")
     assert code == 0 and "target_codes" in out and "are exported, which are smaller" in err
@@ -98,7 +98,8 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_a_preset_is_taken_beside_what_is_started_from(log, tmp_path, capsys):
     mini, base = tmp_path / "mini", tmp_path / "base"
-    assert run(capsys, "fit", "lisa", log, "-o", mini, *TINY, "--set", "codebooks.books=2", *FAST)[0] == 0
+    small = ["--set", "preset=mini", "--set", "codebooks.books=2"]
+    assert run(capsys, "fit", "lisa", log, "-o", mini, *TINY, *small, *FAST)[0] == 0
     again = ["fit", "lisa", log, "-o", base, "--start-from", mini, "--set", "preset=base", *FAST]
     assert "cannot start from the older weights" in refused(capsys, *again)  # other codebooks, which was asked for
 
