@@ -70,7 +70,16 @@ def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
 
 
 def test_an_export_answers_as_the_system_does(log, tmp_path, capsys):
-    books = ["--set", "preset=mini", "--set", "codebooks.books=3", "--set", "codebooks.words=5", "--set", "codebooks.target_words=7"]
+    books = [
+        "--set",
+        "preset=mini",
+        "--set",
+        "codebooks.books=3",
+        "--set",
+        "codebooks.words=5",
+        "--set",
+        "codebooks.target_words=7",
+    ]
     assert run(capsys, "fit", "lisa", log, "-o", tmp_path / "lisa", *TINY, *books, *FAST)[0] == 0
     code, out, err = run(capsys, "export", tmp_path / "lisa", "-o", tmp_path / "small")
     assert code == 0 and "target_codes" in out and "are exported, which are smaller" in err
