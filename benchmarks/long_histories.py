@@ -33,9 +33,11 @@ QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests"
 SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
 
 
-def arms(quick: bool) -> dict[str, NextItem]:
+def arms(quick: bool, windows: int) -> dict[str, NextItem]:
+    """windows: in a batch of LISA's, so that it holds about as many events as one of SASRec's."""
+
     def lisa(preset: str) -> LISA:
-        long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "positions": False}
+        long = {"training.length": 64 if quick else LONG, "training.batch_size": windows, "positions": False}
         decay = {"attention.decay": 0.3, "attention.long_decay": 1 / LONG, "attention.learn_decay": True}
         return LISA(parse(Options, {"preset": preset} | SHARED | long | decay))
 
@@ -59,7 +61,7 @@ def shop(seconds: float, quick: bool) -> dict[str, float]:
     truth = drawn.learnable["stream"]
     figures = {"shop_oracle_hr@10": truth.oracle[1]}
     figures |= {f"shop_{rule.replace(' ', '_')}_hr@10": hits[1] for rule, hits in truth.rules.items()}
-    for name, arm in arms(quick).items():
+    for name, arm in arms(quick, windows=4).items():
         fitted, found = trained(arm, events, "stream", seconds)
         tested = fitted.evaluate(events)
         found |= {figure: tested[figure] for figure in ("hr@10", "ndcg@10")}
@@ -74,7 +76,7 @@ def movies(seconds: float, quick: bool) -> dict[str, float]:
     lengths = np.diff(events.offsets)
     lengths = lengths[lengths >= 3] - 1  # split loo: what comes before the test event
     figures: dict[str, float] = {}
-    for name, arm in arms(quick).items():
+    for name, arm in arms(quick, windows=32).items():  # most histories are far shorter than a window
         fitted, found = trained(arm, events, "loo", seconds)
         tested = fitted.evaluate(events, exclude_seen=True)
         by_user = tested.by_user["ndcg@10"]

@@ -64,6 +64,31 @@ ROOMS = {
 }
 
 
+# Tables of a room's README by marker: the benchmark, its rows (label, name) and its columns (label, figure of a name).
+GRIDS = {
+    "lisa": {
+        "long histories": (
+            "long_histories",
+            [
+                ("SASRec, last 50 events", "sasrec_50"),
+                ("SASRec, last 200", "sasrec_200"),
+                ("LISA-Base, all", "base"),
+                ("LISA-Mini, all", "mini"),
+            ],
+            [
+                ("shop", "shop_{}_ndcg@10"),
+                ("MovieLens-1M", "movies_{}_ndcg@10"),
+                ("up to 50 events", "movies_{}_ndcg@10_0_to_50"),
+                ("to 200", "movies_{}_ndcg@10_50_to_200"),
+                ("to 500", "movies_{}_ndcg@10_200_to_500"),
+                ("to 1,000", "movies_{}_ndcg@10_500_to_1000"),
+                ("more", "movies_{}_ndcg@10_1000_to_100000"),
+            ],
+        )
+    }
+}
+
+
 def results() -> dict[str, dict[str, Any]]:
     """What benchmarks left."""
     found = [json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))]
@@ -149,6 +174,20 @@ def figures_table(found: dict[str, dict[str, Any]], shown: list[tuple[str, str, 
     )
 
 
+def grid_table(
+    found: dict[str, dict[str, Any]], benchmark: str, rows: list[tuple[str, str]], columns: list[tuple[str, str]]
+) -> str:
+    figures = found.get(benchmark, {}).get("figures")
+    if figures is None:
+        return "Nothing has been measured yet."
+    lines = ["| NDCG@10 | " + " | ".join(label for label, _ in columns) + " |", "|---|" + "---:|" * len(columns)]
+    for label, name in rows:
+        values = [figures.get(figure.format(name)) for _, figure in columns]
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def systems_table() -> str:
     lines = ["| system | what you get | paper | |", "|---|---|---|---|"]
     for name, row in SYSTEMS.items():
@@ -191,6 +230,8 @@ def room_readmes() -> dict[str, Path]:
 def room_readme(name: str, text: str, found: dict[str, dict[str, Any]]) -> str:
     measured = [claims_table(one) for one in claims() if one["system"] == name]
     text = between_markers(text, "figures", figures_table(found, ROOMS.get(name, []), "../../../docs/results.md"))
+    for marker, grid in GRIDS.get(name, {}).items():
+        text = between_markers(text, marker, grid_table(found, *grid))
     return between_markers(text, "claims", "\n\n".join(measured) or "Nothing has been measured yet.")
 
 
