@@ -35,8 +35,6 @@ from tenfold.ops.products import product
 
 MOST_CODEWORDS = 256
 CHUNK_NUMBERS = 1 << 18  # weights held at a time: 1 MB in float32; larger products are quicker, but cost memory
-    1 << 19
-)  # weights held at a time: 2 MB in float32; larger products are quicker, smaller ones stay in the cache
 
 
 def codeword_attention_reference(
