@@ -139,7 +139,8 @@ class Batches:
     def state_dict(self) -> dict[str, Any]:
         return {}  # the place is in Lightning's own counters; without these two methods it warns that there is none
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is kept here, so there is nothing to load."""
 
 
 class InterruptedBetweenBatchesError(Exception):

@@ -70,6 +70,7 @@ def _lock(folder: Path) -> None:
         fcntl.lockf(_held[folder], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
+            os.close(_held.pop(folder))
             raise RunError(
                 f"another process is training in {folder}; wait until it ends, or choose another folder"
             ) from None

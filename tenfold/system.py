@@ -190,7 +190,7 @@ class System(ABC):
         if split not in self.splits:
             raise OptionError(f"{type(self).__name__} knows the splits {', '.join(self.splits)}; found '{split}'")
         older = type(self).load(start_from) if isinstance(start_from, str | Path) else start_from
-        before, folder = dict(vars(self)), None if run is None else Path(run)
+        before, folder, opened = dict(vars(self)), None if run is None else Path(run), False
         try:
             dataset = self.read(data, reading)
             self.vocabularies = self._vocabularies(dataset, older)
@@ -205,6 +205,7 @@ class System(ABC):
                 artifact.grow_weights(self._network, artifact.own_weights(older.network))
             if folder is not None:
                 open_run(folder, self._description(prepared, split, budget, older), resume=resume)
+                opened = True
             self.history = {}
             for stage in self.stages(prepared):
                 train(stage, budget, folder)
@@ -212,7 +213,7 @@ class System(ABC):
         except BaseException as error:
             vars(self).clear()
             vars(self).update(before)
-            if folder is not None:
+            if folder is not None and opened:
                 close_run(folder, refused=isinstance(error, TenfoldError))
             raise
         if folder is not None:

@@ -200,6 +200,8 @@ def test_two_processes_never_train_in_one_folder(tmp_path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(RunError, match=r"another process is training in .*run; wait until it ends"):
             open_run(tmp_path / "run", {"seed": 1}, resume=True)
+        close_run(tmp_path / "run", refused=True)
+        assert (tmp_path / "run" / "run.json").exists()  # who was refused takes nothing of the other's away
         other.kill()
     open_run(tmp_path / "run", {"seed": 1}, resume=True)
     open_run(tmp_path / "run", {"seed": 1}, resume=True)  # its own lock hinders nobody

@@ -1,8 +1,8 @@
 """Matrix products by the quickest of the libraries that torch brings.
 
-On a CPU torch multiplies float32 matrices through MKL, which leaves the wide registers of processors not of its maker
-unused; oneDNN, which torch brings too and uses for convolutions, does not: on an AMD EPYC with AVX-512 it is twice as
-fast. torch offers it for matrices only inside; where that is missing, or does not do what is asked, MKL goes on.
+On a CPU torch multiplies float32 matrices through MKL; oneDNN, which torch brings too and uses for convolutions, was
+twice as fast on an AMD EPYC with AVX-512 (other processors were not measured). torch offers it for matrices only inside;
+where that is missing, or does not do what is asked, MKL goes on.
 """
 
 from functools import cache

@@ -44,9 +44,7 @@ class Habits(NamedTuple):
     loyal: NDArray[np.float64]  # (U,): how often it is a favourite
     visit: NDArray[np.float64]  # (U,): mean events of a visit
     cart: NDArray[np.float64]  # (U,): how often a view becomes a cart
-    tastes: NDArray[
-        np.int64
-    ]  # (U, tastes of a life): segments in the order in which they become interests, -1 at the end
+    tastes: NDArray[np.int64]  # (U, T): segments in the order in which they become interests, -1 at the end
 
 
 def draw_counts(options: Options) -> NDArray[np.int64]:
@@ -130,18 +128,9 @@ def _live(seed, visits, events, market, habits, rest, drawn):  # type: ignore[no
         row = habits.first + u
         count = _visits(stream(seed, visits, row), habits.events[u], habits.visit[u], habits.arrival[u], begins, length)
         _history(
-            stream(seed, events, row),
-            market,
-            habits,
-            rest,
-            u,
-            begins[:count],
-            length[:count],
-            drawn,
-            at,
-            tested,
+            stream(seed, events, row), market, habits, rest, u, begins[:count], length[:count], drawn, at, tested,
             scratch,
-        )
+        )  # fmt: skip
         at += habits.events[u]
         tested += habits.tests[u]
 

@@ -89,15 +89,18 @@ class LisaNetwork(nn.Module):
         item uses are seeded anew."""
         if not (self.from_items or self.revive_every):
             return
-        step, x = int(self.steps), self.item.weight[1:].detach() * self.scale
-        for books in (self.codebooks, self.target_codebooks):
+        begins, revives = self.from_items and int(self.steps) == 0, False
+        self.steps += 1
+        if self.revive_every:
+            revives = int(self.steps) % self.revive_every == 0
+        for books in (self.codebooks, self.target_codebooks) if begins or revives else ():
             if books is None:
                 continue
-            if self.from_items and step == 0:
+            x = self.item.weight[1:].detach() * self.scale
+            if begins:
                 books.start_from(x)
-            if self.revive_every and (step + 1) % self.revive_every == 0:
+            if revives:
                 books.revive(x)
-        self.steps += 1
 
     def catalogue(self, items: Tensor | None = None) -> Catalogue:
         """Of all items, or of those numbered `items` (U,), whose first is 0: rows then stand for these.

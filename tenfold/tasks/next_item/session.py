@@ -23,6 +23,8 @@ from tenfold.streaming.ids import Id
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen, Recommendations
 
+CELLS = 1 << 22  # users x events handed over at a time
+
 
 class Session:
     """Raises DataError for an id that can be none, StateError for a state of another model, OutputError."""
@@ -127,9 +129,6 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-CELLS = 1 << 22  # users x events handed over at a time
 
 
 def _seconds(times: Sequence[float]) -> np.ndarray:
