@@ -1,7 +1,7 @@
 """Matrix products by the quickest of the libraries that torch brings.
 
 On a CPU torch multiplies float32 matrices through MKL; oneDNN, which torch brings too and uses for convolutions, was
-twice as fast on an AMD EPYC with AVX-512 (other processors were not measured). torch offers it for matrices only inside;
+twice as fast on an AMD EPYC with AVX-512; other processors were not measured. torch offers it for matrices only inside;
 where that is missing, or does not do what is asked, MKL goes on.
 """
 
