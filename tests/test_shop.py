@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import polars as pl
@@ -12,16 +13,17 @@ from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.shop import Options, Shop, info
 from tenfold.shop.catalog import MONTH, MONTHS, draw_catalog
 from tenfold.shop.customers import draw_habits
-from tenfold.shop.drawing import _draw_shard, ground
+from tenfold.shop.simulation import _draw_shard, ground
 from tenfold.shop.market import TOP, build_market, season_of
-from tenfold.shop.streams import Kind, uniforms
+from tenfold.shop.splits import SPLITS, shares
+from tenfold.shop.streams import Draws, Kind, uniforms
 from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, SEASONS, STYLES, THEMES
 from tenfold.shop.truth import AT, measure
 
 SMALL = {"seed": 7, "items": 310, "users": 53, "events": 4_100}
 
 # Values, not files, of the shop above. If they change, the same seed no longer gives the same shop: raise SHOP_VERSION.
-DIGESTS = {"catalog": "60cc7e74872d9c23", "events": "acab3b102f3f275c", "truth": "5d8061bbf7884338"}
+DIGESTS = {"catalog": "6fd3dd8392eee2b5", "events": "acab3b102f3f275c", "truth": "5d8061bbf7884338"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,29 @@ def test_the_generator_is_splitmix64():
     assert uniforms(seed, kind, row, row + 1, 3)[0].tolist() == expected
 
 
+def test_draws_in_python_are_those_of_the_loops():
+    draws = Draws(5, Kind.TEXT, 17)
+    assert [draws.uniform() for _ in range(100)] == uniforms(5, Kind.TEXT, 17, 18, 100)[0].tolist()
+    assert sorted(draws.some("abcdef", 6)) == list("abcdef")
+    picked = [draws.pick("abc", (1, 0, 3)) for _ in range(4_000)]
+    assert "b" not in picked and abs(picked.count("c") / 4_000 - 0.75) < 0.03  # 4 sigma
+    values = np.array([draws.normal() for _ in range(4_000)])
+    assert abs(values.mean()) < 0.07 and abs(values.std() - 1) < 0.05
+
+
+def test_rows_are_dealt_out_in_order():
+    owner, number = shares(8, 3)
+    assert owner.tolist() == [0, 0, 0, 1, 1, 1, 2, 2] and number.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert shares(2, 3)[0].tolist() == [0, 1]
+
+
+def test_splits_have_their_shares_and_stay(small):
+    splits = small.ground.catalog.split
+    assert np.bincount(splits[:300]).tolist() == [240, 30, 30]
+    assert (draw_catalog(Options(seed=7, items=2_000)).split[:310] == splits).all()
+    assert small.catalog()["split"].to_list() == [SPLITS[split] for split in splits]
+
+
 def test_draws_are_uniform_and_streams_differ():
     u = uniforms(5, Kind.ITEM, 0, 20_000, 3)
     assert np.abs(np.histogram(u, bins=10, range=(0, 1))[0] / u.size - 0.1).max() < 0.006  # 5 sigma of 60,000 draws
@@ -79,7 +104,7 @@ def test_processes_change_nothing(small):
 
 
 def test_shards_change_nothing(small, monkeypatch):
-    monkeypatch.setattr("tenfold.shop.drawing.SHARD", 97)
+    monkeypatch.setattr("tenfold.shop.simulation.SHARD", 97)
     assert Shop(**SMALL).digests() == small.digests()
 
 
@@ -298,10 +323,7 @@ def test_a_folder_holds_what_was_drawn(small, tmp_path):
     for name, frame in (("catalog", small.catalog()), ("events", small.events()), ("truth", small.truth())):
         assert pl.read_parquet(folder / f"{name}.parquet").equals(frame)
     facts = json.loads((folder / "shop.json").read_text())
-    assert (
-        facts["options"] == SMALL | {"categories": 24, "interests": 8, "rest": 10.0}
-        and facts["digests"] == small.digests()
-    )
+    assert facts["options"] == asdict(small.options) and facts["digests"] == small.digests()
     readme, told = (folder / "README.md").read_text(), info(folder)
     for text in (readme, str(told)):
         assert "310 items" in text and "53 users" in text and "4,100 events" in text and "seed 7" in text
@@ -378,8 +400,8 @@ def test_ctrl_c_while_drawing_changes_nothing(small, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return _draw_shard(*shard)
 
-    monkeypatch.setattr("tenfold.shop.drawing.SHARD", 400)
-    monkeypatch.setattr("tenfold.shop.drawing._draw_shard", draw_shard)
+    monkeypatch.setattr("tenfold.shop.simulation.SHARD", 400)
+    monkeypatch.setattr("tenfold.shop.simulation._draw_shard", draw_shard)
     for folder in ("new", "old"):
         drawn.clear()
         with pytest.raises(KeyboardInterrupt):

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tenfold.shop.options import Options
+from tenfold.shop.splits import SPLITS, splits
 from tenfold.shop.streams import Kind, normals, uniforms
-from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, MATERIAL_PRICES, PALETTES, SEASONS, STYLES, THEMES
+from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, CUTS, MATERIAL_PRICES, PALETTES, SEASONS, STYLES, THEMES
 
 START = datetime(2024, 1, 1)
 MONTHS = 24
@@ -22,6 +23,7 @@ MONTH = 2_629_800  # seconds: a twelfth of 365.25 days
 
 MATERIALS = tuple(sorted({material for category in CATEGORIES for material in category.materials}))
 PATTERNS = tuple(sorted({pattern for category in CATEGORIES for pattern in category.patterns}))
+CUT_WORDS = tuple(cut for category in CATEGORIES for cut in CUTS[category.name])
 BRANDS_OF_A_STYLE = len(BRANDS) // len(STYLES)
 
 Numbers = NDArray[np.int64]
@@ -41,6 +43,8 @@ class Catalog:
     season: Numbers
     price: Floats
     tier: Numbers  # 0 cheap, 1 middling, 2 dear, for its category
+    cut: Numbers  # one of its category's three
+    split: Numbers  # of splits.SPLITS
     popularity: Floats
     arrived: Numbers  # the month from which on it is sold
     segments: int  # how many there may be; a small shop has nothing in some
@@ -64,9 +68,11 @@ class Catalog:
             "material": pick(MATERIALS, self.material),
             "brand": pick([b.name for b in BRANDS], self.brand),
             "style": pick(STYLES, self.style()),
+            "cut": pick(CUT_WORDS, 3 * self.category + self.cut),
             "season": pick(SEASONS, self.season),
             "price": self.price,
             "arrived": pick([(START + timedelta(seconds=m * MONTH)).date() for m in range(MONTHS)], self.arrived),
+            "split": pick(SPLITS, self.split),
         }
         frame = pl.DataFrame({"item": item_ids(len(self))} | words)
         pattern = pl.when(pl.col("pattern") == "plain").then(pl.lit("")).otherwise(pl.col("pattern") + " ")
@@ -122,6 +128,8 @@ def draw_catalog(options: Options) -> Catalog:
         season=season,
         price=np.maximum(np.round(base * relative), 2.0) - 0.05,
         tier=np.digitize(relative, [0.85, 1.4]),
+        cut=choose(uniforms(options.seed, Kind.CUT, 0, count, 1)[:, 0], np.array([0.45, 0.33, 0.22])),
+        split=splits(options.seed, Kind.ITEM_SPLIT, count),
         popularity=np.exp(1.4 * normals(u[:, 8], u[:, 9])),
         arrived=_arrivals(u[:, 10], segment),
         segments=themes * len(STYLES),

@@ -26,7 +26,7 @@ from tenfold.version import VERSION
 if TYPE_CHECKING:
     from tenfold.shop.shop import Shop
 
-SHOP_VERSION = 1  # of the values: another number whenever the same options draw something else
+SHOP_VERSION = 2  # of the values: another number whenever the same options draw something else
 MANIFEST = "shop.json"
 NAMES = ("catalog.parquet", "events.parquet", "truth.parquet", "README.md", MANIFEST)
 ROWS = 1_000_000  # of events turned into words at a time
@@ -219,8 +219,8 @@ sizes give the same values.
 ## Files
 
 - `events.parquet`: user, item, time, event (view, cart or buy); customer by customer, each in the order of time.
-- `catalog.parquet`: item, title and what it is: category, theme, colour, pattern, material, brand, style, season,
-  price, and the day from which on it was sold.
+- `catalog.parquet`: item, title and what it is: category, theme, colour, pattern, material, brand, style, cut,
+  season, price, the day from which on it was sold, and the split of all that is drawn from it.
 - `truth.parquet`: {rows:,} rows, one for each of the last tenth of a customer's events (at least the last): its place
   in the customer's history, from 0; the probability that it had; whether the oracle's 1, 10 or 20 likeliest items held
   it (`hit_`), and how likely that was (`expected_`).

@@ -12,9 +12,9 @@ from tenfold.files import digest
 from tenfold.options import parse
 from tenfold.shop.catalog import MONTH, MONTHS, START, Numbers, item_ids, pick, user_ids
 from tenfold.shop.customers import Drawn, Habits, draw_habits
-from tenfold.shop.drawing import Ground, draw, ground
 from tenfold.shop.folder import Info, write_folder
 from tenfold.shop.options import Options
+from tenfold.shop.simulation import Ground, draw, ground
 from tenfold.shop.traits import ACTIONS, PRICE_CLASSES, STYLES, THEMES
 from tenfold.shop.truth import AT, Truth, measure, test_events
 
@@ -38,7 +38,7 @@ class Shop:
         self.processes, self.progress = processes, progress
 
     def catalog(self) -> pl.DataFrame:
-        """item, title, category, theme, colour, pattern, material, brand, style, season, price, arrived."""
+        """item, title, category, theme, colour, pattern, material, brand, style, cut, season, price, arrived, split."""
         return self.ground.catalog.frame()
 
     def events(self) -> pl.DataFrame:
