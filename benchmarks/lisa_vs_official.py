@@ -20,6 +20,7 @@ from benchmarks.lisa_attention import Side, best
 from benchmarks.peers import LISA as PEER
 from tenfold.nn.codebooks import Encoded
 from tenfold.nn.lisa import CodewordAttention
+from tenfold.ops.heap import keep_freed_memory
 from tenfold.options import parse
 from tenfold.systems.lisa.model import LisaNetwork
 from tenfold.systems.lisa.options import Options
@@ -190,6 +191,7 @@ def find_theirs() -> None:
 def main() -> None:
     quick = harness.arguments(__doc__).quick
     find_theirs()
+    keep_freed_memory()
     figures: dict[str, float] = {}
     ratios: dict[str, list[float]] = {"core_speedup": [], "model_speedup": [], "memory_ratio": []}
     for preset, length in CASES[:1] if quick else CASES:

@@ -5,7 +5,6 @@
 Imports no torch: the command line reads arms before anything heavy is needed.
 """
 
-import ctypes
 import gc
 import importlib
 import os
@@ -14,12 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tenfold.errors import OptionError
+from tenfold.ops.heap import give_back_freed_memory
 from tenfold.options import assignments, expand, flat, parse, rows
 
 if TYPE_CHECKING:
@@ -144,8 +143,7 @@ class PeakMemory:
 
     def __enter__(self) -> Self:
         gc.collect()
-        with suppress(OSError, AttributeError):  # else memory that an earlier arm freed would hide this one's growth
-            ctypes.CDLL(None).malloc_trim(0)
+        give_back_freed_memory()  # else what an earlier arm freed would hide this one's growth
         self._before = self._peak = resident_bytes()
         self._done = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)

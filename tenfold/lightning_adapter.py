@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tenfold.errors import OptionError, RunError, TrainingError, nearest
 from tenfold.files import replacing, write_whole
+from tenfold.ops.heap import give_back_freed_memory, keep_freed_memory
 from tenfold.options import assignments
 from tenfold.training import Budget, Draw, EpochBatches, Stage
 
@@ -283,6 +284,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
                         collate_fn=lambda batch: batch)  # fmt: skip
     last = keep.path if keep.path is not None and keep.path.exists() else None
     module = Trainable(stage, budget, progress)
+    keep_freed_memory()
     try:
         with keep.listening(), frozen(stage.frozen):
             module.network.train()
@@ -291,6 +293,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
         raise KeyboardInterrupt from None
     finally:
         progress.close()
+        give_back_freed_memory()
     if module.best is not None:
         stage.network.load_state_dict(module.best[1])
     # No collective may follow trainer.fit, which ends the group: the processes meet in the files.

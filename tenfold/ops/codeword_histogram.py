@@ -306,12 +306,12 @@ def _weigh_and_read(
 ) -> tuple[Tensor, Tensor, Tensor, list[int]]:
     """y (T, D), the histograms after each sequence (N, B, W), those at each chunk's start, and the sequences then."""
     books, words, total = len(table), table.shape[-1], len(rows)
-    chunk = _chunk_of(table)
+    chunk = _chunk_of(table, total)
     flat = values.flatten(0, 1)  # (B W, D)
     after, reads = state.clone(), []
     history = table.new_empty(-(-total // chunk), books, words)
     weights = table.new_empty(min(chunk, total), books, words)
-    loops = compiled_loops(words, soft, rate is not None, p is not None)
+    loops = compiled_loops(words, soft, rate is not None, False, False)
     events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
     fixed = (codes.numpy(), table.detach().numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, soft))
     begins, before, borders = state.detach().numpy(), after.numpy(), history.numpy()
@@ -330,8 +330,10 @@ def _weigh_and_read(
     return reads[0] if len(reads) == 1 else torch.cat(reads), after, history, sequences
 
 
-def _chunk_of(table: Tensor) -> int:
-    return max(32, CHUNK_NUMBERS // (table.shape[0] * table.shape[-1]))
+def _chunk_of(table: Tensor, total: int) -> int:
+    """Events of a chunk; what is no more than a few chunks is one."""
+    numbers = table.shape[0] * table.shape[-1]
+    return total if total * numbers <= 3 * CHUNK_NUMBERS else max(32, CHUNK_NUMBERS // numbers)
 
 
 def _soft_codes_and_rates(
@@ -368,14 +370,14 @@ class _CodewordAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
         rows, offsets, codes, table, values, p, rate, state, history = ctx.saved_tensors
-        books, words, total, chunk = len(table), table.shape[-1], len(rows), _chunk_of(table)
+        books, words, total, chunk = len(table), table.shape[-1], len(rows), _chunk_of(table, len(rows))
         dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
         flat = values.flatten(0, 1)
         dtable, dflat, dstate = torch.zeros_like(table), flat.new_zeros(flat.shape[::-1]), torch.zeros_like(state)
-        dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
+        dp = torch.from_numpy(np.zeros((ctx.rows_of_p or 0, books, words), flat.numpy().dtype))
         drates = torch.zeros(books, dtype=torch.float64)
         weights = table.new_empty(min(chunk, total), books, words)
-        loops = compiled_loops(words, ctx.soft, rate is not None, has_p)
+        loops = compiled_loops(words, ctx.soft, rate is not None, has_p, ctx.needs_input_grad[6])
         events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
         fixed = (codes.numpy(), table.numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, ctx.soft))
         begins = state.numpy()
@@ -397,7 +399,7 @@ class _CodewordAttention(torch.autograd.Function):
         return (
             None, None, None, dtable, dflat.T.reshape(values.shape),
             dp if has_p else None,
-            None if rate is None else drates.to(rate.dtype),
+            drates.to(rate.dtype) if ctx.needs_input_grad[6] else None,
             dstate if ctx.needs_input_grad[7] else None,
             None,
         )  # fmt: skip

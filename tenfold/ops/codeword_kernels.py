@@ -19,10 +19,11 @@ W: int = globals().get("W", 16)  # codewords
 SOFT: bool = globals().get("SOFT", False)  # histograms of soft codes
 DECAYS: bool = globals().get("DECAYS", False)  # histograms that fade
 HAS_P: bool = globals().get("HAS_P", False)  # a gradient to the soft codes
+RATES: bool = globals().get("RATES", False)  # a gradient to the rates of fading
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    function.__qualname__ += f"_{W}_{SOFT:d}{DECAYS:d}{HAS_P:d}"  # numba's name for it on the disk
+    function.__qualname__ += f"_{W}_{SOFT:d}{DECAYS:d}{HAS_P:d}{RATES:d}"  # numba's name for it on the disk
     return cast(Any, numba.njit)(
         nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
     )(function)
@@ -185,8 +186,9 @@ def backwards(  # type: ignore[no-untyped-def]
         later = later + dh
         if HAS_P:
             store(dp, (rows[i], b), load(dp, (rows[i], b), W) + later)
-        if DECAYS:
+        if RATES:
             drate += total(later * (before if i == begin else load(scratch, (i,), W)))
+        if DECAYS:
             later = later * rate
     store(gradient, (b,), later)
     return drate
@@ -215,7 +217,8 @@ def backwards_carefully(  # type: ignore[no-untyped-def]
                 dp[rows[i], b, w] += later[w]
         if DECAYS:
             kept = load(gradient, (b,), W)
-            drate += total(kept * (before if i == begin else load(scratch, (i,), W)))
+            if RATES:
+                drate += total(kept * (before if i == begin else load(scratch, (i,), W)))
             store(gradient, (b,), kept * rate)
     return drate
 

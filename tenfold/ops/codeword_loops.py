@@ -40,16 +40,16 @@ class Loops(NamedTuple):
 
 
 @cache
-def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool) -> Loops:
+def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool, rates: bool) -> Loops:
     """The two loops, compiled for W codewords and for what they do: a histogram is a vector of W lanes (ops/lanes.py).
 
     codeword_kernels.py as a module of its own: its constants are no arguments, and the next process finds what numba
     keeps on the disk, which it would not for functions made inside another.
     """
-    name = f"tenfold.ops.codeword_kernels_{words}_{soft:d}{decays:d}{has_p:d}"
+    name = f"tenfold.ops.codeword_kernels_{words}_{soft:d}{decays:d}{has_p:d}{rates:d}"
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("codeword_kernels.py"))
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    vars(module).update(W=words, SOFT=soft, DECAYS=decays, HAS_P=has_p)
+    vars(module).update(W=words, SOFT=soft, DECAYS=decays, HAS_P=has_p, RATES=rates)
     spec.loader.exec_module(module)
     return Loops(module.weigh, module.differentiate)
