@@ -41,7 +41,7 @@ def read_attributes(reading: Reading, catalogue: Vocabulary) -> tuple[pl.DataFra
         remarks.append(f"{repeated:,} rows of {path} describe an item again; the first counts")
     if source.bad.count:
         remarks.append(f"{source.bad.count:,} rows of {path} are wrong and left out")
-    return _typed(_titled(joined), source.text), remarks
+    return typed(_titled(joined), source.text), remarks
 
 
 def _key(source: str, names: list[str], chosen: str | None) -> str:
@@ -60,7 +60,7 @@ def _titled(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if found is None else frame.rename({found: "title"}).with_columns(pl.col("title").cast(pl.String))
 
 
-def _typed(frame: pl.DataFrame, text: bool) -> pl.DataFrame:
+def typed(frame: pl.DataFrame, text: bool) -> pl.DataFrame:
     """Columns of a text file in which every value is a number become numbers; titles stay text."""
     if not text:
         return frame

@@ -51,6 +51,47 @@ class Source(ABC):
     def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
         """The columns wanted; rows that are no rows are handed to `bad`. Raises DataError."""
 
+    def whole(self) -> tuple[pl.DataFrame, np.ndarray]:
+        """All rows and columns at once, nested ones too, and the line or row of each. Raises DataError."""
+        parts = list(self.batches(self.columns))
+        if not parts:
+            return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.Null)), np.empty(0, np.int64)
+        frame = pl.concat([part.frame for part in parts], how="vertical_relaxed")
+        return frame, np.concatenate([part.places for part in parts])
+
+    def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        """Rows as records, many at a time, and the line or row of each. Raises DataError."""
+        for batch in self.batches(self.columns):
+            yield batch.frame.to_dicts(), batch.places
+
+
+def nothing_left(source: Source, rows: int, left_out: int, holds: str) -> str:
+    """The sentence for a file of which no row is left. rows: that came, of which left_out were not asked for."""
+    if left_out:
+        return f"{source.name}: where leaves none of {rows:,} rows; check the values it compares with"
+    if source.bad.count:
+        place, why = source.bad.first[0]
+        return (
+            f"{source.name}: all {source.bad.count:,} rows are wrong, the first, {source.place} {place}, because {why}"
+        )
+    header = "a header and " if source.text else ""
+    return f"{source.name} holds {header}no {holds}; give a file with {holds}"
+
+
+def nested(source: Source, name: str, values: list[Any], places: np.ndarray) -> pl.Series:
+    """Values of any one kind as a column, lists and objects among them. Raises DataError."""
+    import pyarrow as pa
+
+    if {type(value) for value in values} <= {str, int, float, type(None)}:
+        return of_one_kind(source, name, values, places, {})
+    try:
+        return pl.Series(name, pl.from_arrow(pa.array(values)))
+    except (pa.ArrowException, pl.exceptions.PolarsError, OverflowError) as error:
+        raise DataError(
+            f"{source.name}: column '{name}' holds values of several kinds ({str(error).splitlines()[0][:120]}); "
+            "write all of the column as one kind"
+        ) from error
+
 
 def of_one_kind(source: Source, name: str, values: list[Any], places: np.ndarray, kinds: dict[str, Any]) -> pl.Series:
     """Values as a column; text and numbers together are refused, because 7 and "7" may be two. Raises DataError."""

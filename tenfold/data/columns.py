@@ -31,9 +31,14 @@ ALIASES: Mapping[
     ),
     "event": ("eventid",),  # ids of events: one that was there before is a duplicate
 }
+PARTS: Mapping[str, tuple[str, ...]] = {  # what the parts of a split are also called
+    "train": ("training",),
+    "validation": ("valid", "val", "dev"),
+    "test": ("testing",),
+}
 TITLES = ("title", "movietitle", "itemtitle", "producttitle", "name", "itemname", "productname", "movietitles")
 NEEDED = ("user", "item")
-LIKENESS = {"user": 0.6, "item": 0.6, "time": 0.8}  # that makes a near miss: 'rate' and 'data' are no misspelt dates
+LIKENESS = {"time": 0.8}  # that makes a near miss, elsewhere 0.6: 'rate' and 'data' are no misspelt dates
 NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"  # what is written as a whole number is written, and fits 64 bits
 
 Comparison = Literal["=", "!=", ">=", "<=", ">", "<"]
@@ -43,44 +48,60 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_.\-]", "", name).lower()
 
 
-def spelled_out(columns: str) -> dict[str, str]:
-    """'user=buyer,item=sku' -> {'user': 'buyer', 'item': 'sku'}. Raises DataError."""
+def spelled_out(columns: str, known: Iterable[str] | None = None) -> dict[str, str]:
+    """'user=buyer,item=sku' -> {'user': 'buyer', 'item': 'sku'}; only roles that are known. Raises DataError."""
     found = {}
     for part in filter(None, (part.strip() for part in columns.split(","))):
         role, equals, name = part.partition("=")
         if not equals or not name.strip():
             raise DataError(f"columns={columns!r}: '{part}' names no column; write user=NAME,item=NAME,time=NAME")
-        if role.strip() not in ALIASES:
-            raise DataError(f"columns={columns!r}: there is no role '{role.strip()}'; {nearest(role.strip(), ALIASES)}")
+        if known is not None and role.strip() not in known:
+            raise DataError(f"columns={columns!r}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}")
         found[role.strip()] = name.strip()
     return found
 
 
-def roles(source: str, names: Sequence[str], columns: str) -> dict[str, str]:
-    """Which column is the user, the item and, where there are any, the time and the event's id. Raises DataError."""
-    chosen = spelled_out(columns)
+def roles(
+    source: str,
+    names: Sequence[str],
+    columns: str,
+    aliases: Mapping[str, tuple[str, ...]] = ALIASES,
+    needed: Sequence[str] = NEEDED,
+) -> dict[str, str]:
+    """Which column is what: of an event log the user, the item and, where there are any, the time and the event's id.
+
+    aliases: role -> what such a column is usually called. Raises DataError, also where one that is needed is not found.
+    """
+    chosen = spelled_out(columns, aliases)
     for role, name in chosen.items():
         if name not in names:
             raise DataError(f"{source} has no column '{name}' to be the {role}; {nearest(name, names)}")
     by_plain = {plain(name): name for name in reversed(names)}
-    for role, aliases in ALIASES.items():
-        free = (by_plain[alias] for alias in aliases if alias in by_plain and by_plain[alias] not in chosen.values())
+    for role, usual in aliases.items():
+        free = (by_plain[alias] for alias in usual if alias in by_plain and by_plain[alias] not in chosen.values())
         found = next(free, None)
         if role not in chosen and found is not None:
             chosen[role] = found
-    for role in NEEDED:
+    for role in needed:
         if role not in chosen:
-            raise DataError(_missing(source, names, role, chosen))
+            raise DataError(_missing(source, names, role, chosen, aliases, needed))
     if len(set(chosen.values())) < len(chosen):
         raise DataError(f"{source}: columns={columns!r} takes one column for two roles; name one for each")
     return chosen
 
 
-def _missing(source: str, names: Sequence[str], role: str, chosen: Mapping[str, str]) -> str:
-    near = _near_misses(names, chosen)
+def _missing(
+    source: str,
+    names: Sequence[str],
+    role: str,
+    chosen: Mapping[str, str],
+    aliases: Mapping[str, tuple[str, ...]],
+    needed: Sequence[str],
+) -> str:
+    near = _near_misses(names, chosen, aliases, needed)
     guess = f"did you mean '{near[role]}'? " if role in near else ""
-    whole = {**dict.fromkeys(NEEDED, "NAME"), **near, **chosen}
-    example = ",".join(f"{r}={whole[r]}" for r in ALIASES if r in whole)
+    whole = {**dict.fromkeys(needed, "NAME"), **near, **chosen}
+    example = ",".join(f"{r}={whole[r]}" for r in aliases if r in whole)
     return f"{source} has no column that is known as the {role}, only {_listed(names)}; {guess}say columns='{example}'"
 
 
@@ -89,7 +110,7 @@ def without_time(source: str, names: Sequence[str], chosen: Mapping[str, str], c
     others = [name for name in names if name not in chosen.values()]
     if "time" in chosen or not others:
         return []
-    near = _near_misses(names, chosen).get("time", "NAME")
+    near = _near_misses(names, chosen, ALIASES, NEEDED).get("time", "NAME")
     example = ",".join(filter(None, [columns.strip().strip(","), f"time={near}"]))
     return [
         f"no column of {source} is known as the time (found {_listed(others)}): rows are taken in the file's order; "
@@ -97,18 +118,20 @@ def without_time(source: str, names: Sequence[str], chosen: Mapping[str, str], c
     ]
 
 
-def _near_misses(names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """For each role without a column the free one whose name is most like one that would have been known."""
+def _near_misses(
+    names: Sequence[str], chosen: Mapping[str, str], aliases: Mapping[str, tuple[str, ...]], needed: Sequence[str]
+) -> dict[str, str]:
+    """For each role needed that has no column, and the time, the free one whose name is most like a known one."""
     found = dict[str, str]()
     free = [name for name in names if name not in chosen.values() and plain(name) not in TITLES]
-    for role, least in LIKENESS.items():
-        if role in chosen or not free:
+    for role in dict.fromkeys([*needed, "time"]):
+        if role in chosen or role not in aliases or not free:
             continue
         like = {
-            name: max(SequenceMatcher(None, plain(name), alias).ratio() for alias in ALIASES[role]) for name in free
+            name: max(SequenceMatcher(None, plain(name), alias).ratio() for alias in aliases[role]) for name in free
         }
         best = max(free, key=like.__getitem__)
-        if like[best] >= least:
+        if like[best] >= LIKENESS.get(role, 0.6):
             found[role] = best
             free.remove(best)
     return found
@@ -204,6 +227,34 @@ def whole_numbers(ids: pl.Series) -> pl.Series:
     return ids
 
 
+def checked(
+    source: str, frame: pl.DataFrame, places: np.ndarray, roles: Mapping[str, str], clock: Times
+) -> tuple[dict[str, pl.Series], np.ndarray, list[tuple[int, str]]]:
+    """What the rows (n,) say: ids by role, and the time; (n,) bool, which rows are whole; what is wrong with others.
+
+    places (n,): the line or row of each. Raises DataError where a whole column is wrong.
+    """
+    read, good, wrong = dict[str, pl.Series](), np.ones(len(frame), bool), list[tuple[int, str]]()
+    for role, name in roles.items():
+        column = frame[name]
+        if role == "time":
+            read[role], expected = clock.read(column)
+            reason = f"time is {{!r}}, expected {expected}"
+        else:
+            read[role] = own_ids(column, source)
+            reason = f"the {role} is {{!r}}, expected text or a whole number"
+        if read[role].null_count():
+            gone = read[role].is_null().to_numpy() & good
+            rows = np.flatnonzero(gone)
+            missing = f"the {role} is missing (column '{name}')"
+            wrong += [
+                (int(place), reason.format(value) if value.strip() else missing)
+                for place, value in zip(places[rows], values_at(column, rows), strict=True)
+            ]
+            good &= ~gone
+    return read, good, wrong
+
+
 # Rows to keep --------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +280,36 @@ class Condition(NamedTuple):
         compared = {">=": values >= number, "<=": values <= number, ">": values > number, "<": values < number}
         empty = column.is_null() | (_texts(column) == "").fill_null(False)
         return compared[self.sign].fill_null(False), values.is_null() & ~empty
+
+
+def chosen(
+    where: Iterable[Condition], frame: pl.DataFrame, places: np.ndarray
+) -> tuple[np.ndarray, list[tuple[int, str]]]:
+    """(n,) bool: all conditions hold; and the places and reasons of rows of which that cannot be said."""
+    keep, wrong = np.ones(len(frame), bool), list[tuple[int, str]]()
+    for condition in where:
+        holds, unclear = (found.to_numpy() for found in condition.of(frame))
+        rows = np.flatnonzero(unclear & keep)
+        why = f"'{condition.column}' is {{!r}}, which cannot be compared in where '{condition.text}'"
+        shown = values_at(frame[condition.column], rows)
+        wrong += [(int(p), why.format(value)) for p, value in zip(places[rows], shown, strict=True)]
+        keep &= holds & ~unclear
+    return keep, wrong
+
+
+def part(source: str, column: pl.Series, name: str) -> np.ndarray:
+    """The rows of one part of a split: 'validation' also finds 'val', 'valid' and 'dev'. Raises DataError."""
+    found = column.cast(pl.String)
+    for known in (name, *next((names for names in ((p, *PARTS[p]) for p in PARTS) if name in names), ())):
+        if (found == known).any():
+            return np.flatnonzero((found == known).fill_null(False).to_numpy())
+    names = sorted(found.drop_nulls().unique().to_list())
+    raise DataError(f"{source} has no part '{name}' in its column '{column.name}'; {nearest(name, names)}")
+
+
+def index(rows: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
+    """(n,) int64: these of `count` rows, by number (from the end if negative) or by a bool for each. IndexError."""
+    return np.arange(count)[rows if len(rows) else slice(0)]
 
 
 def conditions(source: str, where: Iterable[str], names: Sequence[str]) -> list[Condition]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from tenfold.data import columns, packing
 from tenfold.data.attributes import read_attributes
-from tenfold.data.batches import Batch, Source
+from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.options import Reading
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
@@ -185,47 +185,18 @@ class _Arrivals:
         frame, places, wrong = batch.frame, batch.places, list[tuple[int, str]]()
         self.rows += len(frame)
         if self.where:
-            frame, places = self._chosen(frame, places, wrong)
-        read, good = dict[str, pl.Series](), np.ones(len(frame), bool)
-        for role, name in self.roles.items():
-            column = frame[name]
-            if role == "time":
-                values, expected = self.clock.read(column)
-                read[role], reason = values, f"time is {{!r}}, expected {expected}"
-            else:
-                values = columns.own_ids(column, self.source.name)
-                read[role], reason = values, f"the {role} is {{!r}}, expected text or a whole number"
-            if values.null_count():
-                gone = values.is_null().to_numpy() & good
-                rows = np.flatnonzero(gone)
-                shown = columns.values_at(column, rows)
-                missing = f"the {role} is missing (column '{name}')"
-                wrong += [
-                    (int(place), reason.format(value) if value.strip() else missing)
-                    for place, value in zip(places[rows], shown, strict=True)
-                ]
-                good &= ~gone
+            keep, unclear = columns.chosen(self.where, frame, places)
+            wrong += unclear
+            self.left_out += int((~keep).sum()) - len(unclear)
+            frame, places = frame.filter(pl.Series(keep)), places[keep]
+        read, good, more = columns.checked(self.source.name, frame, places, self.roles, self.clock)
+        wrong += more
         self.wrong += len(wrong)
         self.source.bad.add(wrong)
         if not good.all():
             read = {role: values.filter(pl.Series(good)) for role, values in read.items()}
             places = places[good]
         self._keep(read, places)
-
-    def _chosen(
-        self, frame: pl.DataFrame, places: np.ndarray, wrong: list[tuple[int, str]]
-    ) -> tuple[pl.DataFrame, np.ndarray]:
-        keep, bad = np.ones(len(frame), bool), np.zeros(len(frame), bool)
-        for condition in self.where:
-            holds, unclear = (found.to_numpy() for found in condition.of(frame))
-            rows = np.flatnonzero(unclear & keep)
-            why = f"'{condition.column}' is {{!r}}, which cannot be compared in where '{condition.text}'"
-            shown = columns.values_at(frame[condition.column], rows)
-            wrong += [(int(p), why.format(value)) for p, value in zip(places[rows], shown, strict=True)]
-            bad |= unclear & keep
-            keep &= holds & ~unclear
-        self.left_out += int((~keep & ~bad).sum())
-        return frame.filter(pl.Series(keep)), places[keep]
 
     def _keep(self, read: dict[str, pl.Series], places: np.ndarray) -> None:
         if not len(places):
@@ -270,7 +241,7 @@ class _Arrivals:
 def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
     source, bad = arrivals.source, arrivals.source.bad
     if not arrivals.parts["user"]:
-        raise DataError(_nothing(arrivals))
+        raise DataError(nothing_left(source, arrivals.rows, arrivals.left_out, "events"))
     users = arrivals.whole("user")
     offsets = packing.offsets_of(users, arrivals.numberings["user"].count)
     items = packing.packed(users, arrivals.whole("item"), offsets)
@@ -325,14 +296,3 @@ def _only(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, pl.Series]:
     offsets, stays = packing.kept(offsets, keep)
     return items[keep], offsets, None if times is None else times[keep], names.filter(pl.Series(stays))
-
-
-def _nothing(arrivals: _Arrivals) -> str:
-    name, bad = arrivals.source.name, arrivals.source.bad
-    if arrivals.left_out:
-        return f"{name}: where leaves none of {arrivals.rows:,} rows; check the values it compares with"
-    if bad.count:
-        place, why = bad.first[0]
-        return f"{name}: all {bad.count:,} rows are wrong, the first, {bad.place} {place}, because {why}"
-    header = "a header and " if arrivals.source.text else ""
-    return f"{name} holds {header}no events; give a file with events"

@@ -1,6 +1,9 @@
 """Where a log comes from: which kind of file or frame it is, told by its name or by what it begins with."""
 
+import gzip
 import re
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from tenfold.data.tables import Frame, PandasFrame, ParquetFile
 from tenfold.data.text_files import opened
 from tenfold.data.text_sources import LOOKED_AT, SEPARATORS, Delimited, JsonLines, OneLinePerUser
 from tenfold.errors import DataError
+from tenfold.options import parse
 
 SUFFIXES = {
     ".csv": "csv",
@@ -41,7 +45,18 @@ def source_of(data: Any, reading: Reading) -> Source:
         return Frame(data, "the polars frame", reading)
     if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
         return PandasFrame(data, reading)
-    raise DataError(f"events are read from a path, a pandas or a polars DataFrame; found {type(data).__name__}")
+    raise DataError(f"data is read from a path, a pandas or a polars DataFrame; found {type(data).__name__}")
+
+
+def table_of(data: Any, holds: str, *, encoding: str, format: str, on_bad_rows: str, columns: str = "") -> Source:
+    """The same for what is no event log; `holds` says what its rows are. Raises DataError, OptionError."""
+    if isinstance(data, str | Path):
+        # what cannot be decompressed is told by the reading proper
+        with suppress(EOFError, gzip.BadGzipFile, zlib.error), opened(Path(data)) as file:
+            if not file.read(1 << 16).strip():
+                raise DataError(f"{data} is empty; give a file with {holds}")
+    values = {"columns": columns, "encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
+    return source_of(data, parse(Reading, values))
 
 
 def told(path: Path, encoding: str = "utf-8") -> str:

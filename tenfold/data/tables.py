@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tenfold.data.batches import Batch, Source, of_one_kind
+from tenfold.data.batches import Batch, Source, nested, of_one_kind
 from tenfold.data.options import Reading
 from tenfold.data.text_files import opened
 from tenfold.errors import DataError
@@ -45,6 +45,23 @@ class PandasFrame(Source):
             places = np.arange(first + 1, first + 1 + len(part))
             found = {name: self._column(part.iloc[:, self.columns.index(name)], name, places, kinds) for name in wanted}
             yield Batch(pl.DataFrame(found), places)
+
+    def whole(self) -> tuple[pl.DataFrame, np.ndarray]:
+        places = np.arange(1, len(self.frame) + 1)
+        found = [self._whole(self.frame.iloc[:, n], name, places) for n, name in enumerate(self.columns)]
+        return pl.DataFrame(found), places
+
+    def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        frame, places = self.whole()
+        yield frame.to_dicts(), places
+
+    def _whole(self, column: Any, name: str, places: np.ndarray) -> pl.Series:
+        if column.dtype != object:
+            return self._column(column, name, places, {})
+        scalar = [not isinstance(value, list | tuple | dict | np.ndarray) for value in column]
+        gone = column.isna().to_numpy() & np.array(scalar, bool)
+        values = [None if no else _plain(value) for value, no in zip(column.tolist(), gone, strict=True)]
+        return nested(self, name, values, places)
 
     def _column(self, column: Any, name: str, places: np.ndarray, kinds: dict[str, Any]) -> pl.Series:
         if column.dtype != object:

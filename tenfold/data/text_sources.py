@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from tenfold.data import columns
-from tenfold.data.batches import BadRows, Batch, Source, of_one_kind
+from tenfold.data.batches import BadRows, Batch, Source, nested, of_one_kind
 from tenfold.data.options import Reading
 from tenfold.data.text_files import CHUNK, Chunk, Layout, chunks, not_utf8, rows_of, table
 from tenfold.errors import DataError
 
-SEPARATORS = {"csv": ",", "tsv": "\t", "recbole": "\t", "sasrec": " ", "lines": " ", "movielens": "::"}
+SEPARATORS = {"csv": ",", "tsv": "\t", "recbole": "\t", "sasrec": " ", "lines": " ", "spaces": " ", "movielens": "::"}
 OTHERS = {"\t": "tabs", ";": "';'", ",": "','", "|": "'|'", "::": "'::'", " ": "spaces"}
 MOVIELENS = {3: ["item", "title", "genres"], 4: ["user", "item", "rating", "time"]}
 LOOKED_AT = 100  # lines from which a layout without a header is told
@@ -30,7 +30,7 @@ class Delimited(Source):
         self.separator, self.quotes = SEPARATORS[layout], layout in ("csv", "tsv")
         # Until a header is seen, a wrong line is not counted: the reading proper will come to it again.
         first = self._first_rows()
-        self.header = layout in ("csv", "tsv", "recbole")
+        self.header = layout in ("csv", "tsv", "recbole", "spaces")
         if layout == "sasrec":
             self.columns = ["user", "item"]
         elif layout == "movielens":
@@ -172,8 +172,14 @@ class JsonLines(Source):
             frame = pl.DataFrame({name: of_one_kind(self, name, values[name], places, kinds) for name in wanted})
             yield Batch(frame, places)
 
+    def whole(self) -> tuple[pl.DataFrame, np.ndarray]:
+        parts = list(self.rows())
+        rows = [row for part, _ in parts for row in part]
+        places = np.concatenate([lines for _, lines in parts])
+        names = dict.fromkeys(name for row in rows for name in row)  # some may come late
+        return pl.DataFrame([nested(self, name, [row.get(name) for row in rows], places) for name in names]), places
+
     def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        """The objects as they stand, many at a time, and the line of each. Raises DataError."""
         for chunk in chunks(self.path, self.encoding, self.bad, quotes=False, size=self.size):
             yield self._rows(chunk)
 

@@ -1,0 +1,372 @@
+"""Tables of facts and the texts that say them: each row is a small table, and what was written of it.
+
+Read from JSON Lines, Parquet, CSV and frames, and as WebNLG, WikiBio and WikiTableText are published.
+"""
+
+import re
+import zlib
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+
+from tenfold.data import columns as known
+from tenfold.data.batches import Batch, Source, nested, nothing_left
+from tenfold.data.events import ReadReport
+from tenfold.data.sources import table_of
+from tenfold.data.text_files import chunks, not_utf8, opened
+from tenfold.data.vocabulary import Vocabulary
+from tenfold.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = {
+    "table": ("table", "facts", "triples", "data"),
+    "text": ("text", "texts", "references", "sentence", "description", "summary"),
+    "title": ("title",),
+    "id": ("id", "textid", "tableid", "eid"),
+    "invented": ("invented",),
+    "split": ("split", "part", "subset"),
+}
+CELL = pl.Struct(
+    {
+        "attribute": pl.String,
+        "value": pl.String,
+        "subject": pl.String,
+        "said": pl.Boolean,
+        "start": pl.Int64,
+        "end": pl.Int64,
+    }
+)
+SCHEMA = {"table": pl.List(CELL), "texts": pl.List(pl.String), "invented": pl.List(CELL)}
+NONE = ("", "<none>")  # values that say nothing: WikiBio writes the second
+
+
+class Cell(NamedTuple):
+    """A fact. What the file does not say is None."""
+
+    attribute: str
+    value: str
+    subject: str | None  # of whom it is said, where a table has several
+    said: bool | None  # whether the text says it
+    start: int | None  # the characters of the text that say it, text[start:end]
+    end: int | None
+
+
+class FactTable(NamedTuple):
+    cells: tuple[Cell, ...]
+    texts: tuple[str, ...]  # that say it, each in its own way; none where only the table is known
+    title: str | None
+    invented: tuple[Cell, ...]  # facts in the text that the table does not hold
+    columns: dict[str, Any]  # what else the file says of it
+
+
+@dataclass(frozen=True, eq=False)
+class FactTables:
+    """Row i is a table and its texts."""
+
+    frame: pl.DataFrame  # columns table, texts, invented, and the file's others under their own names
+    roles: dict[str, str]  # title, id, split, as far as there are any -> the file's own column
+    report: ReadReport
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, row: int) -> FactTable:
+        """Raises IndexError."""
+        found = self.frame.row(range(len(self))[row], named=True)
+        cells, texts, invented = (found.pop(name) for name in SCHEMA)
+        title = found[self.roles["title"]] if "title" in self.roles else None
+        return FactTable(
+            tuple(Cell(**cell) for cell in cells),
+            tuple(texts),
+            None if title is None else str(title),
+            tuple(Cell(**cell) for cell in invented),
+            found,
+        )
+
+    def __iter__(self) -> Iterator[FactTable]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def attributes(self) -> Vocabulary:
+        """The names of attributes, in the order in which the tables first have them."""
+        cells = self.frame["table"].explode().drop_nulls()
+        return Vocabulary(cells.struct.field("attribute").unique(maintain_order=True))
+
+    def split(self, name: str) -> Self:
+        """Those of one part of the split: 'train', 'validation' (or as the file calls it), 'test'. Raises DataError."""
+        if "split" not in self.roles:
+            raise DataError(f"{self.report.source} has no column of a split; name it with columns='split=NAME'")
+        return self.take(known.part(self.report.source, self.frame[self.roles["split"]], name))
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+        return replace(self, frame=self.frame[known.index(rows, len(self))])
+
+
+def read_fact_tables(
+    data: "str | Path | pd.DataFrame | pl.DataFrame",
+    *,
+    columns: str = "",
+    encoding: str = "utf-8",
+    format: str = "auto",
+    on_bad_rows: str = "refuse",
+) -> FactTables:
+    """Tables with their texts. A row's table may be
+
+    - a list of objects with `attribute` and `value`, and perhaps `said`, `start` and `end`; or of [attribute, value];
+    - an object attribute -> value, or attribute -> list of values;
+    - a list of triples [subject, attribute, value], as WebNLG has them;
+    - where no column is a table: all columns but the text, title, id and split, one attribute each.
+
+    Texts are text or lists of text. WikiBio's `NAME.box` is read with the `NAME.summary`, or `NAME.sent` and `NAME.nb`,
+    beside it, and WikiTableText's tab-separated files are known by their `_||_`. Values that are empty are left out.
+    columns: 'table=NAME,text=NAME,title=NAME,id=NAME,invented=NAME,split=NAME' where names do not say it themselves.
+    Raises DataError with the line of what is wrong, OptionError.
+    """
+    published = _published(Path(data)) if isinstance(data, str | Path) and format == "auto" else None
+    if published is not None:
+        source: Source = published(Path(str(data)), encoding, on_bad_rows)
+    else:
+        source = table_of(data, "tables", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
+    roles = known.roles(source.name, source.columns, columns, ROLES, ())
+    found = _Tables(source)
+    for rows, places in source.rows():
+        found.take(rows, places, roles)
+    return found.tables({role: name for role, name in roles.items() if role in ("title", "id", "split")})
+
+
+class _Tables:
+    """Rows as they come: checked, and kept as columns."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.parts, self.rows = source, list[pl.DataFrame](), 0
+
+    def take(self, rows: Sequence[Mapping[str, Any]], places: np.ndarray, roles: Mapping[str, str]) -> None:
+        """Raises DataError."""
+        taken, lines, wrong = list[tuple[Any, ...]](), list[int](), list[tuple[int, str]]()
+        others, self.rows = list[Mapping[str, Any]](), self.rows + len(rows)
+        for row, place in zip(rows, places, strict=True):
+            try:
+                texts = _texts(row.get(roles["text"])) if "text" in roles else []
+                length = len(texts[0]) if len(texts) == 1 else None
+                if "table" in roles:
+                    cells = _cells(row.get(roles["table"]), length)
+                else:
+                    own = {name: value for name, value in row.items() if name not in roles.values()}
+                    cells = _cells(own, length)
+                invented = row.get(roles["invented"]) if "invented" in roles else None
+                taken.append((cells, texts, [] if invented is None else _cells(invented, length)))
+                lines.append(int(place))
+                others.append(row)
+            except ValueError as error:
+                wrong.append((int(place), str(error)))
+        self.rows -= len(wrong)
+        self.source.bad.add(wrong)
+        frame = pl.DataFrame(taken, schema=SCHEMA, orient="row")
+        used = {*SCHEMA, *(roles[role] for role in ("table", "text", "invented") if role in roles)}
+        names = dict.fromkeys(name for row in others for name in row if name not in used)
+        if "table" not in roles:  # the others are the cells
+            names = dict.fromkeys(name for name in names if name in roles.values())
+        places = np.array(lines, dtype=np.int64)
+        self.parts.append(
+            frame.hstack([nested(self.source, name, [row.get(name) for row in others], places) for name in names])
+        )
+
+    def tables(self, roles: dict[str, str]) -> FactTables:
+        """Raises DataError."""
+        bad = self.source.bad
+        frame = pl.concat(self.parts, how="diagonal_relaxed") if self.parts else pl.DataFrame(schema=SCHEMA)
+        if not len(frame):
+            raise DataError(nothing_left(self.source, self.rows, 0, "tables"))
+        rows = self.rows + bad.count
+        report = ReadReport(
+            source=self.source.name, place=self.source.place, rows=rows, bad=bad.count, first_bad=tuple(bad.first)
+        )
+        return FactTables(frame, {role: name for role, name in roles.items() if name in frame.columns}, report)
+
+
+# Cells ---------------------------------------------------------------------------------------------------------------
+
+
+def _texts(value: Any) -> list[str]:
+    """Raises ValueError."""
+    if value is None:
+        return []
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"the text is {_shown(value)}, expected text or a list of texts")
+    return list(texts)
+
+
+def _cells(table: Any, length: int | None) -> list[dict[str, Any]]:
+    """The cells in one form; length: of the text that their places refer to, None where there is no one text. Raises
+    ValueError."""
+    if isinstance(table, Mapping):
+        pairs = [(name, one) for name, value in table.items() for one in _several(value)]
+        return [cell for name, value in pairs if (cell := _cell(name, value)) is not None]
+    if not isinstance(table, list | tuple):
+        raise ValueError(
+            f"the table is {_shown(table)}, expected a list of such as {{'attribute': 'colour', 'value': 'red'}}, or "
+            "an object such as {'colour': 'red'}"
+        )
+    cells = []
+    for number, cell in enumerate(table, start=1):
+        try:
+            found = _listed(cell, length)
+        except ValueError as error:
+            raise ValueError(f"cell {number} of the table: {error}") from None
+        if found is not None:
+            cells.append(found)
+    return cells
+
+
+def _listed(cell: Any, length: int | None) -> dict[str, Any] | None:
+    """Raises ValueError."""
+    if isinstance(cell, list | tuple) and len(cell) in (2, 3):
+        attribute, value = cell[-2:]
+        return _cell(attribute, value, subject=str(cell[0]) if len(cell) == 3 else None)
+    if not isinstance(cell, Mapping) or "attribute" not in cell or "value" not in cell:
+        raise ValueError(f"it is {_shown(cell)}, expected an object with 'attribute' and 'value'")
+    found = _cell(cell["attribute"], cell["value"], cell.get("subject"))
+    start, end, said = cell.get("start"), cell.get("end"), cell.get("said")
+    if found is None or (start, end) in ((None, None), (-1, -1)):
+        return found and {**found, "said": said}
+    placed = type(start) is int and type(end) is int and 0 <= start < end
+    if not placed or (length is not None and end > length):  # type: ignore[operator]
+        much = "" if length is None else f" of {length} characters"
+        raise ValueError(f"it stands from {start} to {end} of a text{much}, expected 0 <= start < end, or -1 and -1")
+    return {**found, "said": said, "start": start, "end": end}
+
+
+def _cell(attribute: Any, value: Any, subject: str | None = None) -> dict[str, Any] | None:
+    """None where there is no value. Raises ValueError."""
+    if not isinstance(attribute, str) or not attribute.strip():
+        raise ValueError(f"the attribute is {_shown(attribute)}, expected its name")
+    if isinstance(value, Mapping | list | tuple | bytes):
+        raise ValueError(f"'{attribute}' is {_shown(value)}, expected text or a number")
+    if value is None or value != value or str(value).strip() in NONE:  # NaN is what pandas has for nothing
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {"attribute": attribute, "value": text, "subject": subject, "said": None, "start": None, "end": None}
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _shown(value: Any) -> str:
+    return "missing" if value is None else f"{str(value)[:60]!r}"
+
+
+# As published --------------------------------------------------------------------------------------------------------
+
+
+class Published(Source):
+    """A text file, one table a line."""
+
+    def __init__(self, path: Path, encoding: str, on_bad_rows: str) -> None:
+        super().__init__(str(path), on_bad_rows)
+        self.path, self.encoding = path, encoding
+        self.columns = ["table", "text"]
+
+    def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
+        for rows, places in self.rows():
+            columns = [nested(self, name, [row[name] for row in rows], places) for name in wanted]
+            yield Batch(pl.DataFrame(columns), places)
+
+    @abstractmethod
+    def parsed(self, line: str, number: int) -> dict[str, Any]:
+        """A row; number: of the line, from 1. Raises ValueError."""
+
+    def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        for first, lines in self.lines(self.path):
+            rows, places, wrong = list[dict[str, Any]](), list[int](), list[tuple[int, str]]()
+            for number, raw in enumerate(lines, start=first):
+                try:
+                    rows.append(self.parsed(raw.decode(), number))
+                    places.append(number)
+                except UnicodeDecodeError as error:
+                    wrong.append((number, not_utf8(raw[error.start])))
+                except ValueError as error:
+                    wrong.append((number, str(error)))
+            self.bad.add(wrong)
+            yield rows, np.array(places, dtype=np.int64)
+
+    def lines(self, path: Path) -> Iterator[tuple[int, list[bytes]]]:
+        """Lines in UTF-8, many at a time, and the number of the first. Raises DataError."""
+        for chunk in chunks(path, self.encoding, self.bad, quotes=False):
+            yield chunk.line, chunk.data.split(b"\n")[:-1]
+
+
+class WikiBio(Published):
+    """`field_1:token <tab> field_2:token ...`; the texts stand in a file beside it, one a line, or several with .nb."""
+
+    def __init__(self, path: Path, encoding: str, on_bad_rows: str) -> None:
+        super().__init__(path, encoding, on_bad_rows)
+        self.texts: list[bytes] | None = None
+        summary, sentences, counts = (self._beside(suffix) for suffix in (".summary", ".sent", ".nb"))
+        if summary is not None:
+            self.texts = self._all(summary)
+        elif sentences is not None and counts is not None:
+            every, numbers = self._all(sentences), np.array(self._all(counts)).astype(np.int64)
+            if numbers.sum() != len(every):
+                raise DataError(f"{counts} counts {numbers.sum():,} sentences, and {sentences} has {len(every):,}")
+            self.texts = [every[end - n] if n else b"" for end, n in zip(numbers.cumsum(), numbers, strict=True)]
+        if self.texts is not None and len(self.texts) != (tables := len(self._all(path))):
+            raise DataError(
+                f"{path} has {tables:,} tables, and {summary or counts} has {len(self.texts):,} texts; each needs one"
+            )
+
+    def _beside(self, suffix: str) -> Path | None:
+        start = re.sub(r"\.box(\.gz)?$", "", self.path.name)
+        names = (self.path.with_name(start + suffix + end) for end in ("", ".gz"))
+        return next((name for name in names if name.is_file()), None)
+
+    def _all(self, path: Path) -> list[bytes]:
+        return [line for _, lines in self.lines(path) for line in lines]
+
+    def parsed(self, line: str, number: int) -> dict[str, Any]:
+        cells = list[tuple[str, list[str]]]()
+        for item in filter(None, line.strip().split("\t")):
+            key, colon, token = item.partition(":")
+            key = re.sub(r"_\d+$", "", key)
+            if not colon or not key:
+                raise ValueError(f"{item[:60]!r} is no item of a WikiBio table, such as 'name_1:ada'")
+            if token in NONE:
+                continue
+            if cells and cells[-1][0] == key:
+                cells[-1][1].append(token)
+            else:
+                cells.append((key, [token]))
+        text = None if self.texts is None else self.texts[number - 1].decode()
+        return {"table": [(key, " ".join(tokens)) for key, tokens in cells], "text": text or None}
+
+
+class WikiTableText(Published):
+    """`count <tab> attributes <tab> values <tab> text`, `_||_` between cells and `_$$_` between words of one phrase."""
+
+    def parsed(self, line: str, number: int) -> dict[str, Any]:
+        fields = line.split("\t")
+        if len(fields) != 4:
+            raise ValueError(f"{len(fields)} fields, expected 4: a count, attributes, values and the text")
+        attributes, values, text = (field.replace("_$$_", " ") for field in fields[1:])
+        names, cells = attributes.split("_||_"), values.split("_||_")
+        if len(names) != len(cells):
+            raise ValueError(f"{len(names)} attributes and {len(cells)} values; each attribute needs one")
+        return {"table": list(zip(names, cells, strict=True)), "text": text}
+
+
+def _published(path: Path) -> type[Published] | None:
+    if re.search(r"\.box(\.gz)?$", path.name):
+        return WikiBio
+    with suppress(EOFError, OSError, zlib.error), opened(path) as file:
+        if b"_||_" in file.readline(1 << 16):
+            return WikiTableText
+    return None
