@@ -13,8 +13,8 @@ from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.shop import Options, Shop, info
 from tenfold.shop.catalog import MONTH, MONTHS, draw_catalog
 from tenfold.shop.customers import draw_habits
-from tenfold.shop.simulation import _draw_shard, ground
 from tenfold.shop.market import TOP, build_market, season_of
+from tenfold.shop.simulation import draw_shard, ground
 from tenfold.shop.splits import SPLITS, shares
 from tenfold.shop.streams import Draws, Kind, uniforms
 from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, SEASONS, STYLES, THEMES
@@ -394,14 +394,14 @@ def test_ctrl_c_while_drawing_changes_nothing(small, tmp_path, monkeypatch):
     small.write(tmp_path / "old")
     drawn = []
 
-    def draw_shard(*shard):
+    def interrupted(*shard):
         drawn.append(shard)
         if len(drawn) == 3:
             raise KeyboardInterrupt
-        return _draw_shard(*shard)
+        return draw_shard(*shard)
 
     monkeypatch.setattr("tenfold.shop.simulation.SHARD", 400)
-    monkeypatch.setattr("tenfold.shop.simulation._draw_shard", draw_shard)
+    monkeypatch.setattr("tenfold.shop.simulation.draw_shard", interrupted)
     for folder in ("new", "old"):
         drawn.clear()
         with pytest.raises(KeyboardInterrupt):

@@ -51,7 +51,7 @@ def draw(options: Options, *, processes: int = 1, progress: bool | None = None) 
     shown = events >= BIG if progress is None else progress
     with _pool(processes if len(shards) > 1 else 1) as pool, _bar(events) if shown else nullcontext() as bar:
         tasks = itertools.repeat(options), *zip(*shards, strict=True)
-        for part in (pool.map if pool else map)(_draw_shard, *tasks):  # in order, as they are ready
+        for part in (pool.map if pool else map)(draw_shard, *tasks):  # in order, as they are ready
             for name, place in zip(Drawn._fields, (at, at, at, tested), strict=True):
                 values = getattr(part, name)
                 getattr(whole, name)[place : place + len(values)] = values
@@ -61,7 +61,7 @@ def draw(options: Options, *, processes: int = 1, progress: bool | None = None) 
     return whole
 
 
-def _draw_shard(options: Options, first: int, last: int) -> Drawn:
+def draw_shard(options: Options, first: int, last: int) -> Drawn:
     shared = ground(options)
     return draw_events(options, shared.market, draw_habits(options, shared.market, shared.counts, first, last))
 

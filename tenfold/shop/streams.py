@@ -40,6 +40,8 @@ class Kind(IntEnum):
     QUESTION = 50
     SCENE = 60
     LABEL = 70
+    LABEL_ORDER = 71  # which class each of ten rows is of, and so its split
+    LABEL_GRAIN = 72
     MAKE = 80
 
 
