@@ -375,7 +375,13 @@ def claims(
 def shop_new(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="where to write it")],
     force: Annotated[bool, typer.Option("--force", help="replace the shop that is there")] = False,
-    processes: Annotated[int, typer.Option(help="that draw it; what they draw does not depend on their number")] = 1,
+    only: Annotated[Optional[list[str]], typer.Option(help="a table beside the events (events: none); repeat")] = None,
+    folders: Annotated[
+        bool, typer.Option("--folders", help="pictures as PNG files in folders, not in Parquet")
+    ] = False,
+    processes: Annotated[
+        Optional[int], typer.Option(help="that draw it (one a core); what is drawn does not depend on it")
+    ] = None,
     *,
     shop: dict[str, Any],
 ) -> None:
@@ -384,7 +390,8 @@ def shop_new(
     from tenfold.shop import Shop
     from tenfold.shop.options import Options as ShopOptions
 
-    print(Shop(parse(ShopOptions, shop), processes=processes).write(folder, force=force))
+    drawing = Shop(parse(ShopOptions, shop), processes=os.cpu_count() or 1 if processes is None else processes)
+    print(drawing.write(folder, force=force, only=only or None, folders=folders))
 
 
 @command("shop info")

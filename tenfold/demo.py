@@ -5,10 +5,13 @@ A room of `systems/` adds its part with a `demo.py` that has `sections(shop, eve
 
 import importlib
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from tenfold.budget import Budget
 from tenfold.compare import Comparison, compare, machine_told
@@ -18,11 +21,13 @@ from tenfold.options import parse
 from tenfold.report import Section, comparison_section, histories_section, paragraph, write_report
 from tenfold.report import table as html_table
 from tenfold.shop import Options, Shop
+from tenfold.shop.sheet import pictures_strip
 from tenfold.shop.truth import AT
 from tenfold.systems import SYSTEMS
 
-SHOP: dict[str, Any] = {"items": 600, "users": 600, "events": 60_000}
-TINY_SHOP: dict[str, Any] = {"items": 60, "users": 40, "events": 2_000}
+BESIDE = {"pictures": 300, "texts": 300, "scenes": 60, "meetings": 2_000, "questions": 200, "labels": 200, "makes": 40}
+SHOP: dict[str, Any] = {"items": 600, "users": 600, "events": 60_000} | BESIDE
+TINY_SHOP: dict[str, Any] = {"items": 60, "users": 40, "events": 2_000} | {name: 20 for name in BESIDE}
 # Given by hand, none tuned: the same width, loss and length for all that train.
 TRAINED = "loss.name=softmax,training.batch_size=32,training.lr=0.002"
 ARMS = (
@@ -41,11 +46,11 @@ def run(folder: Path, *, quick: bool, tell: Callable[[str], None]) -> Path:
     """Writes the shop, the fitted systems, the comparison and report.html; returns the page's path."""
     began = time.perf_counter()
     sizes = TINY_SHOP if quick else SHOP
-    shop = Shop(parse(Options, sizes), progress=False)
+    shop = Shop(parse(Options, sizes), processes=1 if quick else os.cpu_count() or 1, progress=False)
     tell(f"shop: {shop.options.items:,} items, {shop.options.users:,} customers, {shop.options.events:,} events")
     shop.write(folder / "shop", force=True)
     events = read_events(folder / "shop" / "events.parquet", items=str(folder / "shop" / "catalog.parquet"))
-    sections = [_shop_section(shop)]
+    sections = [_shop_section(shop, folder / "shop")]
     for part in (_next_items, *_rooms()):
         sections += part(folder, events, quick=quick, tell=tell)
     seconds = time.perf_counter() - began
@@ -68,8 +73,10 @@ def _rooms() -> Iterator[Callable[..., list[Section]]]:
             yield importlib.import_module(f"{home}.demo").sections
 
 
-def _shop_section(shop: Shop) -> Section:
+def _shop_section(shop: Shop, folder: Path) -> Section:
     """Some of what is sold, and how often one could guess a customer's next event."""
+    seen = pl.read_parquet(folder / "pictures.parquet").unique("item", maintain_order=True).head(12)
+    strip = pictures_strip(seen["image"]) + '<p class="small"><a href="shop/index.html">More of the shop</a></p>'
     some = shop.catalog().sample(6, seed=1).select("title", "category", "brand", "price")
     lines = [[title, category, brand, f"{price:.2f}"] for title, category, brand, price in some.iter_rows()]
     sizes = shop.options
@@ -86,7 +93,7 @@ def _shop_section(shop: Shop) -> Section:
     )
     items = html_table(["title", "category", "brand", "price"], lines)
     rates = html_table(["", *(f"hit rate @{k}" for k in AT)], hits, strong=len(hits) - 1)
-    return Section("The shop", paragraph(said) + items + paragraph(known) + rates)
+    return Section("The shop", paragraph(said) + strip + items + paragraph(known) + rates)
 
 
 def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:

@@ -150,7 +150,7 @@ def test_compare_and_tune(log, tmp_path, capsys):
 
 
 def test_shop(tmp_path, capsys):
-    sizes = ["--items", 40, "--users", 9, "--events", 300, "--seed", 5]
+    sizes = ["--only", "events", "--items", 40, "--users", 9, "--events", 300, "--seed", 5]
     code, out, _ = run(capsys, "shop", "new", tmp_path / "shop", *sizes)
     assert code == 0 and "300 events" in out and "oracle" in out
     assert run(capsys, "shop", "info", tmp_path / "shop")[1] == out

@@ -9,6 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tenfold.data.events import read_events
+from tenfold.data.fact_tables import read_fact_tables
+from tenfold.data.graphs import read_interactions
+from tenfold.data.pictures import read_pictures
+from tenfold.data.questions import read_questions
 from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.shop import Options, Shop, info
 from tenfold.shop.catalog import MONTH, MONTHS, draw_catalog
@@ -21,9 +26,18 @@ from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, SEASONS, STYLES, TH
 from tenfold.shop.truth import AT, measure
 
 SMALL = {"seed": 7, "items": 310, "users": 53, "events": 4_100}
+BESIDE = {"pictures": 30, "texts": 40, "scenes": 8, "meetings": 200, "questions": 30, "labels": 20, "makes": 10}
+SMALL |= BESIDE
 
 # Values, not files, of the shop above. If they change, the same seed no longer gives the same shop: raise SHOP_VERSION.
 DIGESTS = {"catalog": "6fd3dd8392eee2b5", "events": "acab3b102f3f275c", "truth": "5d8061bbf7884338"}
+
+
+OF_TABLES = {
+    "pictures": "a4f108d6e113f6b2", "texts": "4615b05dd89176b8", "scenes": "a3c2033d87d5ac85",
+    "meetings": "3912a6950b293002", "questions": "64984a7f8a18eaac", "labels": "86fe0c66d2c668dc",
+    "makes": "086844b5b0553db4",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +317,7 @@ def test_there_is_something_to_learn(usual):
 )
 def test_any_size_works(sizes, tmp_path):
     shop = Shop(seed=2, **sizes)
-    told = shop.write(tmp_path / "shop")
+    told = shop.write(tmp_path / "shop", only=["events"])
     assert len(shop.events()) == sizes["events"] == sum(told.facts["drawn"]["events"].values())
     assert shop.events()["user"].n_unique() == sizes["users"]
     assert len(shop.catalog()) == sizes["items"]
@@ -318,22 +332,83 @@ def test_a_folder_holds_what_was_drawn(small, tmp_path):
     small.write(tmp_path / "a" / "shop")
     folder = tmp_path / "a" / "shop"
     assert sorted(p.name for p in folder.iterdir()) == [
-        "README.md", "catalog.parquet", "events.parquet", "shop.json", "truth.parquet",
+        "README.md", "catalog.parquet", "events.parquet", "index.html", "labels.parquet", "makes.parquet",
+        "meetings.parquet", "pictures.parquet", "questions.jsonl", "scenes.parquet", "shop.json", "texts.jsonl",
+        "truth.parquet",
     ]  # fmt: skip
     for name, frame in (("catalog", small.catalog()), ("events", small.events()), ("truth", small.truth())):
         assert pl.read_parquet(folder / f"{name}.parquet").equals(frame)
     facts = json.loads((folder / "shop.json").read_text())
-    assert facts["options"] == asdict(small.options) and facts["digests"] == small.digests()
+    assert facts["options"] == asdict(small.options) and facts["digests"] == DIGESTS | OF_TABLES
+    for name, rows in BESIDE.items():
+        assert facts["tables"][name]["rows"] == sum(facts["tables"][name]["splits"].values()) == rows
     readme, told = (folder / "README.md").read_text(), info(folder)
     for text in (readme, str(told)):
         assert "310 items" in text and "53 users" in text and "4,100 events" in text and "seed 7" in text
         assert f"{facts['learnable']['loo']['oracle'][1]:.3f}" in text
     assert told.facts == facts
+    for name in ("pictures", "scenes", "meetings", "labels", "makes"):
+        assert pl.read_parquet(folder / f"{name}.parquet").equals(small.table(name)), name
+    for name in ("texts", "questions"):
+        assert [json.loads(line) for line in (folder / f"{name}.jsonl").open()] == small.table(name).to_dicts(), name
+
+
+def test_the_librarys_readers_read_it(small, tmp_path):
+    small.write(tmp_path / "files")
+    small.write(tmp_path / "folders", folders=True, only=["pictures", "scenes", "labels", "makes"])
+    for name, column in (("pictures", "image"), ("scenes", "image"), ("labels", "image"), ("makes", "answer")):
+        packed = read_pictures(tmp_path / "files" / f"{name}.parquet", image=column)
+        loose = read_pictures(tmp_path / "folders" / name)  # what file_name names is called image
+        assert len(packed) == len(loose) == BESIDE[name]
+        assert packed.frame["split"].equals(loose.frame["split"])
+        for row in (0, len(packed) - 1):
+            assert (packed[row][column] == loose[row]["image"]).all()
+    assert info(tmp_path / "folders").facts["digests"]["scenes"] == OF_TABLES["scenes"]
+    pictures = read_pictures(tmp_path / "files" / "pictures.parquet")
+    assert pictures[3]["mask"].max() <= len(pictures[3]["parts"]) and pictures[3]["image"].shape == (64, 64, 3)
+    texts = read_fact_tables(tmp_path / "files" / "texts.jsonl")
+    told = small.texts().row(5, named=True)
+    assert texts[5].texts == (told["text"],) and [cell.said for cell in texts[5].cells] == [
+        c["said"] for c in told["table"]
+    ]
+    meetings = read_interactions(tmp_path / "files" / "meetings.parquet")
+    assert len(meetings.times) == BESIDE["meetings"] and not meetings.bipartite
+    events = read_events(tmp_path / "files" / "events.parquet")
+    questions = read_questions(tmp_path / "files" / "questions.jsonl", events=events)
+    assert len(questions) == BESIDE["questions"] and len(questions.asked_of(events)[0]) == len(questions)
+
+
+def test_tables_stay_when_there_is_more(small):
+    more = Shop(**SMALL | {"pictures": 70, "texts": 90, "labels": 60, "items": 330, "users": 60})
+    for name, key in (("pictures", "picture"), ("texts", "text_id")):
+        shared = small.table(name).join(more.table(name), on=key, how="inner", suffix="_of_more")
+        assert len(shared) >= 20
+        for column in small.table(name).columns:
+            if column != key and name == "pictures":
+                assert shared[column].equals(shared[f"{column}_of_more"], check_names=False), column
+    assert more.labels().head(len(small.labels())).equals(small.labels())
+
+
+def test_a_table_that_is_none_is_named(small, tmp_path):
+    with pytest.raises(OptionError, match="the shop has no table 'picture'; did you mean 'pictures'"):
+        small.write(tmp_path / "shop", only=["picture"])
+    with pytest.raises(OptionError, match="the shop has no table 'films'"):
+        small.table("films")
+    assert not (tmp_path / "shop").exists()
+
+
+def test_the_page_shows_what_was_drawn(small, tmp_path):
+    small.write(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("data:image/png;base64,") > 60
+    caption, question = small.scenes()["caption"][0], small.questions()["question"][0]
+    for words in (small.catalog()["title"][0], caption, question, "<mark"):
+        assert words in page
 
 
 def test_events_are_written_in_parts(small, tmp_path, monkeypatch):
     monkeypatch.setattr("tenfold.shop.folder.ROWS", 333)
-    small.write(tmp_path)
+    small.write(tmp_path, only=["events"])
     assert pl.read_parquet(tmp_path / "events.parquet").equals(small.events())
 
 
@@ -348,31 +423,31 @@ def test_the_same_shop_gives_the_same_bytes(small, tmp_path):
 def test_other_folders_are_left_alone(small, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"is not empty; name another folder, .* with force"):
-        small.write(tmp_path)
+        small.write(tmp_path, only=["events"])
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
-    small.write(tmp_path, force=True)
+    small.write(tmp_path, force=True, only=["events"])
     assert (tmp_path / "notes.txt").read_text() == "mine" and info(tmp_path).facts["options"]["seed"] == 7
 
 
 def test_another_shop_is_not_replaced(small, tmp_path):
-    small.write(tmp_path)
+    small.write(tmp_path, only=["events"])
     other = Shop(**SMALL | {"seed": 9})
     with pytest.raises(OutputError, match=r"holds another shop \(seed 7, items 310, .*\); name another folder"):
-        other.write(tmp_path)
+        other.write(tmp_path, only=["events"])
     assert info(tmp_path).facts["digests"] == small.digests()
-    other.write(tmp_path, force=True)
+    other.write(tmp_path, force=True, only=["events"])
     assert info(tmp_path).facts["digests"] == other.digests() != small.digests()
 
 
 def test_a_file_is_no_folder(small, tmp_path):
     (tmp_path / "shop").write_text("")
     with pytest.raises(OutputError, match="is a file, and a shop is a folder"):
-        small.write(tmp_path / "shop")
+        small.write(tmp_path / "shop", only=["events"])
     with pytest.raises(DataError, match="is not a folder"):
         info(tmp_path / "shop")
 
 
-@pytest.mark.parametrize("stage", ["catalog", "events", "README", "shop"])
+@pytest.mark.parametrize("stage", ["catalog", "events", "pictures", "texts", "README", "shop"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")], ids=["ctrl-c", "full"])
 def test_what_stops_in_writing_leaves_nothing_that_looks_whole(small, tmp_path, monkeypatch, stage, error):
     import os
@@ -391,7 +466,7 @@ def test_what_stops_in_writing_leaves_nothing_that_looks_whole(small, tmp_path, 
 
 
 def test_ctrl_c_while_drawing_changes_nothing(small, tmp_path, monkeypatch):
-    small.write(tmp_path / "old")
+    small.write(tmp_path / "old", only=["events"])
     drawn = []
 
     def interrupted(*shard):
@@ -405,7 +480,7 @@ def test_ctrl_c_while_drawing_changes_nothing(small, tmp_path, monkeypatch):
     for folder in ("new", "old"):
         drawn.clear()
         with pytest.raises(KeyboardInterrupt):
-            Shop(**SMALL | {"seed": 12}).write(tmp_path / folder, force=True)
+            Shop(**SMALL | {"seed": 12}).write(tmp_path / folder, force=True, only=["events"])
         assert len(drawn) == 3
     assert not (tmp_path / "new").exists()
     assert info(tmp_path / "old").facts["digests"] == small.digests()
@@ -420,7 +495,7 @@ def test_progress_is_shown_when_asked_for(capsys):
 
 @pytest.mark.parametrize("name", ["catalog.parquet", "events.parquet", "truth.parquet"])
 def test_a_folder_that_is_not_whole_is_named(small, tmp_path, name):
-    small.write(tmp_path)
+    small.write(tmp_path, only=["events"])
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[:-1])
     with pytest.raises(DataError, match=rf"{name} has {len(content) - 1} bytes, where shop.json says {len(content)}"):
@@ -436,7 +511,7 @@ def test_a_manifest_that_is_none_is_named(small, tmp_path, content):
     with pytest.raises(DataError, match=r"shop.json is not what a shop writes"):
         info(tmp_path)
     with pytest.raises(OutputError, match="is not empty"):
-        small.write(tmp_path)
+        small.write(tmp_path, only=["events"])
 
 
 def test_no_shop_is_named(tmp_path):

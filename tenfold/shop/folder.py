@@ -1,4 +1,4 @@
-"""A shop on disk: tables in Parquet, shop.json with what was drawn, and a README written from it.
+"""A shop on disk: tables in Parquet and JSON Lines, shop.json with what was drawn, a README and a page made from it.
 
 shop.json is written last and removed first: a folder that has one holds a whole shop.
 """
@@ -6,20 +6,31 @@ shop.json is written last and removed first: a folder that has one holds a whole
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import suppress
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenfold.errors import DataError, OutputError
-from tenfold.files import check_writable, replacing, write_whole
+from tenfold.files import check_writable, digest, replacing, write_whole, writing
 from tenfold.shop.catalog import MONTHS, START
-from tenfold.shop.traits import ACTIONS
+from tenfold.shop.meetings import measure
+from tenfold.shop.pictures.surfaces import best_guess
+from tenfold.shop.sheet import contact_sheet
+from tenfold.shop.simulation import bar, pool_of
+from tenfold.shop.splits import SPLITS
+from tenfold.shop.tables import TABLES, draw_table
+from tenfold.shop.traits import ACTIONS, CATEGORIES
 from tenfold.shop.truth import AT, RULES, test_events
 from tenfold.version import VERSION
 
@@ -28,7 +39,9 @@ if TYPE_CHECKING:
 
 SHOP_VERSION = 2  # of the values: another number whenever the same options draw something else
 MANIFEST = "shop.json"
-NAMES = ("catalog.parquet", "events.parquet", "truth.parquet", "README.md", MANIFEST)
+LINES = ("texts", "questions")  # tables that people have as JSON Lines
+CORE = ("catalog.parquet", "events.parquet", "truth.parquet", "README.md", "index.html", MANIFEST)
+NAMES = (*CORE, *(f"{name}{ending}" for name in TABLES for ending in (".parquet", ".jsonl", "")))
 ROWS = 1_000_000  # of events turned into words at a time
 
 Facts = dict[str, Any]
@@ -56,42 +69,135 @@ def info(folder: str | Path) -> Info:
     if facts is None:
         raise DataError(f"{folder} holds no whole shop: it has no {MANIFEST}, which is written last; draw it again")
     for name, size in facts["files"].items():
-        found = (folder / name).stat().st_size if (folder / name).exists() else None
+        found = _size(folder / name) if (folder / name).exists() else None
         if found != size:
             what = "is missing" if found is None else f"has {found} bytes"
             raise DataError(f"{folder / name} {what}, where {MANIFEST} says {size} bytes; draw the shop again")
     return Info(folder, facts)
 
 
-def write_folder(shop: Shop, folder: Path, *, force: bool) -> Info:
+def write_folder(shop: Shop, folder: Path, *, force: bool, names: Sequence[str], folders: bool) -> Info:
     """Draw a shop and write it. What was written goes away again if the writing stops. Raises OutputError."""
     made = not folder.exists()
     _refuse(shop, folder, force)
     check_writable(folder)
+    written: list[Path] = []
     try:
-        facts = _facts(shop)  # draws everything: Ctrl-C up to here has changed nothing
-        (folder / MANIFEST).unlink(missing_ok=True)
-        written: list[Path] = []
-        try:
-            for name, table in (("catalog.parquet", shop.catalog()), ("truth.parquet", shop.truth())):
-                written.append(folder / name)
-                _write_tables(folder / name, [table.to_arrow()])
-            written.append(folder / "events.parquet")
-            _write_tables(folder / "events.parquet", _event_tables(shop))
-            facts["files"] = {path.name: path.stat().st_size for path in written}
-            written += [folder / "README.md", folder / MANIFEST]
-            write_whole(folder / "README.md", _readme(facts).encode())
-            write_whole(folder / MANIFEST, json.dumps(facts, indent=1).encode())
-        except BaseException:
-            for path in written:
-                path.unlink(missing_ok=True)
-            raise
+        facts = _facts(shop)  # draws all events: Ctrl-C up to here has changed nothing
+        for name in (MANIFEST, *NAMES):
+            _remove(folder / name)  # another shop's; without its manifest, what is left is no shop
+        for name, table in (("catalog.parquet", shop.catalog()), ("truth.parquet", shop.truth())):
+            written.append(folder / name)
+            _write_tables(folder / name, [table.to_arrow()])
+        written.append(folder / "events.parquet")
+        _write_tables(folder / "events.parquet", _event_tables(shop))
+        samples = _write_all(shop, folder, names, folders, facts, written)
+        facts["files"] = {path.name: _size(path) for path in written}
+        written += [folder / name for name in ("README.md", "index.html", MANIFEST)]
+        write_whole(folder / "README.md", _readme(facts).encode())
+        write_whole(folder / "index.html", contact_sheet(shop, samples, _summary(facts)).encode())
+        write_whole(folder / MANIFEST, json.dumps(facts, indent=1).encode())
     except BaseException:
+        for path in written:
+            _remove(path)
         if made:
             with suppress(OSError):  # somebody else may have put something there meanwhile
                 folder.rmdir()
         raise
     return Info(folder, facts)
+
+
+def _write_all(
+    shop: Shop, folder: Path, names: Sequence[str], folders: bool, facts: Facts, written: list[Path]
+) -> dict[str, pl.DataFrame]:
+    """The tables beside the events, each with its facts; the first rows of each come back, for the page."""
+    samples: dict[str, pl.DataFrame] = {}
+    total = sum(getattr(shop.options, name) for name in names if name != "meetings")
+    shown = sys.stderr.isatty() if shop.progress is None else shop.progress
+    what = f"{total:,} pictures, texts and questions"
+    with pool_of(shop.processes if total else 1) as pool, bar(what, total) if shown else nullcontext() as tell:
+        done = 0
+        for name in names:
+            table, digests, splits, rows = TABLES[name], list[str](), Counter[str](), 0
+            ending = ".jsonl" if name in LINES else "" if folders and table.pictures else ".parquet"
+            path = folder / f"{name}{ending}"
+            written.append(path)
+            with _writer(path, table.pictures) as write:
+                for part in draw_table(table, shop.options, pool):
+                    write(part.rows, rows)
+                    samples.setdefault(name, part.rows)
+                    digests.append(part.digest)
+                    splits.update(part.rows["split"])
+                    rows += len(part.rows)
+                    done += len(part.rows)
+                    if tell is not None:
+                        tell(done)
+            facts["tables"][name] = {"rows": rows, "splits": {split: splits[split] for split in SPLITS}}
+            facts["digests"][name] = digest(*(each.encode() for each in digests))
+    if "pictures" in names:
+        facts["tables"]["pictures"]["material_known"] = _material_known(shop)
+    if "meetings" in names:
+        facts["tables"]["meetings"]["reciprocal_rank"] = measure(shop.options)
+    return samples
+
+
+def _material_known(shop: Shop) -> float:
+    """How often one names the material of a test item who sees it, and knows which materials look alike."""
+    tested = shop.catalog().filter(pl.col("split") == "test") if "test" in shop.catalog()["split"] else shop.catalog()
+    kinds = {kind.name: kind for kind in CATEGORIES}
+    right = [best_guess(kinds[kind], material) == material for kind, material in tested["category", "material"].rows()]
+    return round(sum(right) / len(right), 4)
+
+
+@contextmanager
+def _writer(path: Path, pictures: tuple[str, ...]) -> Iterator[Callable[[pl.DataFrame, int], None]]:
+    """What writes the rows of a table, part by part, given the first one's number. Raises OutputError."""
+    if path.suffix == ".parquet":
+        with replacing(path) as beside, ExitStack() as open_files:
+            writer: list[pq.ParquetWriter] = []
+
+            def as_parquet(rows: pl.DataFrame, first: int) -> None:
+                table = rows.to_arrow()
+                if not writer:
+                    made = pq.ParquetWriter(str(beside), table.schema, compression="zstd", store_schema=False)
+                    writer.append(open_files.enter_context(made))
+                writer[0].write_table(table)
+
+            yield as_parquet
+    elif path.suffix == ".jsonl":
+        with replacing(path) as beside, beside.open("wb") as file:
+            yield lambda rows, first: rows.write_ndjson(file)
+    else:
+        with replacing(path / "metadata.jsonl") as beside, beside.open("wb") as file:
+
+            def as_files(rows: pl.DataFrame, first: int) -> None:
+                named = rows.drop(pictures)
+                for column in pictures:
+                    ending = "" if column == pictures[0] else f"-{column}"
+                    files = [
+                        None if one is None else f"{first + row:06d}{ending}.png"
+                        for row, one in enumerate(rows[column])
+                    ]
+                    for name, content in zip(files, rows[column], strict=True):
+                        if name is not None:
+                            with writing(path / name):
+                                (path / name).write_bytes(content)
+                    as_name = "file_name" if column in ("image", "answer") else f"{column}_file_name"
+                    named = named.with_columns(pl.Series(as_name, files, dtype=pl.String))
+                named.write_ndjson(file)
+
+            yield as_files
+
+
+def _size(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _refuse(shop: Shop, folder: Path, force: bool) -> None:
@@ -156,6 +262,7 @@ def _facts(shop: Shop) -> Facts:
             for split, truth in shop.learnable.items()
         },
         "digests": shop.digests(),
+        "tables": {},
     }
 
 
@@ -194,6 +301,11 @@ def _summary(facts: Facts) -> list[str]:
         f"{drawn['items_never_seen']:,} items have none",
         f"{options['users']:,} users with {of_a_user['least']:,} to {of_a_user['most']:,} events, "
         f"half of them {of_a_user['median']:,} or more",
+        *(
+            [", ".join(f"{table['rows']:,} {name}" for name, table in facts["tables"].items())]
+            if facts["tables"]
+            else []
+        ),
         f"{options['events']:,} events from {drawn['from'][:10]} to {drawn['until'][:10]}: "
         + ", ".join(f"{count:,} {action}" for action, count in drawn["events"].items()),
     ]
@@ -213,8 +325,9 @@ README = """# A shop
 
 {summary}
 
-Nothing in it is real: catalogue, customers and events were drawn by the simulator of tenfold, and the same seed and
-sizes give the same values.
+Nothing in it is real: catalogue, pictures, texts, customers and events were drawn by the simulator of tenfold, and the
+same seed and sizes give the same values. A tenth of the items is for tests, a tenth for validation, and so is what was
+drawn from them: no picture, text or scene of a test item is in training. Questions go by customer, meetings by time.
 
 ## Files
 
@@ -224,6 +337,7 @@ sizes give the same values.
 - `truth.parquet`: {rows:,} rows, one for each of the last tenth of a customer's events (at least the last): its place
   in the customer's history, from 0; the probability that it had; whether the oracle's 1, 10 or 20 likeliest items held
   it (`hit_`), and how likely that was (`expected_`).
+{tables}- `index.html`: some of all this to look at.
 - `shop.json`: the options, these figures, and digests of the tables' values.
 
       tenfold compare events.parquet --items catalog.parquet --arm popularity --arm repeat-last --arm sasrec
@@ -244,9 +358,21 @@ visits that may lie long ago), and what sells in a season to a purse.
 """
 
 
+def _of_table(name: str, table: Facts, facts: Facts) -> str:
+    file = next(file for file in facts["files"] if file.partition(".")[0] == name)
+    splits = ", ".join(f"{count:,} {split}" for split, count in table["splits"].items())
+    ranks = ", ".join(f"{rule} {rank:.3f}" for rule, rank in table.get("reciprocal_rank", {}).items())
+    known = table.get("material_known")
+    found = f" Who knows which look alike names the material of {known:.1%} of the test items." if known else ""
+    found += f" Mean reciprocal rank of simple rules on the test: {ranks}." if ranks else ""
+    words = f"- `{file}`: {TABLES[name].about}{found} {table['rows']:,} rows: {splits}."
+    return textwrap.fill(words, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def _readme(facts: Facts) -> str:
     return README.format(
         summary="\n".join(f"- {line}" for line in _summary(facts)),
         rows=facts["drawn"]["test_events"],
+        tables="".join(_of_table(name, table, facts) for name, table in facts["tables"].items()),
         learnable="\n".join(_learnable(facts)),
     )

@@ -17,7 +17,7 @@ from tenfold.shop.options import Options
 from tenfold.shop.simulation import draw_shard, ground
 from tenfold.shop.splits import SPLITS, shares, splits
 from tenfold.shop.streams import Draws, Kind
-from tenfold.shop.traits import ACTIONS, BRANDS, CATEGORIES, COLOURS
+from tenfold.shop.traits import ACTIONS, BRANDS, CATEGORIES, COLOURS, PAIRS
 
 Column = NDArray[Any]
 
@@ -36,8 +36,7 @@ class Noun(NamedTuple):
     pair: bool  # one of them is a pair, and "were"
 
 
-PAIRS = ("leggings", "sneakers", "sandals", "running shoes")
-PLURALS = {"scarf": "scarves"} | {name: name for name in PAIRS}
+PLURALS = {"scarf": "scarves", "sundress": "sundresses"} | {name: name for name in PAIRS}
 NAMES = tuple(c.name for c in CATEGORIES)
 GROUPS = (
     Noun("hat", "hats", ("beanie", "cap", "sun hat"), False),

@@ -1,5 +1,6 @@
 """The shop as a caller sees it: drawn when it is asked for, as frames or as a folder of files."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tenfold.errors import OptionError
+from tenfold.errors import OptionError, nearest
 from tenfold.files import digest
 from tenfold.options import parse
 from tenfold.shop.catalog import MONTH, MONTHS, START, Numbers, item_ids, pick, user_ids
 from tenfold.shop.customers import Drawn, Habits, draw_habits
 from tenfold.shop.folder import Info, write_folder
 from tenfold.shop.options import Options
-from tenfold.shop.simulation import Ground, draw, ground
+from tenfold.shop.simulation import Ground, draw, ground, pool_of
+from tenfold.shop.tables import TABLES, draw_table
 from tenfold.shop.traits import ACTIONS, PRICE_CLASSES, STYLES, THEMES
 from tenfold.shop.truth import AT, Truth, measure, test_events
 
@@ -79,13 +81,55 @@ class Shop:
             }
         )
 
-    def write(self, folder: str | Path, *, force: bool = False) -> Info:
-        """catalog.parquet, events.parquet, truth.parquet, README.md and, last, shop.json, in `folder`.
+    def write(
+        self, folder: str | Path, *, force: bool = False, only: Sequence[str] | None = None, folders: bool = False
+    ) -> Info:
+        """catalog, events and truth, the tables of TABLES (or `only` some), README.md, index.html and, last, shop.json.
 
-        A folder that holds something else is refused unless `force`, which replaces the files of these names and leaves
-        others alone. Raises OutputError.
+        folders: pictures as PNG files in folders, each with its metadata.jsonl, instead of Parquet files. A folder that
+        holds something else is refused unless `force`, which replaces the files of these names and leaves others alone.
+        Raises OutputError, OptionError.
         """
-        return write_folder(self, Path(folder), force=force)
+        names = tuple(TABLES) if only is None else tuple(name for name in TABLES if name in only)
+        for name in only or ():
+            if name not in TABLES and name != "events":
+                raise OptionError(f"the shop has no table '{name}'; {nearest(name, ['events', *TABLES])}")
+        return write_folder(self, Path(folder), force=force, names=names, folders=folders)
+
+    def pictures(self) -> pl.DataFrame:
+        """picture, item, image and mask (PNG), parts, the view, split; as many rows as the option `pictures`."""
+        return self.table("pictures")
+
+    def texts(self) -> pl.DataFrame:
+        """text_id, item, style, title, text, table (each cell: said or not, and where), invented, skeleton, split."""
+        return self.table("texts")
+
+    def scenes(self) -> pl.DataFrame:
+        """scene, pair (of twins), image (PNG), caption, relation, objects with boxes, split."""
+        return self.table("scenes")
+
+    def meetings(self) -> pl.DataFrame:
+        """user, partner, time, kind (gift or message), split, in the order of time; no rows where one is alone."""
+        return self.table("meetings")
+
+    def questions(self) -> pl.DataFrame:
+        """question_id, user, position, kind, question, answer, options, asked, evidence, distance, split."""
+        return self.table("questions")
+
+    def labels(self) -> pl.DataFrame:
+        """label_id, image (PNG, 32 x 32), label, split."""
+        return self.table("labels")
+
+    def makes(self) -> pl.DataFrame:
+        """make, item, text, reference, kept, given and answer (PNG), controls, wanted, split."""
+        return self.table("makes")
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A table of TABLES, whole. Raises OptionError."""
+        if name not in TABLES:
+            raise OptionError(f"the shop has no table '{name}'; {nearest(name, TABLES)}")
+        with pool_of(self.processes) as pool:
+            return pl.concat([part.rows for part in draw_table(TABLES[name], self.options, pool)])
 
     def event_rows(self, first: int, last: int) -> pl.DataFrame:
         """The events of customers first .. last - 1."""

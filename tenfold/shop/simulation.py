@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,15 +49,14 @@ def draw(options: Options, *, processes: int = 1, progress: bool | None = None) 
     )
     at, tested = 0, 0
     shown = events >= BIG if progress is None else progress
-    with _pool(processes if len(shards) > 1 else 1) as pool, _bar(events) if shown else nullcontext() as bar:
+    with pool_of(processes if len(shards) > 1 else 1) as pool, _told(events, shown) as tell:
         tasks = itertools.repeat(options), *zip(*shards, strict=True)
         for part in (pool.map if pool else map)(draw_shard, *tasks):  # in order, as they are ready
             for name, place in zip(Drawn._fields, (at, at, at, tested), strict=True):
                 values = getattr(part, name)
                 getattr(whole, name)[place : place + len(values)] = values
             at, tested = at + len(part.item), tested + len(part.truth)
-            if bar is not None:
-                bar(at)
+            tell(at)
     return whole
 
 
@@ -75,8 +74,9 @@ def _shards(counts: NDArray[np.int64], processes: int) -> Iterator[tuple[int, in
 
 
 @contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
-    if processes == 1:
+def pool_of(processes: int) -> Iterator[ProcessPoolExecutor | None]:
+    """None where one process is enough."""
+    if processes <= 1:
         yield None
         return
     pool = ProcessPoolExecutor(
@@ -91,8 +91,13 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
         pool.shutdown(cancel_futures=True)
 
 
+def _told(events: int, shown: bool) -> AbstractContextManager[Callable[[int], None]]:
+    return bar(f"{events:,} events", events) if shown else nullcontext(lambda done: None)
+
+
 @contextmanager
-def _bar(events: int) -> Iterator[Callable[[int], None]]:
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Progress on the terminal; what is yielded is told how much is done."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -103,5 +108,5 @@ def _bar(events: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"drawing {events:,} events", total=events)
+        task = progress.add_task(f"drawing {what}", total=total)
         yield lambda done: progress.update(task, completed=done)

@@ -23,6 +23,8 @@ class Brand(NamedTuple):
     price: float  # its prices over the usual ones
 
 
+PAIRS = ("leggings", "sneakers", "sandals", "running shoes")  # what one has a pair of
+
 THEMES = ("camping", "winter", "office", "street", "home", "kitchen", "summer", "sport")
 
 WOVEN = ("plain", "striped", "checked", "herringbone")
