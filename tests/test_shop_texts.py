@@ -132,7 +132,6 @@ def test_tables_agree_with_the_catalogue():
             assert named[attribute] == row[attribute]
         assert named.get("season", "all year") == row["season"]
         assert float(named["price"][1:].replace(",", "")) == pytest.approx(row["price"])
-        assert not any(clash(a, b) for i, a in enumerate(cells) for b in cells[:i])
         differ.add((row["category"], frozenset(possible(row["category"]))))
         sizes[len(cells)] += 1
     assert set(sizes) == set(range(8, 17))
@@ -146,6 +145,14 @@ def test_names_and_numbers_are_the_item_s_own():
         assert len(set(values)) > least * len(values) > 200
 
 
+def test_no_cell_s_words_stand_within_another_s():
+    for seed in (1, 2, 3):
+        for item in range(1_500):
+            cells = table(Options(seed=seed), item)
+            assert not any(clash(a, b) for i, a in enumerate(cells) for b in cells[:i]), cells
+    assert clash(Cell("length", "30 cm"), Cell("size", "20 x 30 cm"))
+
+
 # The same values, whatever else is drawn
 
 
@@ -157,6 +164,9 @@ def test_more_items_and_texts_change_no_text():
     few = draw(Options(seed=9, items=60, users=20, texts=150), 0, 150)
     many = draw(Options(seed=9, items=70, users=31, texts=290, scenes=10), 0, 290)
     assert few.join(many, on=few.columns, how="semi", maintain_order="left").equals(few)
+    assert table(Options(seed=9, items=60), 7) == table(Options(seed=9, items=70), 7) != table(Options(seed=10), 7)
+    names = [dict(table(Options(seed=seed), 7))["model"] for seed in range(9, 19)]
+    assert len(set(names)) == 10
     other = draw(Options(seed=10, items=60, users=20, texts=150), 0, 150)
     assert not set(other["text"]) & set(few["text"])
 

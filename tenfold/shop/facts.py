@@ -175,7 +175,7 @@ ONSETS = (
 )  # fmt: skip
 MIDDLES = ("", "", "a", "e", "i", "o", "an", "el", "is", "or")
 MODEL_ENDS = ("mora", "vik", "tane", "lis", "dor", "ria", "nello", "sko", "bena", "tus", "mare", "lune", "dex", "quil")
-PLACE_ENDS = ("vik", "ford", "stad", "bury", "holm", "minster", "mouth", "gate", "haven", "ley", "dorf", "mond")
+PLACE_ENDS = ("wick", "ford", "stad", "bury", "holm", "minster", "mouth", "gate", "haven", "ley", "dorf", "mond")
 SURNAME_ENDS = ("strand", "ini", "kova", "quist", "well", "berg", "etti", "mann", "ard", "owska", "dahl", "moor")
 FIRST_NAMES = (
     "Mira", "Jonas", "Ilse", "Tomas", "Anouk", "Petra", "Elio", "Signe", "Ravi", "Noor", "Hugo", "Greta", "Marek",
@@ -221,11 +221,7 @@ def table(options: Options, item: int) -> tuple[Cell, ...]:
     cells = [Cell(*fact) for fact in of._asdict().items() if fact[1] != "all year"]
     count = LEAST + draws.below(MOST - LEAST + 1)
     others = ("model", *draws.some([*MEASURES[of.category], *GENERAL], len(MEASURES[of.category]) + len(GENERAL)))
-    for attribute in others[: max(count - len(cells), 1)]:
-        cell = drawn_cell(draws, attribute, of)
-        while any(clash(cell, other) for other in cells):
-            cell = drawn_cell(draws, attribute, of)
-        cells.append(cell)
+    cells += [drawn_cell(draws, attribute, of) for attribute in others[: max(count - len(cells), 1)]]
     return tuple(sorted(cells, key=lambda cell: ATTRIBUTES.index(cell.attribute)))
 
 

@@ -8,7 +8,7 @@ heights of the picture (`plan`), before anything is drawn: the picture is WIDTH 
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -185,18 +185,17 @@ class Told(NamedTuple):
     sized: bool = False  # whether the first is larger in both
 
 
-OBJECT: dict[str, Any] = {"item": pl.String, "name": pl.String, "category": pl.String, "colour": pl.String, "pattern": pl.String} | {
-    edge: pl.Int64 for edge in ("x0", "y0", "x1", "y1")
-}
+OBJECT = {name: pl.String() for name in ("item", "name", "category", "colour", "pattern")}
+BOX = {edge: pl.Int64() for edge in ("x0", "y0", "x1", "y1")}
 SCHEMA = pl.Schema(
     {
-        "scene": pl.String,
-        "pair": pl.Int64,
-        "image": pl.Binary,
-        "caption": pl.String,
-        "relation": pl.String,
-        "objects": pl.List(pl.Struct(OBJECT)),
-        "split": pl.String,
+        "scene": pl.String(),
+        "pair": pl.Int64(),
+        "image": pl.Binary(),
+        "caption": pl.String(),
+        "relation": pl.String(),
+        "objects": pl.List(pl.Struct({**OBJECT, **BOX})),
+        "split": pl.String(),
     }
 )
 
