@@ -220,7 +220,8 @@ def table(options: Options, item: int) -> tuple[Cell, ...]:
     of = product(options, item)
     cells = [Cell(*fact) for fact in of._asdict().items() if fact[1] != "all year"]
     count = LEAST + draws.below(MOST - LEAST + 1)
-    others = ("model", *draws.some([*MEASURES[of.category], *GENERAL], len(MEASURES[of.category]) + len(GENERAL)))
+    model, *rest = possible(of.category)
+    others = [model, *draws.some(rest, len(rest))]
     cells += [drawn_cell(draws, attribute, of) for attribute in others[: max(count - len(cells), 1)]]
     return tuple(sorted(cells, key=lambda cell: ATTRIBUTES.index(cell.attribute)))
 
@@ -231,7 +232,7 @@ def possible(category: str) -> tuple[str, ...]:
 
 
 def drawn_cell(draws: Draws, attribute: str, of: Product) -> Cell:
-    """A value that the attribute might have for such a product; of the catalogue's attributes, any of their values."""
+    """A value that such a product's attribute might have; of the catalogue's, not the category, any that it knows."""
     return Cell(attribute, _value(draws, attribute, of))
 
 
@@ -239,8 +240,6 @@ def _value(draws: Draws, attribute: str, of: Product) -> str:
     match attribute:
         case "brand":
             return draws.pick(BRANDS).name
-        case "category":
-            return draws.pick(CATEGORIES).name
         case "cut":
             return draws.pick(CUTS[of.category])
         case "colour":

@@ -25,7 +25,7 @@ class Options:
     questions: Annotated[int, option("questions about what customers did", ge=1)] = 2_000
     meetings: Annotated[int, option("gifts and messages between customers", ge=1)] = 20_000
     labels: Annotated[int, option("small pictures for classifiers, in ten classes", ge=10)] = 5_000
-    makes: Annotated[int, option("pictures to make, from words, a reference and what is kept", ge=1)] = 1_000
+    makes: Annotated[int, option("pictures to make, from words, a reference and what is kept", ge=1)] = 500
 
     def check(self) -> None:
         """What no single option can say. Raises OptionError."""

@@ -44,11 +44,11 @@ SPLIT_SHARES = (0.8, 0.1, 0.1)
 WIDTH = 1.5
 MARGIN, GAP = 0.04, 0.06  # around things and between them, at the least
 LARGER = (1.65, 2.1)  # how many times the longer side of what is larger
-COVERED = (0.2, 0.4)  # share of a thing that one in front of it hides
+COVERED = (0.21, 0.39)  # share of a thing that one in front of it hides
 LOWER = (0.08, 0.16)  # how much lower than what it hides a thing stands
 TRIES = 40  # to find items for a pair, the second half of them for the plainest relation
 FLAT = ("studio", "gradient", "disc", "tiles")  # backgrounds on which nothing has to stand
-GRID = 48  # pixels in a height, to measure what is hidden
+GRID = 128  # pixels in a height, to measure what is hidden
 
 PAIRS = {"leggings", "sneakers", "sandals", "running shoes"}  # what one has a pair of
 ALIKE = (  # what a person may take for one another in a small picture
