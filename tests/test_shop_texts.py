@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 import sacrebleu
 
-from tenfold.shop.catalog import SPLITS, draw_catalog
+from tenfold.shop.catalog import draw_catalog
 from tenfold.shop.facts import ATTRIBUTES, Cell, clash, forms, possible, product, said, table
-from tenfold.shop.grammar import PLURAL, Ways, ways
+from tenfold.shop.grammar import Ways, ways
 from tenfold.shop.options import Options
+from tenfold.shop.splits import SPLITS
 from tenfold.shop.streams import Draws, Kind
 from tenfold.shop.texts import LONGEST, SHORTEST, STYLES, Writer, draw, tokens
-from tenfold.shop.traits import CATEGORIES
+from tenfold.shop.traits import CATEGORIES, PAIRS
 
 USUAL = Options(seed=3)
 
@@ -227,13 +228,13 @@ def test_english_agrees(several):
         assert not re.search(r"\b(it|this) (are|have|come|weigh|hold|cost|go)\b", text, re.IGNORECASE), text
         assert not re.search(r"\b(they|these) (is|has|comes|weighs|holds|costs|goes)\b", text, re.IGNORECASE), text
         assert text[0].isupper() or text[0].isdigit(), text
-    plural = "|".join((*PLURAL, "trainers"))
+    plural = "|".join((*PAIRS, "trainers"))
     for row in several:
         text = row["text"].replace("a pair of ", "").replace("Count them", "")
         assert not re.search(rf"\b(a|an|this) ([\w-]+ )?({plural})\b", text), text
         assert not re.search(rf"\b({plural}) (is|has|comes|weighs|costs)\b", text), text
         category = next(cell["value"] for cell in row["table"] if cell["attribute"] == "category")
-        assert category in PLURAL or not re.search(r"\b(they|these|them)\b", text, re.IGNORECASE), text
+        assert category in PAIRS or not re.search(r"\b(they|these|them)\b", text, re.IGNORECASE), text
 
 
 def test_every_phrase_can_be_said():

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from tenfold.shop.facts import Cell, forms
 from tenfold.shop.traits import CATEGORIES, THEMES
 
-PLURAL = frozenset(("leggings", "sneakers", "sandals", "running shoes"))
 THEME_OF = {category.name: THEMES[row % len(THEMES)] for row, category in enumerate(CATEGORIES)}
 
 

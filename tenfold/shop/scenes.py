@@ -37,7 +37,7 @@ from tenfold.shop.pictures.table import png
 from tenfold.shop.simulation import ground
 from tenfold.shop.splits import SPLITS
 from tenfold.shop.streams import Draws, Kind
-from tenfold.shop.traits import CATEGORIES, COLOURS
+from tenfold.shop.traits import CATEGORIES, COLOURS, PAIRS
 
 RELATIONS = {"left of": 0.3, "above": 0.18, "in front of": 0.18, "larger than": 0.18, "same colour as": 0.16}  # shares
 SPLIT_SHARES = (0.8, 0.1, 0.1)
@@ -50,7 +50,6 @@ TRIES = 40  # to find items for a pair, the second half of them for the plainest
 FLAT = ("studio", "gradient", "disc", "tiles")  # backgrounds on which nothing has to stand
 GRID = 128  # pixels in a height, to measure what is hidden
 
-PAIRS = {"leggings", "sneakers", "sandals", "running shoes"}  # what one has a pair of
 ALIKE = (  # what a person may take for one another in a small picture
     {"sneakers", "running shoes", "sandals"},
     {"shirt", "hoodie", "blazer", "coat"},

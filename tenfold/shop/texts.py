@@ -19,7 +19,6 @@ from tenfold.shop.grammar import (
     LEADS,
     NOTE_OPENINGS,
     OPENINGS,
-    PLURAL,
     THEME_CLOSINGS,
     THEME_OF,
     TITLES,
@@ -29,6 +28,7 @@ from tenfold.shop.options import Options
 from tenfold.shop.simulation import ground
 from tenfold.shop.splits import SPLITS, shares
 from tenfold.shop.streams import Draws, Kind
+from tenfold.shop.traits import PAIRS
 
 STYLES = ("plain", "terse", "marketing")
 SHARES = (0.5, 0.2, 0.3)  # of the styles
@@ -174,7 +174,7 @@ class Writer:
         self.draws, self.style = draws, style
         self.cells = {cell.attribute: cell for cell in cells}
         self.category = self.cells["category"].value
-        self.plural = self.category in PLURAL
+        self.plural = self.category in PAIRS
         self.text, self.skeleton = "", ""
         self.spans: dict[str, tuple[int, int]] = {}  # where each attribute was first said
         self.words: dict[str, str] = {}  # the form chosen for what may be said again
