@@ -34,7 +34,7 @@ DIGESTS = {"catalog": "6fd3dd8392eee2b5", "events": "acab3b102f3f275c", "truth":
 
 
 OF_TABLES = {
-    "pictures": "a4f108d6e113f6b2", "texts": "4615b05dd89176b8", "scenes": "a3c2033d87d5ac85",
+    "pictures": "a4f108d6e113f6b2", "texts": "43032c9304699119", "scenes": "a3c2033d87d5ac85",
     "meetings": "3912a6950b293002", "questions": "64984a7f8a18eaac", "labels": "86fe0c66d2c668dc",
     "makes": "086844b5b0553db4",
 }  # fmt: skip
@@ -427,6 +427,19 @@ def test_other_folders_are_left_alone(small, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
     small.write(tmp_path, force=True, only=["events"])
     assert (tmp_path / "notes.txt").read_text() == "mine" and info(tmp_path).facts["options"]["seed"] == 7
+
+
+def test_folders_of_others_are_left_alone(small, tmp_path):
+    """Also where they are called as ours would be; ours go with the shop that wrote them."""
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"labels is there already and is no shop's; move it away"):
+        small.write(tmp_path, force=True, folders=True, only=["pictures", "labels"])
+    assert [path.name for path in tmp_path.iterdir()] == ["labels"]
+    small.write(tmp_path, force=True, folders=True, only=["pictures"])
+    assert (tmp_path / "pictures" / "000003-mask.png").exists()
+    small.write(tmp_path, force=True, only=["events"])
+    assert not (tmp_path / "pictures").exists() and (tmp_path / "labels" / "mine.txt").read_text() == "mine"
 
 
 def test_another_shop_is_not_replaced(small, tmp_path):

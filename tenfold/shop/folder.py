@@ -84,8 +84,7 @@ def write_folder(shop: Shop, folder: Path, *, force: bool, names: Sequence[str],
     written: list[Path] = []
     try:
         facts = _facts(shop)  # draws all events: Ctrl-C up to here has changed nothing
-        for name in (MANIFEST, *NAMES):
-            _remove(folder / name)  # another shop's; without its manifest, what is left is no shop
+        _clear(folder)
         for name, table in (("catalog.parquet", shop.catalog()), ("truth.parquet", shop.truth())):
             written.append(folder / name)
             _write_tables(folder / name, [table.to_arrow()])
@@ -121,8 +120,8 @@ def _write_all(
             table, digests, splits, rows = TABLES[name], list[str](), Counter[str](), 0
             ending = ".jsonl" if name in LINES else "" if folders and table.pictures else ".parquet"
             path = folder / f"{name}{ending}"
-            written.append(path)
             with _writer(path, table.pictures) as write:
+                written.append(path)
                 for part in draw_table(table, shop.options, pool):
                     write(part.rows, rows)
                     samples.setdefault(name, part.rows)
@@ -168,6 +167,8 @@ def _writer(path: Path, pictures: tuple[str, ...]) -> Iterator[Callable[[pl.Data
         with replacing(path) as beside, beside.open("wb") as file:
             yield lambda rows, first: rows.write_ndjson(file)
     else:
+        if path.exists():
+            raise OutputError(f"{path} is there already and is no shop's; move it away, or write the shop elsewhere")
         with replacing(path / "metadata.jsonl") as beside, beside.open("wb") as file:
 
             def as_files(rows: pl.DataFrame, first: int) -> None:
@@ -187,6 +188,17 @@ def _writer(path: Path, pictures: tuple[str, ...]) -> Iterator[Callable[[pl.Data
                 named.write_ndjson(file)
 
             yield as_files
+
+
+def _clear(folder: Path) -> None:
+    """Away with an older shop's files, its manifest first; a folder that no manifest names is somebody else's."""
+    facts = None
+    with suppress(DataError):
+        facts = _read_manifest(folder)
+    ours = facts["files"] if facts else {}
+    for name in (MANIFEST, *NAMES):
+        if not (folder / name).is_dir() or name in ours:
+            _remove(folder / name)
 
 
 def _size(path: Path) -> int:
