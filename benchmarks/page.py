@@ -31,6 +31,9 @@ SHOWN = [
     ("predict", "speedup_vs_rectools", "the same beside RecTools", "{} x"),
     ("import_time", "import_s", "import tenfold", "{} s"),
     ("import_time", "help_s", "tenfold --help", "{} s"),
+    ("sasrec_ml1m", "bce_ndcg@10(sampled-100)", "its NDCG@10 there (published: 0.59)", "{}"),
+    ("shop", "default_s", "a whole shop: pictures, texts, scenes, 200,000 events", "{} s"),
+    ("shop", "pictures_10k_64px_s", "10,000 pictures of 64 pixels", "{} s"),
     ("shop", "events_10m_s", "10 million events of a made shop", "{} s"),
 ]
 
