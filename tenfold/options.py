@@ -91,6 +91,17 @@ def _spelled(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
+def _numbers(cls: type, group: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of the options that are one of some numbers, each number by how it is written: pydantic reads no text as one."""
+    for name, field in cls.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        if is_dataclass(field.annotation):
+            yield from _numbers(cast(type, field.annotation), f"{group}{name}.")
+        elif get_origin(field.annotation) is Literal:
+            written = {str(each): each for each in get_args(field.annotation) if not isinstance(each, str)}
+            if written:
+                yield f"{group}{name}", written
+
+
 def names(cls: type) -> list[str]:
     """The options of a group and of the groups in it: dim, training.lr, ..."""
     return [row.name for row in rows(cls)]
@@ -128,7 +139,7 @@ def expand(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 def parse(cls: type[T], values: Mapping[str, Any]) -> T:
     """Options from keywords, from config.json or from the strings of `--set training.lr=0.01`. Raises OptionError."""
     choices = {row.name: row.type.split(" | ") for row in rows(cls)}  # "none" may be one of them: `progress=none`
-    known, tree = list(choices), dict[str, Any]()
+    known, tree, numbers = list(choices), dict[str, Any](), dict(_numbers(cls))
     for name, value in expand(cls, values).items():
         if name not in known:
             raise OptionError(f"there is no option '{name}'; {nearest(name, known)}")
@@ -137,7 +148,7 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
         for group in groups:
             branch = branch.setdefault(group, {})
         empty = isinstance(value, str) and value.lower() in ("none", "null") and value not in choices[name]
-        branch[leaf] = None if empty else value
+        branch[leaf] = None if empty else numbers.get(name, {}).get(value, value) if isinstance(value, str) else value
     try:
         return TypeAdapter(cls).validate_python(tree)
     except ValidationError as error:

@@ -81,3 +81,11 @@ def test_draws_lie_in_their_range_on_their_scale():
 
 def test_none_is_a_choice_where_it_is_one_and_nothing_elsewhere():
     assert parse(Budget, {"progress": "none", "patience": "none"}) == Budget(progress="none", patience=None)
+
+
+def test_a_choice_among_numbers_may_be_given_as_text():
+    from tenfold.shop import Options as ShopOptions
+
+    assert parse(ShopOptions, {"pixels": "128"}).pixels == parse(ShopOptions, {"pixels": 128}).pixels == 128
+    with pytest.raises(OptionError, match=r"pixels = '48': it should be 32, 64 or 128"):
+        parse(ShopOptions, {"pixels": "48"})

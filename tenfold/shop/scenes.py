@@ -50,8 +50,9 @@ TRIES = 40  # to find items for a pair, the second half of them for the plainest
 FLAT = ("studio", "gradient", "disc", "tiles")  # backgrounds on which nothing has to stand
 GRID = 128  # pixels in a height, to measure what is hidden
 
+SHOES = {"sneakers", "running shoes", "sandals"}  # their patterns are seen on small parts only
 ALIKE = (  # what a person may take for one another in a small picture
-    {"sneakers", "running shoes", "sandals"},
+    SHOES,
     {"shirt", "hoodie", "blazer", "coat"},
     {"beanie", "cap", "sun hat"},
     {"lantern", "lamp"},
@@ -65,6 +66,7 @@ ALIKE_PATTERNS = (
     {"plain", "glazed"},
     {"plain", "herringbone"},
     {"plain", "colour-block"},
+    {"camouflage", "colour-block"},
     {"striped", "herringbone"},
     {"glazed", "marbled"},
 )
@@ -222,7 +224,7 @@ def draw(options: Options, first: int, last: int) -> pl.DataFrame:
             objects.append(
                 {"item": ids[planned.items[thing]], "name": f"{words} {seen.category}", "category": seen.category}
                 | {"colour": seen.colour, "pattern": seen.pattern}
-                | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
+                | dict(zip(BOX, box, strict=True))
             )
         rows.append(
             (
@@ -296,7 +298,8 @@ def _told(draws: Draws, relation: str, stock: Stock, catalog: Catalog) -> Told |
         same = _same_of_a_kind if draws.happens(0.5) else _same_beside
         return same(draws, stock, catalog, first)
     if draws.happens(0.5):
-        naming = draws.pick(("colour", "both", "pattern"), (0.5, 0.25, 0.25))
+        shoes = CATEGORIES[stock.category[first]].name in SHOES
+        naming = draws.pick(("colour", "both", "pattern"), (0.5, 0.25, 0.0 if shoes else 0.25))
         apart = PATTERNS_APART[stock.pattern[first]][stock.pattern]
         if naming != "pattern":
             apart = COLOURS_APART[stock.colour[first]][stock.colour]
@@ -317,7 +320,9 @@ def _told(draws: Draws, relation: str, stock: Stock, catalog: Catalog) -> Told |
     else:
         ways = (*ways, *ALONE.get(relation, ()))
     items = [int(stock.row[row]) for row in rows]
-    names = [_name(catalog, item, naming) for item in items]
+    names = [_name(catalog, item, naming) for item in items[:2]]
+    if third is not None:
+        names.append(_name(catalog, items[2], naming if naming != "pattern" else ""))
     return Told(items, _captions(draws, draws.pick(ways), names), middle)
 
 
