@@ -6,7 +6,6 @@
 import io
 import itertools
 import re
-import time
 from collections import Counter
 
 import numpy as np
@@ -148,11 +147,8 @@ def twins_of(scenes):
 
 @pytest.fixture(scope="module")
 def thousand():
-    """A thousand pairs, and the seconds that they took."""
-    draw(USUAL, 0, 2)  # compiles
-    start = time.process_time()
-    scenes = draw(USUAL, 0, 2_000)
-    return scenes, time.process_time() - start
+    """A thousand pairs."""
+    return draw(USUAL, 0, 2_000)
 
 
 # What can be learned
@@ -160,7 +156,7 @@ def thousand():
 
 def test_the_reader_of_boxes_is_always_right(thousand):
     relations = Counter()
-    for one, other in twins_of(thousand[0]):
+    for one, other in twins_of(thousand):
         for mine, twin in ((one, other), (other, one)):
             assert true_of(mine["caption"], mine["objects"]) == (mine["relation"], True), mine["caption"]
             assert true_of(mine["caption"], twin["objects"]) == (mine["relation"], False), mine["caption"]
@@ -170,7 +166,7 @@ def test_the_reader_of_boxes_is_always_right(thousand):
 
 def test_bags_tell_no_twins_apart(thousand):
     """Whatever scores a bag of words and a bag of things with their attributes gives twins the same score."""
-    for one, other in twins_of(thousand[0]):
+    for one, other in twins_of(thousand):
         words = [Counter(re.findall(r"[\w-]+", scene["caption"].lower())) for scene in (one, other)]
         things = [
             Counter(
@@ -199,13 +195,13 @@ def test_no_other_relation_tells_twins_apart():
 
 
 def test_captions_are_worded_in_many_ways(thousand):
-    assert len({told(caption) for caption in thousand[0]["caption"]}) >= 40
+    assert len({told(caption) for caption in thousand["caption"]}) >= 40
 
 
 def test_attributes_are_told_apart_from_places_too(thousand):
     """In enough twins both things are of a category: which has which colour or pattern is what the caption binds."""
     bound = [
-        one for one, _ in twins_of(thousand[0])
+        one for one, _ in twins_of(thousand)
         if one["relation"] != "same colour as" and max(Counter(t["category"] for t in one["objects"]).values()) == 2
     ]  # fmt: skip
     assert 300 < len(bound) < 700
@@ -213,10 +209,6 @@ def test_attributes_are_told_apart_from_places_too(thousand):
     for scene in bound:
         said = [set(re.findall(LOOKS, name[2])) for name in MENTION.finditer(scene["caption"]) if name[2]]
         assert not any(a <= c and b <= c and a != b for c in confused for a, b in itertools.combinations(said, 2))
-
-
-def test_a_thousand_pairs_are_quick(thousand):
-    assert thousand[1] < 20
 
 
 @pytest.mark.parametrize("pixels", [32, 128])
@@ -246,7 +238,7 @@ def test_what_is_in_front_hides_some_of_what_is_behind():
 
 
 def test_names_read_as_english(thousand):
-    for caption in thousand[0]["caption"]:
+    for caption in thousand["caption"]:
         assert re.fullmatch(r"[A-Z][^.]*\.", caption) and "  " not in caption
         assert not re.search(r"\b[Aa] [aeiou]|\b[Aa]n [^aeiou]", caption)
 
@@ -269,7 +261,7 @@ def test_boxes_are_where_things_were_planned_and_seen():
 
 
 def test_the_table(thousand):
-    scenes = thousand[0]
+    scenes = thousand
     assert scenes.columns == ["scene", "pair", "image", "caption", "relation", "objects", "split"]
     assert scenes["scene"][11] == "s000011" and scenes["pair"].to_list() == [row // 2 for row in range(2_000)]
     image = Image.open(io.BytesIO(scenes["image"][7]))
@@ -282,7 +274,7 @@ def test_the_table(thousand):
 
 
 def test_splits_keep_their_share(thousand):
-    shares = thousand[0]["split"].value_counts(normalize=True)
+    shares = thousand["split"].value_counts(normalize=True)
     shares = dict(shares.iter_rows())
     assert set(shares) == set(SPLITS)
     assert 0.76 < shares["train"] < 0.84 and 0.07 < shares["test"] < 0.13 and 0.07 < shares["validation"] < 0.13
