@@ -36,7 +36,7 @@ DIGESTS = {"catalog": "6fd3dd8392eee2b5", "events": "acab3b102f3f275c", "truth":
 OF_TABLES = {
     "pictures": "a4f108d6e113f6b2", "texts": "43032c9304699119", "scenes": "a3c2033d87d5ac85",
     "meetings": "3912a6950b293002", "questions": "64984a7f8a18eaac", "labels": "86fe0c66d2c668dc",
-    "makes": "086844b5b0553db4",
+    "makes": "20e75e46f3447c59",
 }  # fmt: skip
 
 

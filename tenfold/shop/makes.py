@@ -4,9 +4,13 @@ What a row gives leaves one right answer:
 - words alone name category, cut, colour, pattern, material and brand; the view is STANDARD, as in all rows without
   blocks;
 - a reference is a picture of the same thing but for its colour, and in some rows its pattern or its material; what
-  differs is what the words name, so that neither is enough;
-- blocks are one half of the answer, cut through the thing: they tell the view, and the rest of what they show. Beside
-  them words leave the colour out; beside a reference they alone tell the colour.
+  differs is what the words name, so that neither is enough. Where more than the colour differs they name the brand
+  too, because a plain thing does not show how large its brand's stripes are;
+- blocks beside words or beside a reference are one side of the answer, with at least half of the thing: they tell the
+  view, and the rest of what they show. The words leave the colour out, and a reference has another one;
+- where all three are given, the blocks are the answer's rim and show no more than its background: the rest of the view
+  is STANDARD, only smaller (RIMMED), and the thing follows from words and reference.
+Materials that look alike (surfaces.py) can be told apart by words alone; the picture is the same one.
 """
 
 from typing import Any, NamedTuple
@@ -24,6 +28,7 @@ from tenfold.shop.pictures.picture import (
     Look,
     Pose,
     View,
+    draw_background,
     draw_view,
     look,
     picture,
@@ -38,6 +43,7 @@ BLOCKS = 8  # in a row, and rows
 GREY = 128  # of blocks that are not given
 OF_AN_ITEM = 4096  # rows of the stream that an item has
 STANDARD = View(Pose(), 0.84, (0.5, 0.5), Light(-35.0, 0.95, 1.0, 0.0), Background("studio", BACKDROPS[0], 0.65, 0.0))
+RIMMED = STANDARD._replace(scale=0.72)  # leaves the outer blocks free
 CONTROLS = {  # how often each is asked for
     ("text",): 0.2,
     ("text", "reference"): 0.3,
@@ -46,6 +52,7 @@ CONTROLS = {  # how often each is asked for
     ("text", "reference", "kept"): 0.15,
 }
 NAMED = ("cut", "colour", "pattern", "material")  # what words may name beside category and brand
+RIM = tuple(n for n in range(BLOCKS * BLOCKS) if {n // BLOCKS, n % BLOCKS} & {0, BLOCKS - 1})  # the outer blocks
 BY_KIND = {category.name: category for category in CATEGORIES}
 REQUESTS = ("{}, please", "show me {}", "draw {}", "a picture of {}", "I would like to see {}")
 CHANGES = ("the same, but {}", "like this one, only {}", "this, but {}", "take this one and make it {}")
@@ -107,7 +114,14 @@ def plan(options: Options, catalog: Catalog, item: int, number: int) -> Make:
     draws = Draws(options.seed, Kind.MAKE, item * OF_AN_ITEM + number)
     wanted = look(catalog, item)
     controls = draws.pick(list(CONTROLS), list(CONTROLS.values()))
-    kept = _half(draws) if "kept" in controls else ()
+    everything = len(controls) == 3
+    if everything:
+        view, kept = RIMMED._replace(background=draw_background(draws)), RIM
+    elif "kept" in controls:
+        view = draw_view(draws)
+        kept = _half(draws, picture(wanted, view, 4 * BLOCKS).mask > 0)
+    else:
+        view, kept = STANDARD, ()
     reference: Look | None = None
     differs: tuple[str, ...] = ("colour",)
     if "reference" in controls:
@@ -118,7 +132,8 @@ def plan(options: Options, catalog: Catalog, item: int, number: int) -> Make:
     text, named = None, tuple[str, ...]()
     if "text" in controls:
         if reference is not None:
-            text, named = draws.pick(CHANGES).format(_changed(wanted, differs)), differs
+            named = differs if differs == ("colour",) else (*differs, "brand")
+            text = draws.pick(CHANGES).format(_changed(wanted, named))
         else:
             named = tuple(name for name in NAMED if name != "colour" or not kept)
             asking = COMPLETIONS if kept else REQUESTS
@@ -130,18 +145,24 @@ def plan(options: Options, catalog: Catalog, item: int, number: int) -> Make:
         named=named,
         wanted=wanted,
         reference=reference,
-        view=draw_view(draws) if kept else STANDARD,
+        view=view,
         seen_from=draw_view(draws),
         kept=kept,
     )
 
 
-def _half(draws: Draws) -> tuple[int, ...]:
-    """The blocks of one half, or a little more or less: left, right, upper or lower."""
-    side, size = draws.below(4), BLOCKS // 2 + draws.below(2)
+def _half(draws: Draws, thing: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The blocks on one side of a cut through the middle of the thing, and those cut: left, right, above or below.
+
+    thing: (P, P), whatever the size of the picture to be drawn, so that the blocks are the same at any size.
+    """
     grid = np.arange(BLOCKS * BLOCKS).reshape(BLOCKS, BLOCKS)
-    half = (grid[:, :size], grid[:, BLOCKS - size :], grid[:size], grid[BLOCKS - size :])[side]
-    return tuple(half.ravel().tolist())
+    side = draws.below(4)
+    if side < 2:
+        grid, thing = grid.T, thing.T  # left and right are above and below of what is turned
+    middle = int(np.median(np.nonzero(thing)[0])) * BLOCKS // len(thing)
+    half = grid[: middle + 1] if side % 2 == 0 else grid[middle:]
+    return tuple(np.sort(half, axis=None).tolist())
 
 
 def _otherwise(draws: Draws, wanted: Look, differs: tuple[str, ...]) -> Look:
@@ -165,9 +186,10 @@ def described(wanted: Look, named: tuple[str, ...]) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase} by {wanted.brand}"
 
 
-def _changed(wanted: Look, differs: tuple[str, ...]) -> str:
-    """in navy; in striped navy; in navy wool"""
-    return "in " + " ".join(getattr(wanted, name) for name in ("pattern", "colour", "material") if name in differs)
+def _changed(wanted: Look, named: tuple[str, ...]) -> str:
+    """in navy; in striped navy, by Norvane; in navy wool, by Norvane"""
+    words = " ".join(getattr(wanted, name) for name in ("pattern", "colour", "material") if name in named)
+    return f"in {words}, by {wanted.brand}" if "brand" in named else f"in {words}"
 
 
 def only(image: NDArray[np.uint8], kept: tuple[int, ...]) -> NDArray[np.uint8]:
