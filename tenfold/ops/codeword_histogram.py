@@ -374,7 +374,7 @@ class _CodewordAttention(torch.autograd.Function):
         dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
         flat = values.flatten(0, 1)
         dtable, dflat, dstate = torch.zeros_like(table), flat.new_zeros(flat.shape[::-1]), torch.zeros_like(state)
-        dp = torch.from_numpy(np.zeros((ctx.rows_of_p or 0, books, words), flat.numpy().dtype))
+        dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
         weights = table.new_empty(min(chunk, total), books, words)
         loops = compiled_loops(words, ctx.soft, rate is not None, has_p, ctx.needs_input_grad[6])
