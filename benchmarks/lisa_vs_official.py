@@ -5,7 +5,8 @@ all between the codes and what is read from the histograms, forward and backward
 projections and soft codes; the soft codes are given for each event, as theirs are (ours needs them only for each item).
 Step: loss, gradients, Adam (ours fused, as Tenfold trains; theirs as they call it). Memory: what a step adds to a fresh
 process. The decay is the configs' 0.1 at 300, and 0 at 2,000, where theirs is not a number (it divides by exp(-0.1 x
-2000)). The worst of the four cases is what is told.
+2000)). While time is taken both sides keep freed memory, as Tenfold's training does; the processes whose memory is
+measured do not. The worst of the four cases is what is told.
 """
 
 import sys

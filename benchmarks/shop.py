@@ -1,10 +1,10 @@
 """The shop: how long it takes to draw and what it takes up, and whether there is in it what is said to be.
 
 Drawing is measured in fresh processes, imports and writing included: the whole shop and 10,000 pictures by two
-processes, events by one; the first one also compiles. What
-events older than the last 50 are worth is measured by an observer that counts: it knows the catalogue, what followed
-what in all training events, and a customer's own history, once whole and once only its last 50 events. How much of the
-way from the best simple rule to the oracle SASRec goes, within ten minutes, is measured by fitting it (not if quick).
+processes, events by one; the first one also compiles. What events older than the last 50 are worth is measured by an
+observer that counts: it knows the catalogue, what followed what in all training events, and a customer's own history,
+once whole and once only its last 50 events. How much of the way from the best simple rule to the oracle SASRec goes,
+within ten minutes, is measured by fitting it (not if quick).
 """
 
 import os
@@ -35,7 +35,7 @@ from tenfold.shop.tables import TABLES, draw_table
 if __name__ == "__main__":
     options = Shop(pictures=10_000, pixels=64).options
     with pool_of(2) as pool:
-        assert sum(len(part.rows) for part in draw_table(TABLES["pictures"], options, pool)) == 10_000
+        assert sum(map(len, draw_table(TABLES["pictures"], options, pool))) == 10_000
 """
 
 
@@ -49,13 +49,12 @@ def drawn(folder: Path, users: int, events: int, *only: str, **environment: str)
 
 def speed(folder: Path, quick: bool) -> dict[str, float]:
     drawn(folder / "warm", 1_000, 200_000)  # compiled from here on
-    usual = [drawn(folder / f"usual{n}", 1_000, 200_000).seconds for n in range(0 if quick else 3)]
     events = drawn(folder / "events", 1_000, 200_000, "events")
     million = drawn(folder / "million", 5_000, 1_000_000, "events")
     size = sum(path.stat().st_size for path in (folder / "warm" / "1000").iterdir())
     figures = {"default_mb": size / 1e6, "default_events_s": events.seconds, "events_1m_s": million.seconds}
     if not quick:
-        figures["default_s"] = harness.median(usual)
+        figures["default_s"] = harness.median([drawn(folder / f"usual{n}", 1_000, 200_000).seconds for n in range(3)])
         first = drawn(folder / "first", 1_000, 200_000, NUMBA_CACHE_DIR=str(folder / "cache"))
         figures["default_first_s"] = first.seconds
         script = folder / "pictures.py"

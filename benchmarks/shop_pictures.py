@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from benchmarks import harness
 from tenfold.shop.catalog import MATERIALS
 from tenfold.shop.options import Options
-from tenfold.shop.pictures.surfaces import LOOK_ALIKE, best_guess
-from tenfold.shop.pictures.table import draw
+from tenfold.shop.pictures.surfaces import LOOK_ALIKE
+from tenfold.shop.pictures.table import draw, material_known
 from tenfold.shop.simulation import ground
 from tenfold.shop.splits import SPLITS
 from tenfold.shop.traits import CATEGORIES, COLOURS
@@ -101,25 +101,16 @@ def read(drawn: Pictures, epochs: int) -> dict[str, float]:
     return figures | {"material_look": float((looks[said[:, 2]] == looks[true[:, 2]]).float().mean())}
 
 
-def known_rate(drawn: Pictures) -> float:
-    """How often the most usual of the materials that look alike is the one, among the test's pictures."""
-    labels = drawn.labels[drawn.split == SPLITS[2]]
-    right = [
-        best_guess(CATEGORIES[category], MATERIALS[material]) == MATERIALS[material]
-        for category, _, material in labels.tolist()
-    ]
-    return float(np.mean(right))
-
-
 def main() -> None:
     quick = harness.arguments(__doc__).quick
     figures: dict[str, float] = {}
     for pixels in (32,) if quick else (64, 32):
-        drawn = pictures(Options(items=2_000 if quick else 12_000, pictures=2_000 if quick else 12_000, pixels=pixels))
+        options = Options(items=2_000 if quick else 12_000, pictures=2_000 if quick else 12_000, pixels=pixels)
+        drawn = pictures(options)
         figures[f"ms_each_{pixels}"] = 1000 * drawn.seconds / len(drawn.images)
         figures[f"bytes_each_{pixels}"] = drawn.bytes
         figures |= {f"{name}_{pixels}": rate for name, rate in read(drawn, 8 if quick else 16).items()}
-        figures["material_known"] = known_rate(drawn)
+        figures["material_known"] = material_known(options)
     notes = ["Drawn and read by one process; rates are of pictures of test items, of which training saw none."]
     harness.report("shop_pictures", figures, notes=notes)
 

@@ -17,6 +17,7 @@ from tenfold.shop import Shop
 from tenfold.shop.questions import draw
 
 Row = dict[str, Any]
+Answer = tuple[str, list[int]]
 
 
 def streams(shop: Shop) -> dict[str, list[Row]]:
@@ -25,53 +26,20 @@ def streams(shop: Shop) -> dict[str, list[Row]]:
     return {name: rows.to_dicts() for (name,), rows in table.group_by("user", maintain_order=True)}
 
 
-def solve(kind: str, asked: Row, events: list[Row]) -> tuple[str, list[int]] | None:
+def solve(kind: str, asked: Row, events: list[Row]) -> Answer | None:
     """The answer and the positions of its evidence, or None where there is none or not one answer alone."""
-
-    def about(thing: Row, action: str) -> list[int]:
-        return [
-            at
-            for at, event in enumerate(events)
-            if event["event"] == action
-            and event["category"] in thing["categories"]
-            and all(thing[name] in (None, event[name]) for name in ("colour", "material", "brand"))
-        ]
-
-    def number(count: int, most: int) -> str:
-        return f"{most} or more" if count >= most else f"{count}"
-
-    action = asked["action"]
-    end = -1 if asked["which"] == "last" else 0
-    places = about(asked["thing"], action) if asked["thing"] else []
     if kind in ("count", "since"):
-        bounds = about(asked["other"], asked["other_action"])
-        if not bounds:
-            return None
-        bound = bounds[end]
-        counted = [at for at in places if (at < bound if kind == "count" else at > bound)]
-        return number(len(counted), 4), sorted([*counted, bound])
+        return counted(kind, asked, events)
     if kind == "order":
-        ends = [
-            about(dict.fromkeys(("colour", "material", "brand")) | {"categories": [c]}, action)
-            for c in asked["choices"]
-        ]
-        chosen = sorted(found[end] for found in ends if found)
-        return (events[chosen[end]]["category"], chosen) if chosen else None
+        return first_of_several(asked, events)
+    places = about(asked["thing"], asked["action"], events)
     if kind == "different":
-        months = [f"{events[at]['time']:%Y-%m}" for at in places]
-        since = asked["side"] == "since"
-        places = [
-            at
-            for at, month in zip(places, months, strict=True)
-            if month == asked["month"] or (since and month > asked["month"])
-        ]
+        return different(asked, places, events)
     if not places:
         return None
-    at = places[end]
+    at = places[end(asked)]
     if kind == "colour":
         return events[at]["colour"], [at]
-    if kind == "different":
-        return number(len({events[at][asked["of"]] for at in places}), 5), places
     if kind == "brand":
         often = Counter(events[at]["brand"] for at in places).most_common(2)
         return (often[0][0], places) if len(often) == 1 or often[0][1] > often[1][1] else None
@@ -79,13 +47,61 @@ def solve(kind: str, asked: Row, events: list[Row]) -> tuple[str, list[int]] | N
         same = [n for n, event in enumerate(events) if event["item"] == events[at]["item"] and event["event"] == "view"]
         return number(len(same), 5), sorted({at, *same})
     assert kind == "neighbour"
-    beside = [
-        n for n, event in enumerate(events) if event["event"] == action and (n < at) == (asked["side"] == "before")
+    return beside(at, asked, events)
+
+
+def about(thing: Row, action: str, events: list[Row]) -> list[int]:
+    """Where it was done to such a thing."""
+    return [
+        at
+        for at, event in enumerate(events)
+        if event["event"] == action
+        and event["category"] in thing["categories"]
+        and all(thing[name] in (None, event[name]) for name in ("colour", "material", "brand"))
     ]
-    beside = [n for n in beside if n != at]
-    if not beside:
+
+
+def end(asked: Row) -> int:
+    return -1 if asked["which"] == "last" else 0
+
+
+def number(count: int, most: int) -> str:
+    return f"{most} or more" if count >= most else f"{count}"
+
+
+def counted(kind: str, asked: Row, events: list[Row]) -> Answer | None:
+    """How often, before the first or since the last of another thing."""
+    bounds = about(asked["other"], asked["other_action"], events)
+    if not bounds:
         return None
-    other = beside[-1] if asked["side"] == "before" else beside[0]
+    bound = bounds[end(asked)]
+    places = about(asked["thing"], asked["action"], events)
+    found = [at for at in places if (at < bound if kind == "count" else at > bound)]
+    return number(len(found), 4), sorted([*found, bound])
+
+
+def first_of_several(asked: Row, events: list[Row]) -> Answer | None:
+    plain = dict.fromkeys(("colour", "material", "brand"))
+    of_each = [about(plain | {"categories": [choice]}, asked["action"], events) for choice in asked["choices"]]
+    chosen = sorted(places[end(asked)] for places in of_each if places)
+    return (events[chosen[end(asked)]]["category"], chosen) if chosen else None
+
+
+def different(asked: Row, places: list[int], events: list[Row]) -> Answer | None:
+    """How many different ones, in a month or since its beginning."""
+    since = asked["side"] == "since"
+    months = {at: f"{events[at]['time']:%Y-%m}" for at in places}
+    places = [at for at, month in months.items() if month == asked["month"] or (since and month > asked["month"])]
+    return (number(len({events[at][asked["of"]] for at in places}), 5), places) if places else None
+
+
+def beside(at: int, asked: Row, events: list[Row]) -> Answer | None:
+    """What came just before or just after."""
+    before = asked["side"] == "before"
+    others = [n for n, e in enumerate(events) if e["event"] == asked["action"] and n != at and (n < at) == before]
+    if not others:
+        return None
+    other = others[-1 if before else 0]
     return events[other]["category"], sorted([at, other])
 
 

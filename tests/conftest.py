@@ -51,6 +51,29 @@ def public():
     return PUBLIC
 
 
+@pytest.fixture
+def write(tmp_path):
+    """Puts text or bytes into a file of its own folder, and says where."""
+
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def refusal(read, source, *, shorter_than=600, **asked):
+    """The one sentence with which a reader refuses a source."""
+    from tenfold.errors import DataError
+
+    with pytest.raises(DataError) as caught:
+        read(source, **asked)
+    sentence = str(caught.value)
+    assert "\n" not in sentence and len(sentence) < shorter_than
+    return sentence
+
+
 def subprocess_of(*command, timeout=90, **environment):
     """In a process group of its own and with a time limit: what hangs is killed whole, and fails."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} | environment

@@ -3,12 +3,14 @@
 import codecs
 import gzip
 import io
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import refusal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -19,7 +21,6 @@ from tenfold.data.options import Reading
 from tenfold.data.sources import told
 from tenfold.data.text_files import Chunk, Layout, careful, quick
 from tenfold.data.text_sources import Delimited, JsonLines
-from tenfold.errors import DataError
 
 # (user, item, rating, time); user 7 and item 30 come twice, and 9's events are the wrong way round
 ROWS = [(7, 30, 4, 100), (9, 31, 5, 130), (7, 32, 1, 120), (9, 30, 2, 110), (5, 33, 3, 140), (7, 30, 5, 125)]
@@ -58,22 +59,7 @@ def histories(events):
     return {own: events.catalogue.ids(events.history(u)) for u, own in enumerate(users)}
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def refused(path, **reading):
-    with pytest.raises(DataError) as caught:
-        read_events(path, **reading)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and len(sentence) < 600
-    return sentence
+refused = partial(refusal, read_events)
 
 
 # Layouts -------------------------------------------------------------------------------------------------------------

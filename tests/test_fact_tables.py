@@ -2,10 +2,12 @@
 
 import gzip
 import json
+from functools import partial
 
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,22 +45,7 @@ def jsonl(rows):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def refused(source, **asked):
-    with pytest.raises(DataError) as caught:
-        read_fact_tables(source, **asked)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and len(sentence) < 600
-    return sentence
+refused = partial(refusal, read_fact_tables)
 
 
 def pairs(table):

@@ -1,10 +1,12 @@
 """Temporal graphs from every layout that public logs and people's own have; and what is wrong, in one sentence."""
 
 import gzip
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
+from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,22 +32,7 @@ def interactions(graph):
     return list(zip(graph.ids(graph.sources), graph.ids(graph.destinations), graph.times.tolist(), strict=True))
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def refused(source, **asked):
-    with pytest.raises(DataError) as caught:
-        read_interactions(source, **asked)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and len(sentence) < 600
-    return sentence
+refused = partial(refusal, read_interactions)
 
 
 # Layouts -------------------------------------------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 import io
 import json
 import os
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -44,12 +46,7 @@ def table(**more):
     )
 
 
-def refused(source, **asked):
-    with pytest.raises(DataError) as caught:
-        read_pictures(source, **asked)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and len(sentence) < 500
-    return sentence
+refused = partial(refusal, read_pictures, shorter_than=500)
 
 
 def folder_of(tmp_path, names, metadata=None, rows=None):

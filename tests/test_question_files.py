@@ -1,10 +1,12 @@
 """Questions from every kind of file, held against the log that they are about; and what is wrong, in one sentence."""
 
 import json
+from functools import partial
 
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import refusal
 
 from tenfold.data.events import Events
 from tenfold.data.questions import Question, read_questions
@@ -48,22 +50,7 @@ def changed(**values):
     return [ROWS[0], ROWS[1] | values]
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, content):
-        path = tmp_path / name
-        path.write_text(content)
-        return path
-
-    return write
-
-
-def refused(source, **asked):
-    with pytest.raises(DataError) as caught:
-        read_questions(source, **asked)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and len(sentence) < 600
-    return sentence
+refused = partial(refusal, read_questions)
 
 
 @pytest.mark.parametrize("layout", ["jsonl", "parquet", "polars", "pandas"])

@@ -28,7 +28,7 @@ from tenfold.shop.pictures.picture import (
     shape,
 )
 from tenfold.shop.pictures.shading import SAMPLES
-from tenfold.shop.pictures.table import draw
+from tenfold.shop.pictures.table import draw, material_known
 from tenfold.shop.simulation import ground
 from tenfold.shop.streams import Draws, Kind
 from tenfold.shop.traits import BRANDS, CATEGORIES, COLOURS, CUTS, PARTS, STYLES
@@ -324,9 +324,9 @@ def test_what_is_hidden_has_no_box():
 @pytest.mark.slow
 def test_a_small_network_reads_pictures_of_unseen_items():
     """A few epochs on few small pictures; benchmarks/shop_pictures.py has the figures of the usual size."""
-    from benchmarks.shop_pictures import known_rate, pictures, read
+    from benchmarks.shop_pictures import pictures, read
 
-    drawn = pictures(Options(items=5_000, users=1, events=1, pictures=5_000, pixels=32))
-    figures = read(drawn, 12)
+    options = Options(items=5_000, users=1, events=1, pictures=5_000, pixels=32)
+    figures = read(pictures(options), 12)
     assert figures["category"] > 0.85 and figures["colour"] > 0.92
-    assert 0.8 < known_rate(drawn) < 0.95  # some materials look alike, and most do not
+    assert 0.8 < material_known(options) < 0.95  # some materials look alike, and most do not

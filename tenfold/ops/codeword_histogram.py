@@ -34,7 +34,7 @@ from tenfold.ops.codeword_loops import by_codebooks, compiled_loops
 from tenfold.ops.products import product
 
 MOST_CODEWORDS = 256
-CHUNK_NUMBERS = 1 << 18  # weights held at a time: 1 MB in float32; larger products are quicker, but cost memory
+CHUNK_NUMBERS = 1 << 18  # weights of a chunk: 1 MB in float32; larger products are quicker, but cost memory
 
 
 def codeword_attention_reference(
@@ -331,7 +331,7 @@ def _weigh_and_read(
 
 
 def _chunk_of(table: Tensor, total: int) -> int:
-    """Events of a chunk; what is no more than a few chunks is one."""
+    """Events of a chunk; what would be three chunks at the most is one."""
     numbers = table.shape[0] * table.shape[-1]
     return total if total * numbers <= 3 * CHUNK_NUMBERS else max(32, CHUNK_NUMBERS // numbers)
 

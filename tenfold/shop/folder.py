@@ -10,28 +10,27 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenfold.errors import DataError, OutputError
-from tenfold.files import check_writable, digest, replacing, write_whole, writing
+from tenfold.files import check_writable, digest, write_whole
 from tenfold.shop.catalog import MONTHS, START
 from tenfold.shop.meetings import measure
-from tenfold.shop.pictures.surfaces import best_guess
+from tenfold.shop.pictures.table import material_known
 from tenfold.shop.sheet import contact_sheet
 from tenfold.shop.simulation import bar, pool_of
 from tenfold.shop.splits import SPLITS
-from tenfold.shop.tables import TABLES, draw_table
-from tenfold.shop.traits import ACTIONS, CATEGORIES
+from tenfold.shop.tables import TABLES, Table, draw_with_digests
+from tenfold.shop.traits import ACTIONS
 from tenfold.shop.truth import AT, RULES, test_events
+from tenfold.shop.writers import Write, files, lines, parquet
 from tenfold.version import VERSION
 
 if TYPE_CHECKING:
@@ -87,9 +86,12 @@ def write_folder(shop: Shop, folder: Path, *, force: bool, names: Sequence[str],
         _clear(folder)
         for name, table in (("catalog.parquet", shop.catalog()), ("truth.parquet", shop.truth())):
             written.append(folder / name)
-            _write_tables(folder / name, [table.to_arrow()])
+            with parquet(folder / name) as write:
+                write(table)
         written.append(folder / "events.parquet")
-        _write_tables(folder / "events.parquet", _event_tables(shop))
+        with parquet(folder / "events.parquet") as write:
+            for rows in _event_rows(shop):
+                write(rows)
         samples = _write_all(shop, folder, names, folders, facts, written)
         facts["files"] = {path.name: _size(path) for path in written}
         written += [folder / name for name in ("README.md", "index.html", MANIFEST)]
@@ -111,83 +113,40 @@ def _write_all(
 ) -> dict[str, pl.DataFrame]:
     """The tables beside the events, each with its facts; the first rows of each come back, for the page."""
     samples: dict[str, pl.DataFrame] = {}
-    total = sum(getattr(shop.options, name) for name in names if name != "meetings")
+    total, done = sum(getattr(shop.options, name) for name in names if name != "meetings"), 0
     shown = sys.stderr.isatty() if shop.progress is None else shop.progress
     what = f"{total:,} pictures, texts and questions"
-    with pool_of(shop.processes if total else 1) as pool, bar(what, total) if shown else nullcontext() as tell:
-        done = 0
+    with pool_of(shop.processes if total else 1) as pool, bar(what, total, shown=shown and total > 0) as tell:
         for name in names:
-            table, digests, splits, rows = TABLES[name], list[str](), Counter[str](), 0
-            ending = ".jsonl" if name in LINES else "" if folders and table.pictures else ".parquet"
-            path = folder / f"{name}{ending}"
-            with _writer(path, table.pictures) as write:
+            digests, splits = list[str](), Counter[str]()
+            path, writer = _home(folder, TABLES[name], folders)
+            with writer as write:
                 written.append(path)
-                for part in draw_table(table, shop.options, pool):
-                    write(part.rows, rows)
-                    samples.setdefault(name, part.rows)
-                    digests.append(part.digest)
-                    splits.update(part.rows["split"])
-                    rows += len(part.rows)
-                    done += len(part.rows)
-                    if tell is not None:
-                        tell(done)
-            facts["tables"][name] = {"rows": rows, "splits": {split: splits[split] for split in SPLITS}}
+                for rows, stands_for in draw_with_digests(TABLES[name], shop.options, pool):
+                    write(rows)
+                    samples.setdefault(name, rows)
+                    digests.append(stands_for)
+                    splits.update(rows["split"])
+                    done += len(rows)
+                    tell(done)
+            facts["tables"][name] = {"rows": splits.total(), "splits": {split: splits[split] for split in SPLITS}}
             facts["digests"][name] = digest(*(each.encode() for each in digests))
     if "pictures" in names:
-        facts["tables"]["pictures"]["material_known"] = _material_known(shop)
+        facts["tables"]["pictures"]["material_known"] = round(material_known(shop.options), 4)
     if "meetings" in names:
         facts["tables"]["meetings"]["reciprocal_rank"] = measure(shop.options)
     return samples
 
 
-def _material_known(shop: Shop) -> float:
-    """How often one names the material of a test item who sees it, and knows which materials look alike."""
-    tested = shop.catalog().filter(pl.col("split") == "test") if "test" in shop.catalog()["split"] else shop.catalog()
-    kinds = {kind.name: kind for kind in CATEGORIES}
-    right = [best_guess(kinds[kind], material) == material for kind, material in tested["category", "material"].rows()]
-    return round(sum(right) / len(right), 4)
-
-
-@contextmanager
-def _writer(path: Path, pictures: tuple[str, ...]) -> Iterator[Callable[[pl.DataFrame, int], None]]:
-    """What writes the rows of a table, part by part, given the first one's number. Raises OutputError."""
-    if path.suffix == ".parquet":
-        with replacing(path) as beside, ExitStack() as open_files:
-            writer: list[pq.ParquetWriter] = []
-
-            def as_parquet(rows: pl.DataFrame, first: int) -> None:
-                table = rows.to_arrow()
-                if not writer:
-                    made = pq.ParquetWriter(str(beside), table.schema, compression="zstd", store_schema=False)
-                    writer.append(open_files.enter_context(made))
-                writer[0].write_table(table)
-
-            yield as_parquet
-    elif path.suffix == ".jsonl":
-        with replacing(path) as beside, beside.open("wb") as file:
-            yield lambda rows, first: rows.write_ndjson(file)
-    else:
-        if path.exists():
-            raise OutputError(f"{path} is there already and is no shop's; move it away, or write the shop elsewhere")
-        with replacing(path / "metadata.jsonl") as beside, beside.open("wb") as file:
-
-            def as_files(rows: pl.DataFrame, first: int) -> None:
-                named = rows.drop(pictures)
-                for column in pictures:
-                    ending = "" if column == pictures[0] else f"-{column}"
-                    files = [
-                        None if one is None else f"{first + row:06d}{ending}.png"
-                        for row, one in enumerate(rows[column])
-                    ]
-                    for name, content in zip(files, rows[column], strict=True):
-                        if name is not None:
-                            with writing(path / name):
-                                (path / name).write_bytes(content)
-                    as_name = "file_name" if column in ("image", "answer") else f"{column}_file_name"
-                    named = named.with_columns(pl.Series(as_name, files, dtype=pl.String))
-                named.write_ndjson(file)
-
-            yield as_files
+def _home(folder: Path, table: Table, folders: bool) -> tuple[Path, AbstractContextManager[Write]]:
+    """Where a table goes, and what writes it there."""
+    if table.name in LINES:
+        path = folder / f"{table.name}.jsonl"
+        return path, lines(path)
+    if folders and table.pictures:
+        return folder / table.name, files(folder / table.name, table.pictures)
+    path = folder / f"{table.name}.parquet"
+    return path, parquet(path)
 
 
 def _clear(folder: Path) -> None:
@@ -281,26 +240,15 @@ def _facts(shop: Shop) -> Facts:
 _QUANTILES = {"least": 0, "median": 0.5, "most": 1}
 
 
-def _event_tables(shop: Shop) -> Iterator[pa.Table]:
+def _event_rows(shop: Shop) -> Iterator[pl.DataFrame]:
     """The events as a file has them, some customers at a time."""
     ends = shop.ground.counts.cumsum()
     first = 0
     while first < len(ends):
         done = ends[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(ends, done + ROWS, side="right")))
-        yield shop.event_rows(first, last).to_arrow()
+        yield shop.event_rows(first, last)
         first = last
-
-
-def _write_tables(path: Path, tables: Any) -> None:
-    with replacing(path) as beside, beside.open("wb") as file:
-        writer = None
-        for table in tables:
-            if writer is None:
-                writer = pq.ParquetWriter(file, table.schema, compression="zstd", store_schema=False)
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
 
 
 def _summary(facts: Facts) -> list[str]:

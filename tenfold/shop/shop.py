@@ -129,7 +129,7 @@ class Shop:
         if name not in TABLES:
             raise OptionError(f"the shop has no table '{name}'; {nearest(name, TABLES)}")
         with pool_of(self.processes) as pool:
-            return pl.concat([part.rows for part in draw_table(TABLES[name], self.options, pool)])
+            return pl.concat(draw_table(TABLES[name], self.options, pool))
 
     def event_rows(self, first: int, last: int) -> pl.DataFrame:
         """The events of customers first .. last - 1."""

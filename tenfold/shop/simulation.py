@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def draw(options: Options, *, processes: int = 1, progress: bool | None = None) 
     )
     at, tested = 0, 0
     shown = events >= BIG if progress is None else progress
-    with pool_of(processes if len(shards) > 1 else 1) as pool, _told(events, shown) as tell:
+    with pool_of(processes if len(shards) > 1 else 1) as pool, bar(f"{events:,} events", events, shown=shown) as tell:
         tasks = itertools.repeat(options), *zip(*shards, strict=True)
         for part in (pool.map if pool else map)(draw_shard, *tasks):  # in order, as they are ready
             for name, place in zip(Drawn._fields, (at, at, at, tested), strict=True):
@@ -91,13 +91,12 @@ def pool_of(processes: int) -> Iterator[ProcessPoolExecutor | None]:
         pool.shutdown(cancel_futures=True)
 
 
-def _told(events: int, shown: bool) -> AbstractContextManager[Callable[[int], None]]:
-    return bar(f"{events:,} events", events) if shown else nullcontext(lambda done: None)
-
-
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Progress on the terminal; what is yielded is told how much is done."""
+def bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Progress on the terminal, if it is to be shown; what is yielded is told how much is done."""
+    if not shown:
+        yield lambda done: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

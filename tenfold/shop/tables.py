@@ -7,13 +7,15 @@ import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from PIL import Image
 
 from tenfold.files import digest
 from tenfold.shop.options import Options
+
+WHOLE = 1 << 40  # rows of a shard where each row depends on those before it
 
 
 class Table(NamedTuple):
@@ -43,10 +45,10 @@ TABLES = {
         Table(
             "scenes", "tenfold.shop.scenes", 50, ("image",),
             "pictures of two or three items, with captions and boxes. They come in twins (`pair`): the words of the "
-            "captions are the same, and so are the things; what stands where is not.",
+            "captions are the same, and so are the things; where they stand, or which is the larger, is not.",
         ),
         Table(
-            "meetings", "tenfold.shop.meetings", 1 << 40, (),
+            "meetings", "tenfold.shop.meetings", WHOLE, (),
             "who gave something or wrote to whom, and when, in the order of time. Whom one meets next is mostly one "
             "whom the person met last had met before.",
         ),
@@ -62,8 +64,8 @@ TABLES = {
         Table(
             "labels", "tenfold.shop.labels", 500, ("image",),
             "small pictures in ten classes for classifiers, drawn apart from the catalogue. A plainly trained network "
-            "reads fine threads and is right, until somebody changes each pixel a little; outlines say less, and "
-            "withstand it.",
+            "leans on fine threads and edges and is right, until somebody changes each pixel a little; outlines say "
+            "less, and withstand it.",
         ),
         Table(
             "makes", "tenfold.shop.makes", 50, ("reference", "given", "answer"),
@@ -74,26 +76,34 @@ TABLES = {
 }  # fmt: skip
 
 
-class Part(NamedTuple):
-    """A shard of a table as it was drawn."""
-
-    rows: pl.DataFrame
-    digest: str
-
-
-def draw_table(table: Table, options: Options, pool: ProcessPoolExecutor | None = None) -> Iterator[Part]:
+def draw_table(table: Table, options: Options, pool: ProcessPoolExecutor | None = None) -> Iterator[pl.DataFrame]:
     """A table's shards, in order."""
+    return _in_shards(_draw, table, options, pool)
+
+
+def draw_with_digests(
+    table: Table, options: Options, pool: ProcessPoolExecutor | None = None
+) -> Iterator[tuple[pl.DataFrame, str]]:
+    """The same, and with each shard what stands for its values: made where it was drawn."""
+    return _in_shards(_draw_with_digest, table, options, pool)
+
+
+def _in_shards(draw: Callable[..., Any], table: Table, options: Options, pool: ProcessPoolExecutor | None) -> Any:
     count = getattr(options, table.name)
     firsts = range(0, count, table.shard)
     lasts = [min(first + table.shard, count) for first in firsts]
     run = pool.map if pool is not None and len(firsts) > 1 else map
-    yield from run(_draw, (table.name,) * len(firsts), (options,) * len(firsts), firsts, lasts)
+    return run(draw, (table.name,) * len(firsts), (options,) * len(firsts), firsts, lasts)
 
 
-def _draw(name: str, options: Options, first: int, last: int) -> Part:
+def _draw(name: str, options: Options, first: int, last: int) -> pl.DataFrame:
     draw: Callable[[Options, int, int], pl.DataFrame] = import_module(TABLES[name].module).draw
-    rows = draw(options, first, last)
-    return Part(rows, values_digest(rows, TABLES[name].pictures))
+    return draw(options, first, last)
+
+
+def _draw_with_digest(name: str, options: Options, first: int, last: int) -> tuple[pl.DataFrame, str]:
+    rows = _draw(name, options, first, last)
+    return rows, values_digest(rows, TABLES[name].pictures)
 
 
 def values_digest(rows: pl.DataFrame, pictures: tuple[str, ...]) -> str:

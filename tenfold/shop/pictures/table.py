@@ -2,16 +2,18 @@
 
 import io
 
+import numpy as np
 import polars as pl
 from PIL import Image
 
-from tenfold.shop.catalog import item_ids, pick
+from tenfold.shop.catalog import MATERIALS, item_ids, pick
 from tenfold.shop.options import Options
 from tenfold.shop.pictures.picture import Bytes, draw_view, leaning, look, picture
+from tenfold.shop.pictures.surfaces import best_guess
 from tenfold.shop.simulation import ground
 from tenfold.shop.splits import SPLITS, shares
 from tenfold.shop.streams import Draws, Kind
-from tenfold.shop.traits import PARTS
+from tenfold.shop.traits import CATEGORIES, PARTS
 
 OF_AN_ITEM = 4096  # rows of the stream that an item has
 
@@ -46,6 +48,17 @@ def draw(options: Options, first: int, last: int) -> pl.DataFrame:
             "split": pick(SPLITS, catalog.split[owner]),
         }
     )
+
+
+def material_known(options: Options) -> float:
+    """Of the test items' materials, the share that one names rightly who tells apart all that can be told apart, and
+    says the most usual of those that look alike; of all items where none is for tests."""
+    catalog = ground(options).catalog
+    tested = catalog.split == SPLITS.index("test")
+    which = np.flatnonzero(tested) if tested.any() else np.arange(len(catalog))
+    kinds = zip(catalog.category[which].tolist(), catalog.material[which].tolist(), strict=True)
+    right = [best_guess(CATEGORIES[kind], MATERIALS[made]) == MATERIALS[made] for kind, made in kinds]
+    return sum(right) / len(right)
 
 
 def png(pixels: Bytes) -> bytes:
