@@ -1,7 +1,7 @@
 """Codeword attention, three versions of it, against the definition and against softmax attention. All sizes differ."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from tenfold.ops.codeword_histogram import (
     codeword_attention_reference,
 )
 from tenfold.ops.straight_through import straight_through, straight_through_reference
+from tenfold.ops.threads import share_out
 
 N, L, B, W, D, R = 3, 41, 2, 5, 7, 11
 VERSIONS = {"loops": codeword_attention, "chunks": codeword_attention_chunked}
@@ -24,7 +25,6 @@ KINDS = ["hard", "straight-through", "soft"]
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(codeword_histogram, "CHUNK_NUMBERS", 1)  # 32 events a chunk
     monkeypatch.setitem(codeword_attention_chunked.__kwdefaults__, "chunk", 8)
 
 
@@ -69,23 +69,33 @@ def test_outputs_and_all_gradients_equal_the_definition(version, kind, decay):
     assert worst(answers(version, given), answers(codeword_attention_reference, given)) < 1e-10
 
 
-def test_codebooks_shared_out_among_threads_give_the_same(monkeypatch):
-    given = draw("soft", decay=0.1)
+@pytest.mark.parametrize("shape", [(3, 200), (1, 600)], ids=["three sequences", "one sequence"])
+def test_parts_for_several_threads_give_the_same(shape, monkeypatch):
+    """A part that begins inside a sequence counts what came before; more threads than codebooks are none too many."""
+    given = draw("soft", decay=0.1, state=False)
+    torch.manual_seed(0)
+    given["rows"] = torch.randint(-1, R, shape)
     alone = answers(codeword_attention, given)
     monkeypatch.setattr(codeword_loops, "WORTHWHILE", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # more than there are codebooks
-    asked = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    parts = []
     monkeypatch.setattr(
-        codeword_loops, "ThreadPoolExecutor", lambda *how: asked.append(how) or ThreadPoolExecutor(*how)
+        codeword_histogram, "share_out", lambda loop, n, *needed: parts.append(n) or share_out(loop, n, *needed)
     )
-    monkeypatch.setattr(codeword_loops, "_helpers", {})
     assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
-    assert [how[0] for how in asked] == [B - 1]
+    assert parts == [3, B]
+
+
+def test_of_one_sequence_the_first_thread_gets_most_and_all_is_given_away():
+    assert codeword_loops.shares_of_events(1000, 4, 3) == [0, 320, 640, 1000]
+    first, second, third = (b - a for a, b in pairwise(codeword_loops.shares_of_events(64_000, 1, 3)))
+    assert first > second > third > 0 and first + second + third == 64_000
+    assert codeword_loops.shares_of_events(30, 1, 1) == [0, 30]
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("length", [1, 8, 31, 32, 33])
+@pytest.mark.parametrize("length", [1, 8, 63, 64, 65])
 def test_lengths_at_the_edges_of_chunks(version, kind, length):
     given = draw(kind, length=length, decay=0.3, padding=False)
     assert worst(answers(version, given), answers(codeword_attention_reference, given)) < 1e-10
@@ -289,6 +299,16 @@ def test_nothing_is_read_outside_of_what_was_given(change, message):
     given = {name: x for name, x in draw("hard", state=False).items() if name != "soft"}
     with pytest.raises(ShapeError, match=message):
         codeword_attention(**given | change)
+
+
+def test_whole_numbers_of_any_width_and_tensors_with_gaps_are_taken():
+    given = draw("soft", decay=0.1)
+    expected = answers(codeword_attention, given)
+    other = dict(given)
+    for name in ("table", "values", "p", "state"):
+        other[name] = given[name].detach().mT.contiguous().mT.requires_grad_()
+    other |= {"rows": given["rows"].int().T.contiguous().T, "codes": given["codes"].int()}
+    assert worst(answers(codeword_attention, other), expected) < 1e-12
 
 
 def test_straight_through_equals_its_definition():

@@ -11,8 +11,8 @@ which equals softmax attention with scores T[c_t, c_t'] - lambda (t - t'), in ti
 o_t is the one-hot code; with `p` its gradient goes to p as if it were p (straight-through); soft: o_t is p itself.
 
 Three versions: the definition, with all histograms written out; chunks of plain torch for any device; and compiled
-loops for CPUs. The last two hold the histograms of one chunk at a time, and keep for the backward pass only the codes
-and the histogram at each chunk's border.
+loops for CPUs. The last two hold the histograms of one chunk (of one block in each thread) at a time, and keep for the
+backward pass only the codes and, the loops, the histogram at each block's border.
 
 Shapes: N sequences, L events, R rows of codes (an item's, or an event's own), B codebooks, W codewords, D width,
 C events of a chunk, T events of all sequences.
@@ -21,20 +21,18 @@ C events of a chunk, T events of all sequences.
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
-from tenfold.ops.codeword_loops import by_codebooks, compiled_loops
-from tenfold.ops.products import product
+from tenfold.ops.codeword_loops import BLOCK, compiled_loop, shares_of_events, threads_for
+from tenfold.ops.threads import addresses, share_out
 
 MOST_CODEWORDS = 256
-CHUNK_NUMBERS = 1 << 18  # weights of a chunk: 1 MB in float32; larger products are quicker, but cost memory
 
 
 def codeword_attention_reference(
@@ -284,16 +282,17 @@ def _compiled(
     if state is None:
         state = table.new_zeros(sequences, *table.shape[:2])
     rate = None if decay is None else torch.exp(-decay)
-    given = (rows.flatten(), offsets, codes.to(torch.uint8).contiguous(), table.contiguous(), values, p, rate)
+    table, values = table.contiguous(), values.contiguous()
+    given = (rows.flatten().long(), offsets.long(), codes.to(torch.uint8), table, values, p, rate)
     learned = (table, values, p, rate, state)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in learned):
         y, state = _CodewordAttention.apply(*given, state.contiguous(), soft)
     else:
-        y, state, *_ = _weigh_and_read(*given, state.contiguous(), soft)
+        y, state, _ = _attend(*given, state.contiguous(), soft)
     return y.unflatten(0, rows.shape), state
 
 
-def _weigh_and_read(
+def _attend(
     rows: Tensor,
     offsets: Tensor,
     codes: Tensor,
@@ -303,46 +302,48 @@ def _weigh_and_read(
     rate: Tensor | None,
     state: Tensor,
     soft: bool,
-) -> tuple[Tensor, Tensor, Tensor, list[int]]:
-    """y (T, D), the histograms after each sequence (N, B, W), those at each chunk's start, and the sequences then."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y (T, D), the histograms after each sequence (N, B, W), and those at each block's start."""
     books, words, total = len(table), table.shape[-1], len(rows)
-    chunk = _chunk_of(table, total)
-    flat = values.flatten(0, 1)  # (B W, D)
-    after, reads = state.clone(), []
-    history = table.new_empty(-(-total // chunk), books, words)
-    weights = table.new_empty(min(chunk, total), books, words)
-    loops = compiled_loops(words, soft, rate is not None, False, False)
-    events, ends, running = rows.numpy(), offsets.numpy(), state[0].clone().numpy()
-    fixed = (codes.numpy(), table.detach().numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, soft))
-    begins, before, borders = state.detach().numpy(), after.numpy(), history.numpy()
-    sequence, sequences = 0, []
-    for index, start in enumerate(range(0, total, chunk)):
-        stop = min(start + chunk, total)
-        borders[index] = running
-        sequences.append(sequence)
-        part = weights[: stop - start]
-        sequence = by_codebooks(
-            loops.weigh, books, part.numel(),
-            events[start:stop], start, ends, sequence, *fixed, begins, running, before, part.numpy(),
-        )  # fmt: skip
-        reads.append(product(part.flatten(1), flat))
-    before[sequence] = running
-    return reads[0] if len(reads) == 1 else torch.cat(reads), after, history, sequences
+    after, y = state.clone(), values.new_empty(total, values.shape[-1])
+    borders = table.new_empty(-(-total // BLOCK), books, words)
+    shares = shares_of_events(total, len(state), threads_for(total * books * words, len(borders)))
+    given = _given(rows, offsets, codes, table, values, p, rate, state, soft)
+    loop = _loop("attend", table, soft, rate)
+    share_out(loop, len(shares) - 1, *given.sizes, *addresses(*given.tensors, after, borders, y), *shares)
+    return y, after, borders
 
 
-def _chunk_of(table: Tensor, total: int) -> int:
-    """Events of a chunk; what would be three chunks at the most is one."""
-    numbers = table.shape[0] * table.shape[-1]
-    return total if total * numbers <= 3 * CHUNK_NUMBERS else max(32, CHUNK_NUMBERS // numbers)
+def _loop(name: str, table: Tensor, soft: bool, rate: Tensor | None, has_p: bool = False, rates: bool = False) -> Any:
+    double, decays = table.dtype == torch.float64, rate is not None
+    return compiled_loop(name, words=table.shape[-1], double=double, soft=soft, decays=decays, has_p=has_p, rates=rates)
 
 
-def _soft_codes_and_rates(
-    table: Tensor, p: Tensor | None, rate: Tensor | None, soft: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Stand-ins where they are not used: a compiled loop takes arrays."""
-    soft_codes = p.detach().contiguous() if soft and p is not None else table.new_zeros(1, *table.shape[:2])
-    rates = table.new_ones(len(table)) if rate is None else rate.detach().contiguous()
-    return soft_codes.numpy(), rates.numpy()
+class Given(NamedTuple):
+    """What both loops read, as they take it."""
+
+    sizes: tuple[int, ...]
+    tensors: tuple[Tensor, ...]
+
+
+def _given(
+    rows: Tensor,
+    offsets: Tensor,
+    codes: Tensor,
+    table: Tensor,
+    values: Tensor,
+    p: Tensor | None,
+    rate: Tensor | None,
+    state: Tensor,
+    soft: bool,
+) -> Given:
+    """exp(T - the largest of its row) is what all sums are made of, unless they come out as nothing."""
+    relative = torch.exp(table - table.amax(-1, keepdim=True))
+    soft_codes = p if soft and p is not None else table.new_empty(0)
+    rates = table.new_ones(len(table)) if rate is None else rate
+    sizes = (len(rows), len(state), len(codes), len(soft_codes), len(table), values.shape[-1])
+    tensors = (rows, offsets, codes, table, relative, values, soft_codes, rates, state)
+    return Given(sizes, tuple(x.contiguous() for x in tensors))
 
 
 class _CodewordAttention(torch.autograd.Function):
@@ -361,51 +362,30 @@ class _CodewordAttention(torch.autograd.Function):
         state: Tensor,
         soft: bool,
     ) -> tuple[Tensor, Tensor]:
-        y, after, history, ctx.sequences = _weigh_and_read(rows, offsets, codes, table, values, p, rate, state, soft)
-        ctx.save_for_backward(rows, offsets, codes, table, values, p if soft else None, rate, state, history)
+        y, after, borders = _attend(rows, offsets, codes, table, values, p, rate, state, soft)
+        ctx.save_for_backward(rows, offsets, codes, table, values, p if soft else None, rate, state, borders)
         ctx.soft, ctx.rows_of_p = soft, None if p is None else len(p)
         return y, after
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
-        rows, offsets, codes, table, values, p, rate, state, history = ctx.saved_tensors
-        books, words, total, chunk = len(table), table.shape[-1], len(rows), _chunk_of(table, len(rows))
-        dy, dafter, has_p = dy.contiguous(), dafter.contiguous(), ctx.rows_of_p is not None
-        flat = values.flatten(0, 1)
-        dtable, dflat, dstate = torch.zeros_like(table), flat.new_zeros(flat.shape[::-1]), torch.zeros_like(state)
+        rows, offsets, codes, table, values, p, rate, state, borders = ctx.saved_tensors
+        books, words, has_p = len(table), table.shape[-1], ctx.rows_of_p is not None
+        dtable, dvalues, dstate = torch.zeros_like(table), torch.empty_like(values), torch.empty_like(state)
         dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
         drates = torch.zeros(books, dtype=torch.float64)
-        weights = table.new_empty(min(chunk, total), books, words)
-        loops = compiled_loops(words, ctx.soft, rate is not None, has_p, ctx.needs_input_grad[6])
-        events, ends, gradient = rows.numpy(), offsets.numpy(), dafter[-1].clone().numpy()
-        fixed = (codes.numpy(), table.numpy(), _relative(table), *_soft_codes_and_rates(table, p, rate, ctx.soft))
-        begins = state.numpy()
-        found = (dtable.numpy(), dp.numpy(), drates.numpy(), dstate.numpy())
-        borders, last_gradients, sequence = history.numpy(), dafter.numpy(), len(state) - 1
-        for index in reversed(range(len(history))):
-            start = index * chunk
-            stop = min(start + chunk, total)
-            part = weights[: stop - start]
-            dpart = product(dy[start:stop], flat.T).view_as(part)
-            sequence = by_codebooks(
-                loops.differentiate, books, part.numel(),
-                events[start:stop], start, ends, ctx.sequences[index], sequence, *fixed, begins,
-                borders[index], dpart.numpy(), gradient, last_gradients, *found, part.numpy(),
-            )  # fmt: skip
-            dflat += product(dy[start:stop].T, part.flatten(1))  # (D, B W)
-        dstate[sequence] = torch.from_numpy(gradient)
-        dstate[:sequence] = dafter[:sequence]  # empty sequences before the first event
+        given = _given(rows, offsets, codes, table, values, p, rate, state, ctx.soft)
+        read = (borders, dy.contiguous(), dafter.contiguous())
+        share_out(
+            _loop("differentiate", table, ctx.soft, rate, has_p, ctx.needs_input_grad[6]),
+            threads_for(len(rows) * books * words, books),
+            *given.sizes, *addresses(*given.tensors), len(dp), *addresses(*read, dtable, dvalues, dp, drates, dstate),
+        )  # fmt: skip
         return (
-            None, None, None, dtable, dflat.T.reshape(values.shape),
+            None, None, None, dtable, dvalues,
             dp if has_p else None,
             drates.to(rate.dtype) if ctx.needs_input_grad[6] else None,
             dstate if ctx.needs_input_grad[7] else None,
             None,
         )  # fmt: skip
-
-
-def _relative(table: Tensor) -> np.ndarray:
-    """exp(T - the largest of its row): what all sums are made of, unless they come out as nothing."""
-    table = table.detach()
-    return torch.exp(table - table.amax(-1, keepdim=True)).numpy()

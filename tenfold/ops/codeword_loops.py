@@ -1,55 +1,48 @@
-"""The compiled loops of ops/codeword_histogram.py: which of them, and by how many threads.
+"""The compiled loops of ops/codeword_histogram.py: which of them, and which thread does what.
 
-`weigh` makes a chunk's weights, `differentiate` goes the chunk backwards; both leave the products to torch.
+`attend` makes what is read, each part a range of events; `differentiate` goes back, each part a range of codebooks.
 """
 
 import importlib.util
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 
-WORTHWHILE = 1 << 17  # weights of a chunk from which handing codebooks to other threads pays
-_helpers: dict[int, ThreadPoolExecutor] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.clear)  # a child has none of its parent's threads
+WORTHWHILE = 1 << 16  # weights from which handing some of them to another thread pays
+COUNTING = 0.1  # what counting an event costs, of what it costs to count it and read
+BLOCK = 64  # events whose weights a thread holds
 
 
-def by_codebooks(loop: Any, books: int, weights: int, *arguments: Any) -> Any:
-    """A loop over all codebooks, shared out among as many threads as torch uses; what it returns is the same of all."""
-    threads = min(torch.get_num_threads(), books) if weights >= WORTHWHILE else 1
-    borders = [books * part // threads for part in range(threads + 1)]
-    first, *others = pairwise(borders)
-    if others and threads not in _helpers:
-        _helpers[threads] = ThreadPoolExecutor(threads - 1, "codebooks")
-    waiting = [_helpers[threads].submit(loop, part, *arguments) for part in others]
-    found = loop(first, *arguments)
-    for each in waiting:
-        each.result()
-    return found
+def threads_for(weights: int, parts: int) -> int:
+    return min(torch.get_num_threads(), parts) if weights >= WORTHWHILE else 1
 
 
-class Loops(NamedTuple):
-    weigh: Any
-    differentiate: Any
+def shares_of_events(events: int, sequences: int, threads: int) -> list[int]:
+    """Borders at whole blocks. Who begins inside a sequence has to count what came before: of one sequence the first
+    gets more than the last."""
+    rest = 1 - COUNTING if sequences == 1 else 1.0
+    done = [sum(rest**n for n in range(part)) for part in range(threads + 1)]
+    return sorted({round(events * part / done[-1] / BLOCK) * BLOCK for part in done[:-1]} | {events})
 
 
 @cache
-def compiled_loops(words: int, soft: bool, decays: bool, has_p: bool, rates: bool) -> Loops:
-    """The two loops, compiled for W codewords and for what they do: a histogram is a vector of W lanes (ops/lanes.py).
+def compiled_loop(name: str, *, words: int, double: bool, soft: bool, decays: bool, has_p: bool, rates: bool) -> Any:
+    """`attend` or `differentiate`, compiled for W codewords and for what it does: a histogram is a vector of W lanes
+    (ops/lanes.py).
 
     codeword_kernels.py as a module of its own: its constants are no arguments, and the next process finds what numba
     keeps on the disk, which it would not for functions made inside another.
     """
-    name = f"tenfold.ops.codeword_kernels_{words}_{soft:d}{decays:d}{has_p:d}{rates:d}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("codeword_kernels.py"))
+    number = np.float64 if double else np.float32
+    full_name = f"tenfold.ops.codeword_kernels_{words}_{double:d}{soft:d}{decays:d}{has_p:d}{rates:d}"
+    spec = importlib.util.spec_from_file_location(full_name, Path(__file__).with_name("codeword_kernels.py"))
     assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    vars(module).update(W=words, SOFT=soft, DECAYS=decays, HAS_P=has_p, RATES=rates)
+    module = sys.modules[full_name] = importlib.util.module_from_spec(spec)
+    constants = {"SOFT": soft, "DECAYS": decays, "HAS_P": has_p, "RATES": rates}
+    vars(module).update(BLOCK=BLOCK, W=words, NUMBER=number, **constants)
     spec.loader.exec_module(module)
-    return Loops(module.weigh, module.differentiate)
+    return module.shared(vars(module)[name])

@@ -42,7 +42,13 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(first, vector.as_pointer())
 
 
-def _splat(builder: Any, value: Any, vector: Any) -> Any:
+def vector_at(builder: Any, numbers: Any, place: Any, vector: Any) -> Any:
+    """A pointer to the vector that begins with the number `place` of those that `numbers` points to."""
+    return builder.bitcast(builder.gep(numbers, [place]), vector.as_pointer())
+
+
+def splat(builder: Any, value: Any, vector: Any) -> Any:
+    """The vector with the number `value` in all lanes."""
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
@@ -106,7 +112,7 @@ def one_hot(typing_context, place, like):  # type: ignore[no-untyped-def]
     def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         vector = context.get_value_type(like)
         whole = ir.VectorType(ir.IntType(32), vector.count)
-        wanted = _splat(builder, context.cast(builder, arguments[0], place, types.int32), whole)
+        wanted = splat(builder, context.cast(builder, arguments[0], place, types.int32), whole)
         is_it = builder.icmp_signed("==", wanted, ir.Constant(whole, list(range(vector.count))))
         return builder.uitofp(is_it, vector)
 
@@ -129,7 +135,7 @@ def above(typing_context, values, least):  # type: ignore[no-untyped-def]
 
     def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         vector = context.get_value_type(values)
-        bound = _splat(builder, context.cast(builder, arguments[1], least, values.dtype), vector)
+        bound = splat(builder, context.cast(builder, arguments[1], least, values.dtype), vector)
         return builder.select(builder.fcmp_ordered(">", arguments[0], bound), arguments[0], _zeros(vector))
 
     return values(values, least), code
@@ -142,7 +148,7 @@ def _operation(symbol: Any, instruction: str) -> None:
             first, second = arguments
             if not isinstance(right, Lanes):
                 number = context.cast(builder, second, right, left.dtype)
-                second = _splat(builder, number, context.get_value_type(left))
+                second = splat(builder, number, context.get_value_type(left))
             return getattr(builder, instruction)(first, second)
 
         return left(left, right), code

@@ -1,0 +1,92 @@
+"""Compiled loops on the threads that torch has already.
+
+torch's operations run on OpenMP's threads, which wait for the next operation by turning in place, milliseconds long: a
+pool of our own would find every core taken. So a loop is handed to the same threads, through the entry that compilers
+call for OpenMP (GOMP_parallel; GNU's, LLVM's and Intel's library have it); a call takes about a microsecond. Where
+torch has none of these libraries, threads of Python's do the same.
+
+A loop is a numba.cfunc that gets one address, of whole numbers: the next part, how many parts, and whatever it needs,
+arrays as their addresses. It takes parts until there are none: how many threads come is nobody's business.
+"""
+
+import ctypes
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from torch import Tensor
+
+from tenfold.ops.lanes import typed
+
+_helpers: dict[int, ThreadPoolExecutor] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.clear)  # a child has none of its parent's threads
+
+
+def addresses(*tensors: Tensor) -> list[int]:
+    """Of tensors without gaps. Whoever calls holds them until the loop is done."""
+    assert all(x.is_contiguous() and x.device.type == "cpu" for x in tensors)
+    return [x.data_ptr() for x in tensors]
+
+
+def share_out(loop: Any, parts: int, *needed: int) -> None:
+    """Runs `loop`, a cfunc, until all parts are done, on as many threads; `needed` comes behind the first two."""
+    given = np.array([0, parts, *needed], np.int64)
+    address = given.ctypes.data
+    parallel = _openmp() if parts > 1 else None
+    if parallel is not None:
+        parallel(loop.address, address, parts, 0)
+        return
+    if parts > 1 and parts not in _helpers:
+        _helpers[parts] = ThreadPoolExecutor(parts - 1, "parts")
+    waiting = [_helpers[parts].submit(loop.ctypes, address) for _ in range(parts - 1)]
+    loop.ctypes(address)
+    for each in waiting:
+        each.result()
+
+
+@cache
+def _openmp() -> Any:
+    """GOMP_parallel(function, its argument, threads, 0) of the library that torch runs on; none where there is none."""
+    with suppress(OSError):  # no /proc but on Linux
+        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+        found = sorted(path for path in loaded if Path(path).name.startswith(("libgomp", "libomp", "libiomp")))
+        of_torch = [path for path in found if "/torch/" in path] or found
+        if len(of_torch) == 1:
+            with suppress(AttributeError):
+                parallel = ctypes.CDLL(of_torch[0]).GOMP_parallel
+                parallel.argtypes, parallel.restype = [ctypes.c_void_p] * 2 + [ctypes.c_uint] * 2, None
+                return parallel
+    return None
+
+
+@typed
+def take_part(typing_context, given):  # type: ignore[no-untyped-def]
+    """The next part's number, which no other thread gets."""
+
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        numbers = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", numbers, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(given), code
+
+
+@typed
+def _pointer_to(typing_context, address):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), code
+
+
+@cast(Any, numba.njit)(inline="always")
+def array_at(address, shape, dtype):  # type: ignore[no-untyped-def]
+    """The array that begins at an address and lies there without gaps."""
+    return numba.carray(_pointer_to(address), shape, dtype)

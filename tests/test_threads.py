@@ -1,0 +1,37 @@
+"""A loop shared out: every part is done once, through OpenMP and without it."""
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from tenfold.ops import threads
+from tenfold.ops.threads import addresses, array_at, share_out, take_part
+
+
+@numba.cfunc(numba.types.void(numba.types.voidptr))
+def count_parts(given):
+    n = numba.carray(given, (3,), np.int64)
+    done = array_at(n[2], (n[1],), np.float32)
+    part = take_part(n)
+    while part < n[1]:
+        done[part] += 1
+        part = take_part(n)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 7])
+@pytest.mark.parametrize("openmp", [True, False])
+def test_every_part_is_done_once(parts, openmp, monkeypatch):
+    if not openmp:
+        monkeypatch.setattr(threads, "_openmp", lambda: None)
+    elif threads._openmp() is None:
+        pytest.skip("this torch does not run on a library of OpenMP that is known here")
+    done = torch.zeros(parts)
+    for _ in range(50):
+        share_out(count_parts, parts, *addresses(done))
+    assert (done == 50).all()
+
+
+def test_what_has_gaps_has_no_address():
+    with pytest.raises(AssertionError):
+        addresses(torch.zeros(4, 4)[:, :2])
