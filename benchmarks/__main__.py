@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks import harness
 
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
-LONG = {"lisa_preset", "long_histories", "sasrec_ml1m", "shop_pictures"}  # runs of ten minutes to hours: only when asked for by name
+# Runs of ten minutes to hours: only when asked for by name.
+LONG = {"lisa_ml1m", "lisa_preset", "long_histories", "sasrec_ml1m", "shop_pictures"}
 QUICK = harness.ROOT / "benchmarks" / "quick"
 
 
