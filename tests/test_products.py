@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tenfold.ops import products
-from tenfold.ops.products import WORTHWHILE, product
+from tenfold.ops.products import WORTHWHILE, linear, product
 
 
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
@@ -30,3 +30,13 @@ def test_a_function_that_answers_something_else_is_not_used(monkeypatch):
         assert products._through_onednn() is None
     finally:
         products._through_onednn.cache_clear()
+
+
+def test_a_linear_map_and_its_gradients():
+    torch.manual_seed(0)
+    x, weight = torch.randn(300, 100, requires_grad=True), torch.randn(90, 100, requires_grad=True)
+    wanted = torch.randn(300, 90)
+    found, expected = linear(x, weight), x @ weight.T
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+    gradients = (torch.autograd.grad((y * wanted).sum(), (x, weight)) for y in (found, expected))
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-4)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tenfold.errors import OptionError, ShapeError
 from tenfold.ops.codeword_histogram import MOST_CODEWORDS
+from tenfold.ops.products import linear
 from tenfold.ops.straight_through import straight_through
 
 Start = Literal["slice", "official", "kmeans"]
@@ -76,7 +77,7 @@ class Codebooks(nn.Module):
         rest, total = x, torch.zeros_like(x)
         codes, soft_codes = [], []
         for key, codewords in zip(keys, self.codewords, strict=True):
-            a = rest @ key.T  # (R, W)
+            a = linear(rest, key)  # (R, W)
             code = a.argmax(1)  # of equal ones the first
             if learns or self.soft:
                 p = (a / self.temperature).softmax(1)

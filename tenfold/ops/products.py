@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 WORTHWHILE = 1 << 21  # multiplications of a product below which a call's own 10 microseconds outweigh the gain
 
@@ -24,6 +25,27 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         if found is not None:
             return found(a, b.T, None, "none", [], "")
     return a @ b
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """x (N, K) @ weight (M, K).T -> (N, M), with its gradient, which cannot be differentiated again."""
+    if x.dtype != weight.dtype or torch.is_autocast_enabled(x.device.type):
+        return x @ weight.T
+    return _Linear.apply(x, weight)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return product(x, weight.T)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        dx = product(dy, weight) if ctx.needs_input_grad[0] else None
+        return dx, product(dy.T, x) if ctx.needs_input_grad[1] else None
 
 
 @cache

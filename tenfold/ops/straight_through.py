@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tenfold.ops.products import product
+
 
 def straight_through_reference(p: Tensor, code: Tensor, codewords: Tensor) -> Tensor:
     """p (R, W), code (R,), codewords (W, D) -> r (R, D)."""
@@ -35,6 +37,6 @@ class _StraightThrough(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
         code, codewords = ctx.saved_tensors
-        dp = gradient @ codewords.T if ctx.needs_input_grad[0] else None
+        dp = product(gradient, codewords.T) if ctx.needs_input_grad[0] else None
         dcodewords = torch.zeros_like(codewords).index_add_(0, code, gradient) if ctx.needs_input_grad[2] else None
         return dp, None, dcodewords
