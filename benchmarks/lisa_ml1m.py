@@ -1,10 +1,10 @@
-"""LISA on MovieLens-1M beside the transformer it stands for, all trained for the same time; a run of two hours.
+"""LISA on MovieLens-1M beside the transformer it stands for, all trained for the same time; a run of an hour.
 
 Windows of 300 events and D = 128 as in the authors' configurations; one layer, one head, the full softmax, split loo.
 The validation event chooses the epoch; seen items are left out of the ranking. Sampled figures are among 100 items, as
 the paper's. How many epochs each had is printed: whose epochs are shorter has more.
 
-    python -m benchmarks.lisa_ml1m [--seconds 2400]
+    python -m benchmarks.lisa_ml1m [--seconds 1100]
 """
 
 import argparse
@@ -31,7 +31,7 @@ def arms() -> dict[str, NextItem]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2400, help="of training for each arm")
+    parser.add_argument("--seconds", type=float, default=1100, help="of training for each arm")
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
     events = read_events(harness.data("seqrec/ml-100k.inter.gz" if asked.quick else "seqrec/ml-1m.txt.gz"))
