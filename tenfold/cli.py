@@ -201,7 +201,8 @@ def evaluate(
     lines = []
     for figure, value in found.items():
         low, high = found.intervals.get(figure, (None, None))
-        lines.append([figure, f"{value:.4f}", "one user: none" if low is None else f"{low:.4f} .. {high:.4f}"])
+        without = "one user: none" if figure in found.by_user else ""
+        lines.append([figure, f"{value:.4f}", without if low is None else f"{low:.4f} .. {high:.4f}"])
     print_table(["figure", "mean", "95 % interval"], lines, right=(1,))
     say(*found.notes)
     if output is not None:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tenfold.data.options import Reading
-    from tenfold.system import System
+    from tenfold.system import Evaluation, System
 
 BLUE, GREY = "#1f5fa8", "#5b6470"
-WIDE = 130  # columns of a terminal that hold all of a comparison
+WIDE = 144  # columns of a terminal that hold all of a comparison
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,7 @@ class _Measured:
     system: "System"
     cost: Cost
     evaluate_seconds: float
-    by_user: Mapping[str, np.ndarray]
-    protocol: str
-    notes: list[str]
+    evaluation: "Evaluation"
     tuned: Tuned | None
 
 
@@ -219,10 +217,10 @@ def compare(
     done: list[_Measured] = []
     for number, arm in enumerate(chosen, start=1):
         one = _measure(arm, dataset, split, budget, trials, metric, tell, protocol)
-        metric = watched({name: float(values.mean()) for name, values in one.by_user.items()}, metric)
+        metric = watched({name: float(values.mean()) for name, values in one.evaluation.by_user.items()}, metric)
         done.append(one)
         tell(
-            f"{number} of {len(chosen)}, {arm.label}: {metric} {one.by_user[metric].mean():.4f}, "
+            f"{number} of {len(chosen)}, {arm.label}: {metric} {one.evaluation.by_user[metric].mean():.4f}, "
             f"fitted in {one.cost.seconds:.1f} s"
         )
     assert metric is not None  # there is at least one arm
@@ -248,20 +246,21 @@ def _measure(
     start = time.perf_counter()
     evaluation = system.evaluate(dataset, split=split, part="test", **protocol)
     seconds = time.perf_counter() - start
-    return _Measured(arm, system, cost, seconds, evaluation.by_user, evaluation.protocol, evaluation.notes, tuned)
+    return _Measured(arm, system, cost, seconds, evaluation, tuned)
 
 
 def _compared(
     done: list[_Measured], metric: str, against: str, split: str, budget: Budget, trials: int, data: str
 ) -> Comparison:
-    names = [name for name in done[0].by_user if all(name in one.by_user for one in done)]
+    names = [name for name in done[0].evaluation.by_user if all(name in one.evaluation.by_user for one in done)]
     for one in done:
-        if metric not in one.by_user or len(one.by_user[metric]) != len(done[0].by_user[metric]):
+        found, first = (each.evaluation.by_user.get(metric, ()) for each in (one, done[0]))
+        if len(found) == 0 or len(found) != len(first):
             raise DataError(
                 f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same users; "
                 "compare systems of one task"
             )
-    table = np.stack([[one.by_user[name] for name in names] for one in done])  # (arms, figures, users)
+    table = np.stack([[one.evaluation.by_user[name] for name in names] for one in done])  # (arms, figures, users)
     means, users = table.mean(-1), table.shape[-1]
     order = sorted(range(len(done)), key=lambda i: (-means[i, names.index(metric)], i))
     best = order[0] if against == "best" else [one.arm.label for one in done].index(against)
@@ -281,6 +280,7 @@ def _compared(
                     apart = quantiles(drawn[:, i, j] - drawn[:, best, j])
                     differences[name] = (float(means[i, j] - means[best, j]), *apart)
         figures = {name: float(means[i, j]) for j, name in enumerate(names)}
+        figures |= {name: value for name, value in one.evaluation.items() if name not in one.evaluation.by_user}
         size = sum(weight.numel() for weight in one.system.network.parameters())
         rows.append(
             Row(
@@ -289,14 +289,15 @@ def _compared(
             )
         )
     systems = {one.arm.label: one.system for one in done}
-    label, protocol = done[best].arm.label, done[0].protocol
+    label, protocol = done[best].arm.label, done[0].evaluation.protocol
     return Comparison(rows, metric, label, protocol, split, users, trials, budget, notes, data, systems)
 
 
 def _notes(done: list[_Measured]) -> list[str]:
     """What is to be known: of all arms first, then of single ones, by their label."""
-    common = [note for note in done[0].notes if all(note in one.notes for one in done)]
-    return common + [f"{one.arm.label}: {note}" for one in done for note in one.notes if note not in common]
+    notes = {one.arm.label: one.evaluation.notes for one in done}
+    common = [note for note in done[0].evaluation.notes if all(note in told for told in notes.values())]
+    return common + [f"{label}: {note}" for label, told in notes.items() for note in told if note not in common]
 
 
 def whisker(axes: Any, place: float, value: float, interval: Interval | None, color: str) -> None:

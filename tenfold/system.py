@@ -36,7 +36,10 @@ class Data(Protocol):
 
 
 class Evaluation(dict[str, float]):
-    """Figures by name; beside them the protocol, each user's figures, 95 % intervals, and what a reader must know."""
+    """Figures by name; beside them the protocol, each user's figures, 95 % intervals, and what a reader must know.
+
+    A figure of all users together, as coverage, has neither users' figures nor an interval.
+    """
 
     def __init__(self, figures: Mapping[str, float]) -> None:
         super().__init__(figures)

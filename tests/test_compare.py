@@ -116,7 +116,7 @@ def test_what_is_to_be_known_of_all_arms_is_said_once():
 def test_the_protocol_is_named_and_the_budget_told(comparison):
     assert "seen before left out" in comparison.protocol and comparison.split == "loo"
     assert "at most 2 epochs" in comparison.reading() and "none tuned" in comparison.reading()
-    assert any(note.startswith("popularity: coverage@10") for note in comparison.notes)
+    assert all(0 < row.figures["coverage@10"] <= 1 and "coverage@10" not in row.intervals for row in comparison.rows)
 
 
 def test_table_plot_and_json_show_the_same(comparison, tmp_path):

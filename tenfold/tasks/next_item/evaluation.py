@@ -51,6 +51,7 @@ class Ranked(NamedTuple):
 
 class Measured(NamedTuple):
     by_user: dict[str, np.ndarray]
+    whole: dict[str, float]  # figures of all users together: nobody has a share of them
     protocol: str  # one sentence that says how the figures were taken
     notes: list[str]  # what a reader must know beside it
 
@@ -92,9 +93,8 @@ def measure(
         notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
-    if not sampled:
-        notes.append(f"coverage@{max(ks)}: {ranked.coverage:.1%} of the catalogue stands in somebody's list")
-    return Measured(ranked.by_user(by_event), protocol, notes)
+    whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}
+    return Measured(ranked.by_user(by_event), whole, protocol, notes)
 
 
 def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:

@@ -161,7 +161,8 @@ class NextItem(System):
         return ranking.figure_names(ks, f"sampled-{sampled}" if sampled else "")
 
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
-        """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users.
+        """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users; and coverage@k of the longest list:
+        the share of the catalogue that somebody is shown.
 
         data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
         ks: list lengths, 10 unless given.  exclude_seen: leave what the user had before out of the ranking.
@@ -172,6 +173,7 @@ class NextItem(System):
         found = Evaluation({name: float(values.mean()) for name, values in measured.by_user.items()})
         if len(next(iter(measured.by_user.values()))) > 1:  # one user has no interval
             found.intervals = {name: mean_interval(values) for name, values in measured.by_user.items()}
+        found.update(measured.whole)
         found.protocol, found.by_user, found.notes = measured.protocol, measured.by_user, measured.notes
         return found
 
