@@ -69,28 +69,56 @@ def test_outputs_and_all_gradients_equal_the_definition(version, kind, decay):
     assert worst(answers(version, given), answers(codeword_attention_reference, given)) < 1e-10
 
 
-@pytest.mark.parametrize("shape", [(3, 200), (1, 600)], ids=["three sequences", "one sequence"])
-def test_parts_for_several_threads_give_the_same(shape, monkeypatch):
+def packed(given, lengths):
+    """Other sequences, end to end, each with a state of its own."""
+    torch.manual_seed(len(lengths))
+    dtype = given["table"].dtype
+    return given | {
+        "rows": torch.randint(-1, R, (sum(lengths),)),
+        "offsets": torch.tensor([0, *lengths]).cumsum(0),
+        "state": torch.rand(len(lengths), B, W, dtype=dtype, requires_grad=True),
+    }
+
+
+def by_definition(rows, offsets, **rest):
+    padded, real = codeword_histogram._padded(rows, offsets)
+    y, after = codeword_attention_reference(rows=padded, **rest)
+    return y[real], after
+
+
+@pytest.mark.parametrize(
+    "lengths", [[200, 130, 70], [1023], [0, 64, 0, 64, 64, 1, 0, 128, 63, 0], [200, 0, 56, 0]], ids=str
+)
+def test_parts_for_several_threads_give_the_same(lengths, monkeypatch):
     """A part that begins inside a sequence counts what came before; more threads than codebooks are none too many."""
-    given = draw("soft", decay=0.1, state=False)
-    torch.manual_seed(0)
-    given["rows"] = torch.randint(-1, R, shape)
+    given = packed(draw("soft", decay=0.1), lengths)
     alone = answers(codeword_attention, given)
+    assert worst(alone, answers(by_definition, given)) < 1e-10
     monkeypatch.setattr(codeword_loops, "WORTHWHILE", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     parts = []
     monkeypatch.setattr(
         codeword_histogram, "share_out", lambda loop, n, *needed: parts.append(n) or share_out(loop, n, *needed)
     )
-    assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
-    assert parts == [3, B]
+    for threads in (2, 3, 16):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
+        assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
+    blocks = -(-sum(lengths) // codeword_loops.BLOCK)
+    assert parts[1::2] == [B] * 3 and 2 <= parts[4] <= min(16, blocks)
 
 
-def test_of_one_sequence_the_first_thread_gets_most_and_all_is_given_away():
-    assert codeword_loops.shares_of_events(1000, 4, 3) == [0, 320, 640, 1000]
+def test_of_one_sequence_the_first_thread_gets_most():
     first, second, third = (b - a for a, b in pairwise(codeword_loops.shares_of_events(64_000, 1, 3)))
-    assert first > second > third > 0 and first + second + third == 64_000
-    assert codeword_loops.shares_of_events(30, 1, 1) == [0, 30]
+    assert first > second > third > 0
+    assert codeword_loops.shares_of_events(1000, 4, 3) == [0, 320, 640, 1000]
+
+
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_shares_are_whole_blocks_and_together_all(sequences):
+    for threads in range(1, 65):
+        for events in [*range(64 * threads - 63, 64 * threads + 200, 9), 64 * threads * 5 + 1]:
+            borders = codeword_loops.shares_of_events(events, sequences, threads)
+            assert borders[0] == 0 and borders[-1] == events and len(borders) <= threads + 1
+            assert all(a < b and a % 64 == 0 for a, b in pairwise(borders))
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
@@ -201,22 +229,26 @@ def test_padding_changes_nothing_wherever_it_stands(version, decay):
     assert (padded[:, ::2] == 0).all()
 
 
-def test_sequences_end_to_end_equal_the_padded_ones():
-    """Empty ones too: first, last, and two at once in between."""
-    given, lengths = draw("straight-through", decay=0.1, state=False), [0, 13, 0, 0, 37, 1, 0]
-    packed = torch.randint(R, (sum(lengths),))
-    state = torch.rand(len(lengths), B, W, dtype=torch.float64, requires_grad=True)
-    offsets = torch.tensor([0, *lengths]).cumsum(0)
-    padded, real = codeword_histogram._padded(packed, offsets)
-    given |= {"state": state}
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_end_to_end_equal_the_padded_ones(kind):
+    """Empty ones too: first, last, and two at once in between, inside a block and at its border."""
+    given = packed(draw(kind, decay=0.1), [0, 13, 0, 0, 37, 1, 0, 13, 0, 70, 58, 0])
+    assert worst(answers(codeword_attention, given), answers(by_definition, given)) < 1e-10
 
-    def unpacked(rows, **rest):
-        y, after = codeword_attention_reference(rows=padded, **rest)
-        return y[real], after
 
-    packed_given = given | {"rows": packed}
-    found = answers(lambda **g: codeword_attention(offsets=offsets, **g), packed_given)
-    assert worst(found, answers(unpacked, packed_given)) < 1e-10
+@pytest.mark.parametrize("kind", ["straight-through", "soft"])
+def test_where_sums_vanish_in_float32_all_gradients_are_right_still(kind):
+    """Scores of 38 and -38: the careful way in float32, the usual one in float64."""
+    lengths = [13, 0, 40, 9, 70, 64, 0, 5]
+    single = packed(draw(kind, torch.float32, decay=0.1), lengths)
+    single["table"] = (torch.randint(2, (B, W, W)) * 76.0 - 38).requires_grad_()
+    one_hot = F.one_hot(single["codes"].long(), W).float()
+    single |= {"p": one_hot.requires_grad_(), "state": torch.zeros(len(lengths), B, W, requires_grad=True)}
+    double = {
+        name: x.detach().double().requires_grad_() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+        for name, x in single.items()
+    }
+    assert worst(answers(codeword_attention, single), answers(codeword_attention, double)) < 1e-5
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -32,6 +32,16 @@ def test_against_numpy(width, dtype):
     np.testing.assert_allclose(found[7, 0], a.sum(), rtol=1e-5)
 
 
+def test_what_is_not_a_number_stays_so():
+    @numba.njit
+    def kept(x, least):
+        store(x, (0,), above(load(x, (0,), 4), least))
+
+    x = np.array([[np.nan, 1, 0.5, -np.inf]], np.float32)
+    kept(x, np.float32(0.7))
+    np.testing.assert_array_equal(x, [[np.nan, 1, 0, 0]])
+
+
 def test_a_row_whose_numbers_lie_apart_is_refused():
     @numba.njit
     def first(x):

@@ -21,6 +21,15 @@ def test_rows_times_a_packed_matrix(rows, inner, columns, dtype):
     assert np.isnan(y[:2]).all() and np.isnan(y[-1]).all()
 
 
+def test_where_the_matrix_ends_a_wider_answer_gets_zeros_up_to_the_tile():
+    a, matrix = matrices(np.float32, (ROWS, 5), (5, 3))
+    width = BYTES // 4
+    y = np.full((ROWS, width + 4), np.nan, np.float32)
+    times(a, ROWS, packed(matrix), y, 0)
+    np.testing.assert_allclose(y[:, :3], a @ matrix, rtol=1e-4, atol=1e-5)
+    assert (y[:, 3:width] == 0).all() and np.isnan(y[:, width:]).all()
+
+
 @pytest.mark.parametrize(("count", "tiles"), [(1, (1, 1)), (13, (2, 3))])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sums_of_outer_products(count, tiles, dtype):

@@ -15,7 +15,8 @@ from typing import Any, cast
 import numba
 import numpy as np
 
-from tenfold.ops.lanes import above, load, one_hot, store, total, zeros
+from tenfold.ops import lanes, threads, tiles
+from tenfold.ops.lanes import above, load, one_hot, stamp, store, total, zeros
 from tenfold.ops.threads import array_at, take_part
 from tenfold.ops.tiles import BYTES, ROWS, add_transposed, packed, times, whole
 
@@ -28,12 +29,13 @@ HAS_P: bool = globals().get("HAS_P", False)  # a gradient to the soft codes
 RATES: bool = globals().get("RATES", False)  # a gradient to the rates of fading
 
 
+STAMP = stamp(lanes.__file__, threads.__file__, tiles.__file__)
 HOW: Any = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
     """As numba finds it on the disk."""
-    function.__qualname__ += f"_{W}_{NUMBER is np.float64:d}{SOFT:d}{DECAYS:d}{HAS_P:d}{RATES:d}"
+    function.__qualname__ += f"_{BLOCK}_{W}_{NUMBER is np.float64:d}{SOFT:d}{DECAYS:d}{HAS_P:d}{RATES:d}_{STAMP}"
     return function
 
 

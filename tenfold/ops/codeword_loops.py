@@ -26,7 +26,8 @@ def shares_of_events(events: int, sequences: int, threads: int) -> list[int]:
     gets more than the last."""
     rest = 1 - COUNTING if sequences == 1 else 1.0
     done = [sum(rest**n for n in range(part)) for part in range(threads + 1)]
-    return sorted({round(events * part / done[-1] / BLOCK) * BLOCK for part in done[:-1]} | {events})
+    whole_blocks = {round(events * part / done[-1] / BLOCK) * BLOCK for part in done[:-1]}
+    return sorted({border for border in whole_blocks if border < events} | {events})
 
 
 @cache

@@ -7,8 +7,10 @@ right a number; the functions below do the rest. W is a constant of the loop (an
 size; powers of two are fast.
 """
 
+import hashlib
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from llvmlite import ir
@@ -32,6 +34,12 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 typed = cast(Callable[..., Any], intrinsic)  # numba has no annotations
+
+
+def stamp(*files: str) -> str:
+    """Of what these files hold. numba keeps a compiled loop until the loop's own file changes: the name of one that is
+    made of other files' functions must tell of them."""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
@@ -131,12 +139,12 @@ def zeros(typing_context, like):  # type: ignore[no-untyped-def]
 
 @typed
 def above(typing_context, values, least):  # type: ignore[no-untyped-def]
-    """The vector with 0 in place of what is not above the number `least`."""
+    """The vector with 0 in place of what is not above the number `least`; NaN stays."""
 
     def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         vector = context.get_value_type(values)
         bound = splat(builder, context.cast(builder, arguments[1], least, values.dtype), vector)
-        return builder.select(builder.fcmp_ordered(">", arguments[0], bound), arguments[0], _zeros(vector))
+        return builder.select(builder.fcmp_unordered(">", arguments[0], bound), arguments[0], _zeros(vector))
 
     return values(values, least), code
 

@@ -11,7 +11,7 @@ arrays as their addresses. It takes parts until there are none: how many threads
 
 import ctypes
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,15 +19,27 @@ from typing import Any, cast
 
 import numba
 import numpy as np
+import torch
 from llvmlite import ir
 from numba.core import types
 from torch import Tensor
 
 from tenfold.ops.lanes import typed
 
+MOST_HELPERS = 15
 _helpers: dict[int, ThreadPoolExecutor] = {}
+
+
+def _in_child() -> None:
+    """A forked child has none of its parent's threads, and GNU's OpenMP would wait for them for ever."""
+    _helpers.clear()
+    _openmp.cache_clear()
+    _forked.append(True)
+
+
+_forked: list[bool] = []
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.clear)  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def addresses(*tensors: Tensor) -> list[int]:
@@ -37,26 +49,34 @@ def addresses(*tensors: Tensor) -> list[int]:
 
 
 def share_out(loop: Any, parts: int, *needed: int) -> None:
-    """Runs `loop`, a cfunc, until all parts are done, on as many threads; `needed` comes behind the first two."""
+    """Runs `loop`, a cfunc, until all parts are done; `needed` comes behind the first two numbers.
+
+    One part is done by who calls. For several all of torch's threads come, however few the parts: a smaller team would
+    be torn down, and built again for torch's next operation.
+    """
     given = np.array([0, parts, *needed], np.int64)
     address = given.ctypes.data
     parallel = _openmp() if parts > 1 else None
     if parallel is not None:
-        parallel(loop.address, address, parts, 0)
+        parallel(loop.address, address, max(torch.get_num_threads(), 2), 0)
         return
-    if parts > 1 and parts not in _helpers:
-        _helpers[parts] = ThreadPoolExecutor(parts - 1, "parts")
-    waiting = [_helpers[parts].submit(loop.ctypes, address) for _ in range(parts - 1)]
-    loop.ctypes(address)
-    for each in waiting:
-        each.result()
+    helpers = min(parts - 1, MOST_HELPERS)
+    if helpers and helpers not in _helpers:
+        _helpers[helpers] = ThreadPoolExecutor(helpers, "parts")
+    waiting = [_helpers[helpers].submit(loop.ctypes, address) for _ in range(helpers)]
+    try:
+        loop.ctypes(address)
+    finally:  # nobody may still be writing when what is written to is given back
+        wait(waiting)
 
 
 @cache
 def _openmp() -> Any:
     """GOMP_parallel(function, its argument, threads, 0) of the library that torch runs on; none where there is none."""
+    if _forked:
+        return None
     with suppress(OSError):  # no /proc but on Linux
-        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text(errors="replace").splitlines()}
         found = sorted(path for path in loaded if Path(path).name.startswith(("libgomp", "libomp", "libiomp")))
         of_torch = [path for path in found if "/torch/" in path] or found
         if len(of_torch) == 1:

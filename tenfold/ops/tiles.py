@@ -15,14 +15,17 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from tenfold.ops.lanes import splat, typed, vector_at
+from tenfold.ops import lanes as lanes_file
+from tenfold.ops.lanes import splat, stamp, typed, vector_at
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 64 bytes, not 16 of 32
 ROWS, VECTORS = (8, 2) if WIDE else (4, 1)
 BYTES = 64 * VECTORS  # of a tile's row
+STAMP = stamp(lanes_file.__file__)
 
 
 def compiled(function: Any) -> Any:
+    function.__qualname__ += f"_{STAMP}"
     return cast(Any, numba.njit)(nogil=True, cache=True, error_model="numpy")(function)
 
 
