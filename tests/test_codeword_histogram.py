@@ -102,8 +102,10 @@ def test_parts_for_several_threads_give_the_same(lengths, monkeypatch):
     for threads in (2, 3, 16):
         monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
         assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
-    blocks = -(-sum(lengths) // codeword_loops.BLOCK)
-    assert parts[1::2] == [B] * 3 and 2 <= parts[4] <= min(16, blocks)
+    blocks, sequences = -(-sum(lengths) // codeword_loops.BLOCK), len(lengths)
+    shares = [codeword_loops.shares_of_events(sum(lengths), sequences, min(n, blocks)) for n in (2, 3, 16)]
+    assert parts == [n for share in shares for n in (len(share) - 1, B)]
+    assert len(shares[0]) == 3 and len(shares[1]) == 4
 
 
 def test_of_one_sequence_the_first_thread_gets_most():

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from conftest import subprocess_of
 
 from tenfold.ops import threads
 from tenfold.ops.threads import addresses, array_at, share_out, take_part
@@ -31,6 +32,27 @@ def test_every_part_is_done_once(parts, openmp, monkeypatch):
     for _ in range(20):
         share_out(count_parts, parts, *addresses(done))
     assert (done == 20).all()
+
+
+FORKED = """
+import os, torch
+from test_threads import count_parts
+from tenfold.ops.threads import addresses, share_out
+done = torch.zeros(2)
+share_out(count_parts, 2, *addresses(done))
+child = os.fork()
+share_out(count_parts, 2, *addresses(done))
+assert (done == 2).all()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_does_not_wait_for_threads_that_it_has_not():
+    code, told = subprocess_of("-c", FORKED)
+    assert code == 0, told
 
 
 def test_what_has_gaps_has_no_address():

@@ -283,109 +283,98 @@ def _compiled(
         state = table.new_zeros(sequences, *table.shape[:2])
     rate = None if decay is None else torch.exp(-decay)
     table, values = table.contiguous(), values.contiguous()
-    given = (rows.flatten().long(), offsets.long(), codes.to(torch.uint8), table, values, p, rate)
+    given = Given(
+        rows.flatten().long(), offsets.long(), codes.to(torch.uint8), table, values, p, rate, state.contiguous(), soft
+    )
     learned = (table, values, p, rate, state)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in learned):
-        y, state = _CodewordAttention.apply(*given, state.contiguous(), soft)
+        y, state = _CodewordAttention.apply(*given)
     else:
-        y, state, _ = _attend(*given, state.contiguous(), soft)
+        y, state, _ = _attend(given)
     return y.unflatten(0, rows.shape), state
 
 
-def _attend(
-    rows: Tensor,
-    offsets: Tensor,
-    codes: Tensor,
-    table: Tensor,
-    values: Tensor,
-    p: Tensor | None,
-    rate: Tensor | None,
-    state: Tensor,
-    soft: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+class Given(NamedTuple):
+    """What both loops read: rate is exp(-decay), state the histograms before each sequence."""
+
+    rows: Tensor  # (T,)
+    offsets: Tensor  # (N + 1,)
+    codes: Tensor  # (R, B)
+    table: Tensor  # (B, W, W)
+    values: Tensor  # (B, W, D)
+    p: Tensor | None  # (R, B, W)
+    rate: Tensor | None  # (B,)
+    state: Tensor  # (N, B, W)
+    soft: bool
+
+    @property
+    def weights(self) -> int:
+        """How many there are, of all events."""
+        return len(self.rows) * self.state[0].numel()
+
+    def sizes(self) -> tuple[int, ...]:
+        known_softly = len(self.p) if self.soft and self.p is not None else 0
+        return len(self.rows), len(self.state), len(self.codes), known_softly, len(self.table), self.values.shape[-1]
+
+    def tensors(self) -> list[Tensor]:
+        """exp(T - the largest of its row) is what all sums are made of, unless they come out as nothing."""
+        relative = torch.exp(self.table - self.table.amax(-1, keepdim=True))
+        soft_codes = self.p if self.soft and self.p is not None else self.table.new_empty(0)
+        rates = self.table.new_ones(len(self.table)) if self.rate is None else self.rate
+        read = (self.rows, self.offsets, self.codes, self.table, relative, self.values, soft_codes, rates, self.state)
+        return [x.contiguous() for x in read]
+
+    def loop(self, name: str, *, has_p: bool = False, rates: bool = False) -> Any:
+        kind = {"words": self.table.shape[-1], "double": self.table.dtype == torch.float64, "soft": self.soft}
+        return compiled_loop(name, **kind, decays=self.rate is not None, has_p=has_p, rates=rates)
+
+
+def _attend(given: Given) -> tuple[Tensor, Tensor, Tensor]:
     """y (T, D), the histograms after each sequence (N, B, W), and those at each block's start."""
-    books, words, total = len(table), table.shape[-1], len(rows)
-    after, y = state.clone(), values.new_empty(total, values.shape[-1])
-    borders = table.new_empty(-(-total // BLOCK), books, words)
-    shares = shares_of_events(total, len(state), threads_for(total * books * words, len(borders)))
-    given = _given(rows, offsets, codes, table, values, p, rate, state, soft)
-    loop = _loop("attend", table, soft, rate)
-    share_out(loop, len(shares) - 1, *given.sizes, *addresses(*given.tensors, after, borders, y), *shares)
+    total, tensors = len(given.rows), given.tensors()
+    after, y = given.state.clone(), given.values.new_empty(total, given.values.shape[-1])
+    borders = given.table.new_empty(-(-total // BLOCK), *given.state.shape[1:])
+    shares = shares_of_events(total, len(given.state), threads_for(given.weights, len(borders)))
+    share_out(
+        given.loop("attend"),
+        len(shares) - 1,
+        *given.sizes(), *addresses(*tensors, after, borders, y), *shares,
+    )  # fmt: skip
     return y, after, borders
 
 
-def _loop(name: str, table: Tensor, soft: bool, rate: Tensor | None, has_p: bool = False, rates: bool = False) -> Any:
-    double, decays = table.dtype == torch.float64, rate is not None
-    return compiled_loop(name, words=table.shape[-1], double=double, soft=soft, decays=decays, has_p=has_p, rates=rates)
-
-
-class Given(NamedTuple):
-    """What both loops read, as they take it."""
-
-    sizes: tuple[int, ...]
-    tensors: tuple[Tensor, ...]
-
-
-def _given(
-    rows: Tensor,
-    offsets: Tensor,
-    codes: Tensor,
-    table: Tensor,
-    values: Tensor,
-    p: Tensor | None,
-    rate: Tensor | None,
-    state: Tensor,
-    soft: bool,
-) -> Given:
-    """exp(T - the largest of its row) is what all sums are made of, unless they come out as nothing."""
-    relative = torch.exp(table - table.amax(-1, keepdim=True))
-    soft_codes = p if soft and p is not None else table.new_empty(0)
-    rates = table.new_ones(len(table)) if rate is None else rate
-    sizes = (len(rows), len(state), len(codes), len(soft_codes), len(table), values.shape[-1])
-    tensors = (rows, offsets, codes, table, relative, values, soft_codes, rates, state)
-    return Given(sizes, tuple(x.contiguous() for x in tensors))
-
-
 class _CodewordAttention(torch.autograd.Function):
-    """rows (T,), offsets (N + 1,), codes, table, values, p, rate (B,) = exp(-decay), state (N, B, W)."""
+    """The fields of Given."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        rows: Tensor,
-        offsets: Tensor,
-        codes: Tensor,
-        table: Tensor,
-        values: Tensor,
-        p: Tensor | None,
-        rate: Tensor | None,
-        state: Tensor,
-        soft: bool,
-    ) -> tuple[Tensor, Tensor]:
-        y, after, borders = _attend(rows, offsets, codes, table, values, p, rate, state, soft)
-        ctx.save_for_backward(rows, offsets, codes, table, values, p if soft else None, rate, state, borders)
-        ctx.soft, ctx.rows_of_p = soft, None if p is None else len(p)
+    def forward(ctx: Any, *fields: Any) -> tuple[Tensor, Tensor]:
+        given = Given(*fields)
+        y, after, borders = _attend(given)
+        kept = given if given.soft else given._replace(p=None)
+        ctx.save_for_backward(*kept[:-1], borders)  # all but `soft`
+        ctx.soft, ctx.rows_of_p = given.soft, None if given.p is None else len(given.p)
         return y, after
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
-        rows, offsets, codes, table, values, p, rate, state, borders = ctx.saved_tensors
-        books, words, has_p = len(table), table.shape[-1], ctx.rows_of_p is not None
-        dtable, dvalues, dstate = torch.zeros_like(table), torch.empty_like(values), torch.empty_like(state)
-        dp = table.new_zeros(ctx.rows_of_p or 0, books, words)
-        drates = torch.zeros(books, dtype=torch.float64)
-        given = _given(rows, offsets, codes, table, values, p, rate, state, ctx.soft)
+        *fields, borders = ctx.saved_tensors
+        given, has_p = Given._make([*fields, ctx.soft]), ctx.rows_of_p is not None
+        table, tensors = given.table, given.tensors()
+        dtable, dvalues = torch.zeros_like(table), torch.empty_like(given.values)
+        dstate = torch.empty_like(given.state)
+        dp = table.new_zeros(ctx.rows_of_p or 0, *given.state.shape[1:])
+        drates = torch.zeros(len(table), dtype=torch.float64)
         read = (borders, dy.contiguous(), dafter.contiguous())
         share_out(
-            _loop("differentiate", table, ctx.soft, rate, has_p, ctx.needs_input_grad[6]),
-            threads_for(len(rows) * books * words, books),
-            *given.sizes, *addresses(*given.tensors), len(dp), *addresses(*read, dtable, dvalues, dp, drates, dstate),
+            given.loop("differentiate", has_p=has_p, rates=ctx.needs_input_grad[6]),
+            threads_for(given.weights, len(table)),
+            *given.sizes(), *addresses(*tensors), len(dp), *addresses(*read, dtable, dvalues, dp, drates, dstate),
         )  # fmt: skip
         return (
             None, None, None, dtable, dvalues,
             dp if has_p else None,
-            drates.to(rate.dtype) if ctx.needs_input_grad[6] else None,
+            drates.to(table.dtype) if ctx.needs_input_grad[6] else None,
             dstate if ctx.needs_input_grad[7] else None,
             None,
         )  # fmt: skip

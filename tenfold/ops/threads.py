@@ -43,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def addresses(*tensors: Tensor) -> list[int]:
-    """Of tensors without gaps. Whoever calls holds them until the loop is done."""
+    """Of tensors without gaps. Whoever calls has them under a name until the loop is done: an address keeps nothing."""
     assert all(x.is_contiguous() and x.device.type == "cpu" for x in tensors)
     return [x.data_ptr() for x in tensors]
 

@@ -162,9 +162,7 @@ def lantern(cut: str) -> list[Piece]:
     if cut == "round":
         pieces += [Piece("glass", whole("M50,30 Q66,30 72,44 Q77,58 66,74 L50,76 Z"), "glow")]
         pieces += _flame(60)
-        pieces += [
-            Piece("frame", s, "solid") for s in (stroke("M32,34 Q18,56 34,78", 3.4), stroke("M68,34 Q82,56 66,78", 3.4))
-        ]
+        pieces += _bars(stroke("M32,34 Q18,56 34,78", 3.4), stroke("M68,34 Q82,56 66,78", 3.4))
         pieces += [
             Piece("frame", whole("M50,14 L56,14 Q60,22 69,28 Q71,33 66,35 L50,36 Z"), "cloth"),
             Piece("frame", whole("M50,72 L66,72 Q76,80 78,92 Q64,96 50,96 Z"), "cloth"),
@@ -172,30 +170,24 @@ def lantern(cut: str) -> list[Piece]:
         return pieces
     if cut == "six-sided":
         pieces += [Piece("glass", whole("M50,32 L66,32 L74,54 L66,78 L50,78 Z"), "glow"), *_flame(62)]
-        pieces += [
-            Piece("frame", s, "solid")
-            for s in (
-                stroke("M35,32 L26,54 L35,78", 3.6),
-                stroke("M65,32 L74,54 L65,78", 3.6),
-                stroke("M44,32 L41,54 L44,78", 2.6),
-                stroke("M56,32 L59,54 L56,78", 2.6),
-            )
-        ]
+        pieces += _bars(
+            stroke("M35,32 L26,54 L35,78", 3.6),
+            stroke("M65,32 L74,54 L65,78", 3.6),
+            stroke("M44,32 L41,54 L44,78", 2.6),
+            stroke("M56,32 L59,54 L56,78", 2.6),
+        )
         return [
             *pieces,
             Piece("frame", whole("M50,10 L54,11 Q60,22 72,30 L70,37 L50,38 Z")),
             Piece("frame", whole("M50,75 L69,75 L74,84 L70,94 L50,95 Z")),
         ]
     pieces += [Piece("glass", path("M29,34 L71,34 L71,82 L29,82 Z"), "glow"), *_flame(64)]
-    pieces += [
-        Piece("frame", s, "solid")
-        for s in (
-            stroke("M28,32 L28,84", 5.0),
-            stroke("M72,32 L72,84", 5.0),
-            stroke("M50,34 L50,44", 2.6),
-            stroke("M29,74 L71,74", 2.6),
-        )
-    ]
+    pieces += _bars(
+        stroke("M28,32 L28,84", 5.0),
+        stroke("M72,32 L72,84", 5.0),
+        stroke("M50,34 L50,44", 2.6),
+        stroke("M29,74 L71,74", 2.6),
+    )
     return [
         *pieces,
         Piece("frame", whole("M50,14 L59,15 L78,32 L77,38 L50,38 Z")),
@@ -330,6 +322,10 @@ def sports_bag(cut: str) -> list[Piece]:
         Piece("pocket", path("M40,58 L60,58 L60,80 Q50,81 40,80 Z"), "solid", 0.90),
         *marks("pocket", stroke("M41,62 L59,62", 1.8), ink="trim"),
     ]
+
+
+def _bars(*outlines: Outline) -> list[Piece]:
+    return [Piece("frame", outline, "solid") for outline in outlines]
 
 
 def _flame(y: float) -> list[Piece]:
