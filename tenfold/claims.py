@@ -295,12 +295,16 @@ def claims_of(name: str) -> Sequence[Claim]:
 
 
 def chosen(claims: Sequence[Claim], only: Sequence[str]) -> list[Claim]:
-    """Raises OptionError for a name that none has."""
+    """Those named, or whose name goes on from there in a word of its own: C7 is also 'C7 Base'. Raises OptionError."""
     known = [claim.name for claim in claims]
     for name in only:
-        if name not in known:
+        if not any(_begins(each, name) for each in known):
             raise OptionError(f"there is no claim '{name}'; {nearest(name, known)}")
-    return [claim for claim in claims if not only or claim.name in only]
+    return [claim for claim in claims if not only or any(_begins(claim.name, name) for name in only)]
+
+
+def _begins(name: str, words: str) -> bool:
+    return f"{name} ".startswith(f"{words} ")
 
 
 def run_claims(

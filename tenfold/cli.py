@@ -3,8 +3,10 @@
 torch and what needs it is imported inside the commands: `--help` and `list` answer at once.
 """
 
+import inspect
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
 from tenfold.version import VERSION
 
+READING = re.compile(r"\b(columns|encoding|on_bad_rows)=(?=[\w'])")  # how the library's sentences name what to say
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
 
 app = Commands(
@@ -34,6 +37,10 @@ Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE"
 SplitName = Annotated[Optional[str], typer.Option("--split", help="loo, stream, time or none")]
 ListLengths = Annotated[Optional[list[int]], typer.Option("-k", help="list length; repeat for more [default: 10]")]
 ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
+Measured = Annotated[
+    Optional[list[str]],
+    typer.Option("--protocol", metavar="NAME=VALUE", help="how it is measured; repeat. `tenfold info NAME` lists them"),
+]
 
 
 def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
@@ -56,8 +63,15 @@ def _budget(values: Mapping[str, Any]) -> Any:
     return parse(Budget, ({} if sys.stderr.isatty() else {"progress": "lines"}) | dict(values))
 
 
-def _protocol(**flags: Any) -> dict[str, Any]:
-    """The flags that were given: what a task does not know it is not asked for."""
+def _protocol(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
+    """How a system of this class is to measure: what was given by --protocol and by the flags of recommenders."""
+    from tenfold.options import assignments
+
+    return dict(kind.as_protocol(assignments(list(words or ())) | _given(**flags)))
+
+
+def _given(**flags: Any) -> dict[str, Any]:
+    """What a task does not know it is not asked for."""
     return {name: value for name, value in flags.items() if value}
 
 
@@ -109,6 +123,9 @@ def info(
         print_table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
     else:
         print("it has no options")
+    lines = [[r.name, r.type, shown(r.default), r.meaning] for r in rows(cls.protocol)]
+    if lines:
+        print_table(["protocol", "type", "default", "meaning"], lines)
 
 
 @command("fit", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
@@ -124,7 +141,7 @@ def fit(
     budget: dict[str, Any],
     reading: dict[str, Any],
 ) -> None:
-    """Fit a system on an event log and save it."""
+    """Fit a system on your data and save it."""
     from tenfold.artifact import check_free
     from tenfold.options import assignments, expand, parse
     from tenfold.system import is_first_process
@@ -182,11 +199,12 @@ def evaluate(
     part: Annotated[str, typer.Option(help="test or validation")] = "test",
     exclude_seen: ExcludeSeen = False,
     sampled: Annotated[int, typer.Option(help="rank among so many sampled items instead of all, as 2018's papers")] = 0,
+    protocol: Measured = None,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="write the figures as JSON too")] = None,
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Rank held-out events, and say how."""
+    """Measure a fitted system on what was held out, and say how."""
     if part not in ("test", "validation"):
         raise OptionError(f"--part is test or validation; found '{part}'")
     system = _load(folder)
@@ -194,14 +212,14 @@ def evaluate(
         data,
         split=split,
         part=part,
-        **_protocol(ks=k, exclude_seen=exclude_seen, sampled=sampled),
+        **_protocol(type(system), protocol, ks=k, exclude_seen=exclude_seen, sampled=sampled),
         reading=_reading(reading, folder),
     )
     print(found.protocol)
     lines = []
     for figure, value in found.items():
         low, high = found.intervals.get(figure, (None, None))
-        without = "one user: none" if figure in found.by_user else ""
+        without = "only one: none" if figure in found.by_user else ""
         lines.append([figure, f"{value:.4f}", without if low is None else f"{low:.4f} .. {high:.4f}"])
     print_table(["figure", "mean", "95 % interval"], lines, right=(1,))
     say(*found.notes)
@@ -218,14 +236,16 @@ def predict(
     history: Annotated[Optional[str], typer.Option(help="one history instead: item ids, commas between")] = None,
     users: Annotated[Optional[str], typer.Option(help="a file of users to answer, with --history-from")] = None,
     history_from: Annotated[Optional[str], typer.Option(help="the log that holds these users' histories")] = None,
-    k: Annotated[int, typer.Option("-k", help="items for each user")] = 10,
+    k: Annotated[Optional[int], typer.Option("-k", help="items for each user [default: 10]")] = None,
     exclude_seen: ExcludeSeen = False,
-    on_unseen: Annotated[str, typer.Option(help="an unknown item in a history: skip or refuse")] = "skip",
+    on_unseen: Annotated[
+        Optional[str], typer.Option(help="an unknown item in a history: skip or refuse [default: skip]")
+    ] = None,
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Recommend: file to file, or a table for one history."""
-    if on_unseen not in ("skip", "refuse"):
+    """Answer file to file, or recommend for one history as a table."""
+    if on_unseen not in (None, "skip", "refuse"):
         raise OptionError(f"--on-unseen is skip or refuse; found '{on_unseen}'")
     if users is not None and history_from is None:
         raise OptionError("--users needs --history-from, the log that holds their histories")
@@ -233,10 +253,11 @@ def predict(
     if (history is None) == (source is None):
         raise OptionError("give either --input FILE (or --users FILE --history-from LOG), or --history i9,i4")
     system = _load(folder)
+    how = _given(exclude_seen=exclude_seen, on_unseen=on_unseen) | ({} if k is None else {"k": k})
     if history is not None:
-        found = system.recommend(
-            [item.strip() for item in history.split(",")], k=k, exclude_seen=exclude_seen, on_unseen=on_unseen
-        )
+        if not hasattr(system, "recommend"):
+            raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
+        found = system.recommend([item.strip() for item in history.split(",")], **how)
         lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
         print_table(["rank", "item", "score"], lines, right=(0, 2))
         if found.skipped:
@@ -245,18 +266,13 @@ def predict(
             say("no item of the history is known: these are the most popular items")
         return
     if output is None:
-        raise OptionError("--output says where the recommendations go: a file that ends in .parquet or .jsonl")
-    count = system.predict(
-        source,
-        output,
-        k=k,
-        users=users,
-        history_from=history_from,
-        exclude_seen=exclude_seen,
-        on_unseen=on_unseen,
-        reading=_reading(reading, folder),
-    )
-    say(*count.notes, f"{count:,} users answered in {output}")
+        raise OptionError("--output says where the answers go: a file that ends in .parquet or .jsonl")
+    how |= _given(users=users, history_from=history_from)
+    takes = inspect.signature(system.predict).parameters
+    if unknown := [name for name in how if name not in takes]:
+        raise OptionError(f"a {type(system).__name__} answers without --{unknown[0].replace('_', '-')}; leave it out")
+    count = system.predict(source, output, **how, reading=_reading(reading, folder))
+    say(*count.notes, f"{count:,} {system.units} answered in {output}")
 
 
 @command("export")
@@ -285,25 +301,28 @@ def compare(
     metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg@10]")] = None,
     k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
+    protocol: Measured = None,
     *,
     budget: dict[str, Any],
     reading: dict[str, Any],
 ) -> None:
     """Arms side by side: one split, one budget, paired intervals, one table."""
     from tenfold import compare as comparing
+    from tenfold.arms import parse_arms
 
     if output is not None:
         check_writable(Path(output))
+    arms = parse_arms(arm)
     found = comparing.compare(
         data,
-        arm,
+        arms,
         split=split,
         budget=_budget({"progress": "none"} | budget),
         trials=trials,
         metric=metric,
         against=against,
         reading=_reading(reading),
-        **_protocol(ks=k, exclude_seen=exclude_seen),
+        **_protocol(arms[0].kind, protocol, ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
     print_rich(found.table(columns()))
@@ -322,6 +341,7 @@ def tune(
     metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg@10]")] = None,
     k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
+    protocol: Measured = None,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
     *,
     budget: dict[str, Any],
@@ -343,7 +363,7 @@ def tune(
         budget=_budget({"progress": "none"} | budget),
         metric=metric,
         reading=how,
-        **_protocol(ks=k, exclude_seen=exclude_seen),
+        **_protocol(arm.kind, protocol, ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
     say(*found.system.notes)
@@ -358,7 +378,9 @@ def tune(
 def claims(
     name: Name,
     size: Annotated[str, typer.Option(help="cpu (an hour or two) or gpu")] = "cpu",
-    only: Annotated[Optional[list[str]], typer.Option(help="a claim, such as C2; repeat for more")] = None,
+    only: Annotated[
+        Optional[list[str]], typer.Option(help="a claim, such as C2, with its parts; repeat for more")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="a smoke run whose verdicts do not count")] = False,
     listing: Annotated[bool, typer.Option("--list", help="say what would be measured, measure nothing")] = False,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
@@ -437,7 +459,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         code = app.main(args=arguments, prog_name="tenfold", standalone_mode=False) or 0
     except TenfoldError as error:
-        say(f"error: {error}")
+        said = READING.sub(lambda found: f"--{found[1].replace('_', '-')} ", str(error))
+        say(f"error: {said}")
         return 2
     except typer.TyperException as error:  # what the parser of arguments refuses
         if type(error).__name__ == "NoArgsIsHelpError":  # `tenfold` or `tenfold shop` alone

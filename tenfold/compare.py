@@ -65,7 +65,8 @@ class Comparison:
     reference: str
     protocol: str
     split: str
-    users: int
+    users: int  # or whatever `units` names
+    units: str
     trials: int
     budget: Budget
     notes: list[str]
@@ -107,9 +108,9 @@ class Comparison:
         spent = f"at most {budget.max_epochs} epochs" + (f", patience {budget.patience}" if budget.patience else "")
         lines = [
             f"Each arm: {spent}, seed {budget.seed}; {searched if self.trials else 'options as given, none tuned'}.",
-            f"Intervals: bootstrap over users, the same users for all arms; differences are to '{self.reference}'.",
+            f"Intervals: bootstrap over {self.units}, the same for all arms; differences are to '{self.reference}'.",
             "Fit: wall clock of the fit shown. Memory: growth of this process's resident memory while fitting. "
-            "Answers: seconds to rank for all users.",
+            f"Answers: seconds to answer for all {self.units}.",
         ]
         return "\n".join([*lines, *self.notes])
 
@@ -130,7 +131,13 @@ class Comparison:
             "protocol": self.protocol,
             "split": self.split,
         }
-        about |= {"users": self.users, "trials": self.trials, "budget": asdict(self.budget), "data": self.data}
+        about |= {
+            "users": self.users,
+            "units": self.units,
+            "trials": self.trials,
+            "budget": asdict(self.budget),
+            "data": self.data,
+        }
         return about | {"arms": rows, "notes": self.notes, "version": VERSION, "machine": machine()}
 
     def to_json(self) -> str:
@@ -252,13 +259,14 @@ def _measure(
 def _compared(
     done: list[_Measured], metric: str, against: str, split: str, budget: Budget, trials: int, data: str
 ) -> Comparison:
+    units = done[0].arm.kind.units
     names = [name for name in done[0].evaluation.by_user if all(name in one.evaluation.by_user for one in done)]
     for one in done:
         found, first = (each.evaluation.by_user.get(metric, ()) for each in (one, done[0]))
         if len(found) == 0 or len(found) != len(first):
             raise DataError(
-                f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same users; "
-                "compare systems of one task"
+                f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same "
+                f"{units}; compare systems of one task"
             )
     table = np.stack([[one.evaluation.by_user[name] for name in names] for one in done])  # (arms, figures, users)
     means, users = table.mean(-1), table.shape[-1]
@@ -269,7 +277,7 @@ def _compared(
         drawn = resampled_means(table.reshape(-1, users).T).reshape(-1, *means.shape)  # (draws, arms, figures)
     else:
         drawn = None
-        notes.append("One user was tested: there are no intervals over users.")
+        notes.append(f"Of {units} only one was tested: there are no intervals.")
     rows = []
     for i in order:
         one, intervals, differences = done[i], {}, {}
@@ -290,7 +298,7 @@ def _compared(
         )
     systems = {one.arm.label: one.system for one in done}
     label, protocol = done[best].arm.label, done[0].evaluation.protocol
-    return Comparison(rows, metric, label, protocol, split, users, trials, budget, notes, data, systems)
+    return Comparison(rows, metric, label, protocol, split, users, units, trials, budget, notes, data, systems)
 
 
 def _notes(done: list[_Measured]) -> list[str]:

@@ -25,8 +25,9 @@ import numpy as np
 import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, WeightAveraging
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tenfold.errors import OptionError, RunError, TrainingError, nearest
@@ -38,6 +39,7 @@ from tenfold.training import Budget, Draw, EpochBatches, Stage
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are not the user's concern
 # How many workers prepare batches is the Budget's to say, and a stage may well have one batch.
 warnings.filterwarnings("ignore", ".*does not have many workers.*|.*number of training batches.*", UserWarning)
+warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*", UserWarning)  # those that are frozen
 
 warnings.filterwarnings("ignore", ".*isinstance.treespec.*", FutureWarning)  # Lightning's own, against torch 2.13
 
@@ -55,6 +57,14 @@ class Trainable(pl.LightningModule):
         self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
         self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
         self.sums = [0.0, 0.0]  # loss and weight so far in this epoch
+        # Registered as well, so that a checkpoint holds it; without gradients, so that no process waits for them.
+        self.mean = (
+            AveragedModel(stage.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema_decay), use_buffers=True)
+            .eval()
+            .requires_grad_(False)
+            if stage.ema_decay
+            else None
+        )
 
     @property
     def seconds(self) -> float:
@@ -81,20 +91,39 @@ class Trainable(pl.LightningModule):
         self.log("loss", value)
         return loss
 
+    def optimizer_step(self, *arguments: Any, **more: Any) -> None:
+        super().optimizer_step(*arguments, **more)
+        if self.mean is not None:  # here, because a checkpoint may be written right after the step
+            self.mean.update_parameters(self.network)
+
+    @contextmanager
+    def mean_weights(self) -> Iterator[None]:
+        """In here the network has the mean of its weights, if one is kept."""
+        if self.mean is None:
+            yield
+            return
+        own = {name: w.detach().clone() for name, w in self.network.state_dict().items()}
+        self.network.load_state_dict(self.mean.module.state_dict())
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own)
+
     def on_train_epoch_end(self) -> None:
         record = {"epoch": float(self.current_epoch + 1), "loss": self.sums[0] / max(self.sums[1], 1e-12)}
         self.sums = [0.0, 0.0]
         record["seconds"] = self.seconds
         if self.stage.validate is not None:
             self.network.eval()
-            with torch.no_grad():
-                figures = self.stage.validate()
+            with self.mean_weights():
+                with torch.no_grad():
+                    figures = self.stage.validate()
+                watched = next(iter(figures.values()))
+                if self.best is None or watched > self.best[0]:
+                    self.best = watched, {name: w.detach().clone() for name, w in self.network.state_dict().items()}
             self.network.train()
-            watched = next(iter(figures.values()))
             self.log_dict({**figures, "watched": watched})
             record |= figures
-            if self.best is None or watched > self.best[0]:
-                self.best = watched, {name: w.detach().clone() for name, w in self.network.state_dict().items()}
         self.stage.history.append(record)
         self.progress.epoch_ends(self.trainer)
         if self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds:
@@ -296,6 +325,8 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
         give_back_freed_memory()
     if module.best is not None:
         stage.network.load_state_dict(module.best[1])
+    elif module.mean is not None:
+        stage.network.load_state_dict(module.mean.module.state_dict())
     # No collective may follow trainer.fit, which ends the group: the processes meet in the files.
     if folder is not None and rank == 0:
         write_whole(folder / "history.json", json.dumps(stage.history).encode())
@@ -329,6 +360,8 @@ def _logger(text: Any, run: Path | None) -> Any:
 
 def _callback(text: Any) -> Any:
     cls, arguments = _named(text, lightning.pytorch.callbacks, "")
+    if issubclass(cls, WeightAveraging):  # it would swap weights around Lightning's validation, which is not ours
+        raise OptionError(f"callback '{text}' would change nothing here; weights are averaged by the option ema_decay")
     return _made(cls, f"callback '{text}'", **arguments)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tenfold import artifact
 from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError
-from tenfold.options import expand, flat, parse
+from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError, nearest
+from tenfold.options import expand, flat, options, parse
 from tenfold.options import rows as option_rows
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, Stage, train
@@ -33,6 +33,17 @@ class Data(Protocol):
     def sentences(self) -> list[str]:
         """What a person must know of how the data was read and cut."""
         ...
+
+
+@options
+class NoProtocol:
+    """Of a task whose figures can be had in one way only."""
+
+
+class Answered(int):
+    """How many answers `predict` wrote; `notes` says what a person must know of how the files were read."""
+
+    notes: Sequence[str] = ()
 
 
 class Evaluation(dict[str, float]):
@@ -59,6 +70,8 @@ class System(ABC):
     tiny: ClassVar[Any]  # options with which the tests fit it in a second
     trains: ClassVar[bool] = True  # False where fitting only counts: there is nothing to kill, resume or share out
     splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
+    protocol: ClassVar[type] = NoProtocol  # how `evaluate` may be asked to measure, beside split and part: its options
+    units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
 
     def __init__(self, options: Any = None, /, **values: Any) -> None:
@@ -120,7 +133,15 @@ class System(ABC):
 
     @abstractmethod
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
-        """Their means, by the protocol that the result names."""
+        """Their means, by the protocol that the result names.
+
+        Every task takes split (the fitted one unless given), part ('test' or 'validation') and reading; the rest are
+        the fields of its class `protocol`.
+        """
+
+    @abstractmethod
+    def predict(self, data: str | Path, output: str | Path, *_: Any, **how: Any) -> Answered:
+        """Answers file to file, in order and in bounded memory. Every task takes reading; the rest is its own."""
 
     # What all share.
 
@@ -131,6 +152,17 @@ class System(ABC):
         Raises OptionError for a protocol that this dataset cannot fill.
         """
         return ()
+
+    @classmethod
+    def as_protocol(cls, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Words of a command line as the arguments of `evaluate` that they name: only these. Raises OptionError."""
+        known = [row.name for row in option_rows(cls.protocol)]
+        for name in words:
+            if name not in known:
+                what = nearest(name, known) if known else "it is measured in one way only"
+                raise OptionError(f"{cls.__name__} is not measured by '{name}'; {what}")
+        parsed: Any = parse(cls.protocol, words)
+        return {name: getattr(parsed, name) for name in words}
 
     @classmethod
     def options_class(cls) -> type:

@@ -51,6 +51,7 @@ class Stage:
     frozen: Sequence[nn.Module] = ()  # used by the loss, not trained
     validate: Callable[[], dict[str, float]] | None = None  # after each epoch; the best by its first figure is kept
     optimizer: Callable[[Any], Optimizer] = field(default=Adam)
+    ema_decay: float = 0.0  # of a moving mean of the weights over the steps, which is validated and kept; 0: none
     history: list[dict[str, float]] = field(default_factory=list)  # what each epoch brought; filled by `train`
 
 

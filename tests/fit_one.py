@@ -1,4 +1,4 @@
-"""Fits one system on the ring walks, in a process of its own so that it can be killed, or shared out by torchrun.
+"""Fits one system on its small data, in a process of its own so that it can be killed, or shared out by torchrun.
 
 python tests/fit_one.py NAME RUN FOLDER [BATCH]   kills itself at that batch
 """
@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
-from conftest import ring_walks
+from small import CLASSES, small
 
 from tenfold.options import flat, parse
-from tenfold.systems import load_class
 from tenfold.training import Budget
 
 
@@ -22,23 +21,37 @@ def without_dropout(cls):
     return parse(type(cls.tiny), {n: 0.0 if n.endswith("dropout") else v for n, v in values.items()})
 
 
+def happens_at(system, batch, happens):
+    """`happens` is called at this batch of all that the system is trained on, before its loss is."""
+    stages, count = system.stages, 0
+
+    def counted(loss):
+        def counting(samples):
+            nonlocal count
+            count += 1
+            if count == batch:
+                happens()
+            return loss(samples)
+
+        return counting
+
+    def counted_stages(prepared):
+        for stage in stages(prepared):
+            stage.loss = counted(stage.loss)
+            yield stage
+
+    system.stages = counted_stages
+    return system
+
+
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     name, run, folder, *kill_at = sys.argv[1:]
-    cls = load_class(name)
+    cls = CLASSES[name]
     system = cls(without_dropout(cls))
     if kill_at:
-        loss, left = system.loss, int(kill_at[0])
-
-        def dying_loss(batch):
-            global left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return loss(batch)
-
-        system.loss = dying_loss
-    system.fit(ring_walks(), budget=Budget(max_epochs=2, accelerator="cpu", save_seconds=0), run=Path(run))
+        happens_at(system, int(kill_at[0]), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    system.fit(small(cls).data(), budget=Budget(max_epochs=2, accelerator="cpu", save_seconds=0), run=Path(run))
     if os.environ.get("RANK", "0") == "0":
         system.save(Path(folder))

@@ -16,6 +16,7 @@ from tenfold.claims import (
     Reported,
     SlopeAtMost,
     Within,
+    chosen,
     listed,
     plot,
     run_claims,
@@ -198,6 +199,18 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path):
     assert written(bytes_are(3, at_most=9), ["C3"]) == {"C3": 3}  # the others expected something else
     (tmp_path / "claims_gru4rec_cpu.json").write_text("{cut short")
     assert written(bytes_are(4), ["C1"]) == {"C1": 4}
+
+
+def test_a_claim_is_named_with_or_without_its_part(events):
+    claims = [claim(events, name=name) for name in ("C1", "C1 fp64", "C10", "C7 Base", "C7 Mini")]
+
+    def names(*only):
+        return [each.name for each in chosen(claims, only)]
+
+    assert names("C1") == ["C1", "C1 fp64"] and names("C1 fp64") == ["C1 fp64"]
+    assert names("C7 Mini", "C10") == ["C10", "C7 Mini"] and len(names()) == 5
+    with pytest.raises(OptionError, match="there is no claim 'C7 B'; did you mean 'C7 Base'"):
+        names("C7 B")
 
 
 def test_a_plot_without_figures_says_so():

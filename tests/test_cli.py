@@ -205,6 +205,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
         (["fit", "sasrec", "LOG", "-o", "LOG"], "could not be written: a part of the path is a file"),
         (["fit", "sasrec", "LOG", "-o", "OUT", "--logger", "csvv"], "there is no 'csvv'"),
         (["fit", "sasrec", "LOG", "-o", "OUT", "--columns", "user=usr"], "usr"),
+        (["fit", "sasrec", "LOG", "-o", "OUT", "--split", "time"], "name the column with --columns 'time=NAME'"),
         (["evaluate", "nowhere", "LOG"], "nowhere holds no fitted system"),
         (["evaluate", "FITTED", "LOG", "-k", "25"], "k = 25 is larger than the catalogue of 24 items"),
         (["evaluate", "FITTED", "LOG", "--part", "train"], "--part is test or validation; found 'train'"),

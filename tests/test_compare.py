@@ -178,7 +178,7 @@ def test_one_user_has_no_intervals():
     found = compare(ring_walks(users=1), ["popularity", "repeat-last"], budget=BUDGET, ks=[5])
     assert found.users == 1 and found.rows[0].intervals == {}
     assert [row.better_or_worse("ndcg@5", found.reference) for row in found.rows] == ["reference", ""]
-    assert "One user was tested: there are no intervals over users." in found.notes
+    assert "Of users only one was tested: there are no intervals." in found.notes
     assert found.plot() is not None and found.table() is not None
 
 

@@ -1,29 +1,29 @@
 """What every system and every baseline keeps, over all of them; a new one is tested by being in the table.
 
-The rows that train are killed and resumed at two points each, SASRec (the first network) at every place that is odd.
+The data are those of its task (small.py). The rows that train are killed and resumed at two points each, SASRec (the
+first network) at every place that is odd.
 """
 
 import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
-from conftest import ring_walks, subprocess_of
-from fit_one import without_dropout
+from conftest import subprocess_of
+from fit_one import happens_at, without_dropout
+from small import BATCHES, CLASSES, small
 from torch.testing import assert_close
 
 from tenfold import Popularity, SASRec
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, OutputError, RunError, TrainingError
-from tenfold.systems import load_class, rows
 from tenfold.training import Budget
 
-CLASSES = {name: load_class(name) for name in rows()}
 TRAINED = {name: cls for name, cls in CLASSES.items() if cls.trains}
 every_system = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in CLASSES.items()])
 every_trained = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in TRAINED.items()])
 every_trained_name = pytest.mark.parametrize("name", TRAINED)
-BATCHES = 8  # of an epoch of the ring walks at batch size 8
 ODD_PLACES = [1, 2, 4, 8, 9, 10, 11, 16, 17, 24]  # first, second, last of an epoch, first of the next ...
 
 
@@ -33,20 +33,6 @@ def weights(system):
 
 def budget(**fields):
     return Budget(**{"max_epochs": 1, "accelerator": "cpu", **fields})
-
-
-def at_batch(number, happens, loss):
-    """`loss`, but at batch `number` something happens first."""
-    count = 0
-
-    def counting(batch):
-        nonlocal count
-        count += 1
-        if count == number:
-            happens()
-        return loss(batch)
-
-    return counting
 
 
 class FailureError(Exception):
@@ -64,66 +50,69 @@ def interrupt():
 @pytest.fixture(scope="module")
 def whole():
     """Uninterrupted runs of three epochs of eight batches, by class."""
-    return {cls: cls(cls.tiny).fit(ring_walks(), max_epochs=3, accelerator="cpu") for cls in TRAINED.values()}
+    return {cls: cls(cls.tiny).fit(small(cls).data(), max_epochs=3, accelerator="cpu") for cls in TRAINED.values()}
+
+
+@pytest.fixture
+def data(cls):
+    return small(cls).data()
 
 
 # Fitting.
 
 
 @every_trained
-def test_same_seed_same_weights(cls, events):
-    one, two, other = (cls(cls.tiny).fit(events, budget=budget(seed=seed)) for seed in (3, 3, 4))
+def test_same_seed_same_weights(cls, data):
+    one, two, other = (cls(cls.tiny).fit(data, budget=budget(seed=seed)) for seed in (3, 3, 4))
     assert torch.equal(weights(one), weights(two)) and not torch.equal(weights(one), weights(other))
 
 
 @every_system
-def test_every_split_can_be_fitted(cls, events):
+def test_every_split_can_be_fitted(cls, data):
     for split in cls.splits:
         if split != "time":  # walks have no times
-            assert cls(cls.tiny).fit(events, split=split, budget=budget()).fitted["split"] == split
+            assert cls(cls.tiny).fit(data, split=split, budget=budget()).fitted["split"] == split
 
 
 @every_system
-def test_one_user_can_be_fitted_and_has_no_interval(cls):
-    system = cls(cls.tiny).fit(ring_walks(users=1), budget=budget())
-    found = system.evaluate(ring_walks(users=1), ks=[3])
-    assert 0 <= found["hr@3"] <= 1 and found.intervals == {}
+def test_one_alone_can_be_fitted_and_has_no_interval(cls):
+    found = cls(cls.tiny).fit(small(cls).alone(), budget=budget()).evaluate(small(cls).alone())
+    assert all(map(np.isfinite, found.values())) and found.intervals == {}
 
 
-def broken_at(cls, batch, happens, error, events, run, **fields):
-    system = cls(cls.tiny)
-    system.loss = at_batch(batch, happens, system.loss)
+def broken_at(cls, batch, happens, error, run, **fields):
+    system = happens_at(cls(cls.tiny), batch, happens)
     with pytest.raises(error):
-        system.fit(events, budget=budget(max_epochs=3, **fields), run=run)
+        system.fit(small(cls).data(), budget=budget(max_epochs=3, **fields), run=run)
 
 
-def resumed(cls, events, run, *, batches=None, **fields):
+def resumed(cls, run, *, batches=None, **fields):
     """`batches`: it may see no more than these, so none is done twice."""
     system = cls(cls.tiny)
     if batches is not None:
-        system.loss = at_batch(batches + 1, fail, system.loss)
-    return weights(system.fit(events, budget=budget(**{"max_epochs": 3, **fields}), run=run, resume=True))
+        happens_at(system, batches + 1, fail)
+    return weights(system.fit(small(cls).data(), budget=budget(**{"max_epochs": 3, **fields}), run=run, resume=True))
 
 
 @pytest.mark.parametrize("batch", ODD_PLACES)
-def test_a_run_that_failed_anywhere_goes_on_as_if_it_had_not(batch, events, tmp_path, whole):
+def test_a_run_that_failed_anywhere_goes_on_as_if_it_had_not(batch, tmp_path, whole):
     cls = CLASSES["sasrec"]
-    broken_at(cls, batch, fail, FailureError, events, tmp_path, save_seconds=0)
+    broken_at(cls, batch, fail, FailureError, tmp_path, save_seconds=0)
     left = 3 * BATCHES - (batch - 1)
-    assert torch.equal(resumed(cls, events, tmp_path, batches=left, save_seconds=0), weights(whole[cls]))
+    assert torch.equal(resumed(cls, tmp_path, batches=left, save_seconds=0), weights(whole[cls]))
 
 
 @every_trained
 @pytest.mark.parametrize("batch", [11, 17])
-def test_a_run_that_failed_goes_on_as_if_it_had_not(cls, batch, events, tmp_path, whole):
-    broken_at(cls, batch, fail, FailureError, events, tmp_path, save_seconds=0)
-    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+def test_a_run_that_failed_goes_on_as_if_it_had_not(cls, batch, tmp_path, whole):
+    broken_at(cls, batch, fail, FailureError, tmp_path, save_seconds=0)
+    assert torch.equal(resumed(cls, tmp_path), weights(whole[cls]))
 
 
 @every_trained
-def test_ctrl_c_leaves_a_run_that_goes_on(cls, events, tmp_path, whole):
-    broken_at(cls, 11, interrupt, KeyboardInterrupt, events, tmp_path)
-    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+def test_ctrl_c_leaves_a_run_that_goes_on(cls, tmp_path, whole):
+    broken_at(cls, 11, interrupt, KeyboardInterrupt, tmp_path)
+    assert torch.equal(resumed(cls, tmp_path), weights(whole[cls]))
 
 
 @pytest.mark.parametrize("crash", ["raises", "is killed"])
@@ -143,30 +132,29 @@ def test_a_run_whose_loader_worker_crashed_goes_on(crash, events, tmp_path, whol
         broken.setattr(NextItemSamples, "batch", crashing)
         with pytest.raises((FailureError, RuntimeError)):
             cls(cls.tiny).fit(events, budget=budget(max_epochs=3, workers=2, save_seconds=0), run=tmp_path)
-    assert torch.equal(resumed(cls, events, tmp_path, workers=2), weights(whole[cls]))
+    assert torch.equal(resumed(cls, tmp_path, workers=2), weights(whole[cls]))
 
 
 @every_trained
-def test_a_run_may_go_on_for_longer_than_it_was_started_for(cls, events, tmp_path, whole):
-    first = cls(cls.tiny)
-    first.loss = at_batch(11, fail, first.loss)
+def test_a_run_may_go_on_for_longer_than_it_was_started_for(cls, data, tmp_path, whole):
+    first = happens_at(cls(cls.tiny), 11, fail)
     with pytest.raises(FailureError):
-        first.fit(events, budget=budget(max_epochs=2, save_seconds=0), run=tmp_path)
-    assert torch.equal(resumed(cls, events, tmp_path), weights(whole[cls]))
+        first.fit(data, budget=budget(max_epochs=2, save_seconds=0), run=tmp_path)
+    assert torch.equal(resumed(cls, tmp_path), weights(whole[cls]))
 
 
 @every_trained
-def test_early_stopping_goes_on_too(cls, events, tmp_path):
+def test_early_stopping_goes_on_too(cls, data, tmp_path):
     b = budget(max_epochs=30, patience=1, save_seconds=0)
-    whole = cls(cls.tiny).fit(events, budget=b)
-    epochs = len(whole.history["next_item"])
-    assert 1 < epochs < 30  # it stopped of itself
-    first = cls(cls.tiny)
-    first.loss = at_batch((epochs - 1) * BATCHES + 3, fail, first.loss)
+    whole = cls(cls.tiny).fit(data, budget=b)
+    epochs = {stage: len(history) for stage, history in whole.history.items()}
+    assert 1 < min(epochs.values()) < 30  # it stopped of itself
+    first = happens_at(cls(cls.tiny), (sum(epochs.values()) - 1) * BATCHES + 3, fail)
     with pytest.raises(FailureError):
-        first.fit(events, budget=b, run=tmp_path)
-    again = cls(cls.tiny).fit(events, budget=b, run=tmp_path, resume=True)
-    assert torch.equal(weights(again), weights(whole)) and len(again.history["next_item"]) == epochs
+        first.fit(data, budget=b, run=tmp_path)
+    again = cls(cls.tiny).fit(data, budget=b, run=tmp_path, resume=True)
+    assert torch.equal(weights(again), weights(whole))
+    assert {stage: len(history) for stage, history in again.history.items()} == epochs
 
 
 @every_trained_name
@@ -175,8 +163,8 @@ def test_a_killed_process_goes_on(name, tmp_path):
     assert code == -signal.SIGKILL, output[-3000:]
     cls = CLASSES[name]
     b = budget(max_epochs=2)
-    again = cls(without_dropout(cls)).fit(ring_walks(), budget=b, run=tmp_path / "run", resume=True)
-    assert torch.equal(weights(again), weights(cls(without_dropout(cls)).fit(ring_walks(), budget=b)))
+    again = cls(without_dropout(cls)).fit(small(cls).data(), budget=b, run=tmp_path / "run", resume=True)
+    assert torch.equal(weights(again), weights(cls(without_dropout(cls)).fit(small(cls).data(), budget=b)))
 
 
 @every_trained_name
@@ -187,66 +175,64 @@ def test_two_processes_equal_one(name, tmp_path):
     )
     assert code == 0, output[-3000:]
     cls = CLASSES[name]
-    one = cls(without_dropout(cls)).fit(ring_walks(), budget=budget(max_epochs=2))
+    one = cls(without_dropout(cls)).fit(small(cls).data(), budget=budget(max_epochs=2))
     assert_close(weights(cls.load(tmp_path / "out")), weights(one), rtol=1e-5, atol=1e-6)
 
 
 @every_system
-def test_a_run_folder_belongs_to_one_run(cls, events, tmp_path):
+def test_a_run_folder_belongs_to_one_run(cls, data, tmp_path):
     with pytest.raises(RunError, match="no run to resume"):
-        cls(cls.tiny).fit(events, budget=budget(), run=tmp_path, resume=True)
-    cls(cls.tiny).fit(events, budget=budget(), run=tmp_path)
+        cls(cls.tiny).fit(data, budget=budget(), run=tmp_path, resume=True)
+    cls(cls.tiny).fit(data, budget=budget(), run=tmp_path)
     with pytest.raises(RunError, match="holds this run already"):
-        cls(cls.tiny).fit(events, budget=budget(), run=tmp_path)
+        cls(cls.tiny).fit(data, budget=budget(), run=tmp_path)
     with pytest.raises(RunError, match="its seed is 0, this one's 5"):
-        cls(cls.tiny).fit(events, budget=budget(seed=5), run=tmp_path, resume=True)
+        cls(cls.tiny).fit(data, budget=budget(seed=5), run=tmp_path, resume=True)
     with pytest.raises(RunError, match="its data is"):
-        cls(cls.tiny).fit(ring_walks(20), budget=budget(), run=tmp_path, resume=True)
+        cls(cls.tiny).fit(small(cls).less(), budget=budget(), run=tmp_path, resume=True)
     if cls.trains:
         with pytest.raises(RunError, match="is finished, with max_epochs 1; it cannot have 2 now"):
-            cls(cls.tiny).fit(events, budget=budget(max_epochs=2), run=tmp_path, resume=True)
+            cls(cls.tiny).fit(data, budget=budget(max_epochs=2), run=tmp_path, resume=True)
         with pytest.raises(RunError, match="its option dim is 16, this one's 8"):
-            cls(cls.tiny).set_params(dim=8).fit(events, budget=budget(), run=tmp_path, resume=True)
+            cls(cls.tiny).set_params(dim=8).fit(data, budget=budget(), run=tmp_path, resume=True)
 
 
 @every_trained
-def test_a_loss_that_is_no_number_is_said_with_its_place(cls, events):
+def test_a_loss_that_is_no_number_is_said_with_its_place(cls, data):
     system = cls(cls.tiny)
-    loss, count = system.loss, 0
 
-    def poisoned(batch):
-        nonlocal count
-        count += 1
-        total, weight = loss(batch)
-        return (total * float("nan") if count == 10 else total), weight
+    def poison():
+        with torch.no_grad():
+            for parameter in system.network.parameters():
+                parameter.fill_(float("nan"))
 
-    system.loss = poisoned
-    with pytest.raises(TrainingError, match=r"became nan in epoch 2, batch 2, at a learning rate of 0\.01"):
-        system.fit(events, budget=budget(max_epochs=2))
+    happens_at(system, 10, poison)
+    with pytest.raises(TrainingError, match=r"became nan in epoch 2, batch 2, at a learning rate of 0\.0?1"):
+        system.fit(data, budget=budget(max_epochs=2))
 
 
 @every_system
-def test_a_fit_that_fails_changes_nothing(cls, events, tmp_path):
+def test_a_fit_that_fails_changes_nothing(cls, data, tmp_path):
     other = next(c for c in CLASSES.values() if c is not cls)
-    foreign, system = other(other.tiny).fit(events, budget=budget()), cls(cls.tiny)
+    foreign, system = other(other.tiny).fit(small(other).data(), budget=budget()), cls(cls.tiny)
     with pytest.raises(OptionError):
-        system.fit(events, budget=budget(), start_from=foreign)
+        system.fit(data, budget=budget(), start_from=foreign)
     with pytest.raises(NotFittedError):
-        system.evaluate(events)
-    system.fit(events, budget=budget())
-    before = system.evaluate(events)
+        system.evaluate(data)
+    system.fit(data, budget=budget())
+    before = system.evaluate(data)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError):
-        system.fit(ring_walks(20), budget=budget(), run=tmp_path)
-    assert system.evaluate(events) == before
+        system.fit(small(cls).less(), budget=budget(), run=tmp_path)
+    assert system.evaluate(data) == before
 
 
 @every_trained
-def test_a_run_that_was_refused_leaves_nothing_behind(cls, events, tmp_path):
+def test_a_run_that_was_refused_leaves_nothing_behind(cls, data, tmp_path):
     with pytest.raises(OptionError, match="there is no 'Nonsense'"):
-        cls(cls.tiny).fit(events, budget=budget(callbacks=("Nonsense",)), run=tmp_path / "run")
+        cls(cls.tiny).fit(data, budget=budget(callbacks=("Nonsense",)), run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    cls(cls.tiny).fit(events, budget=budget(), run=tmp_path / "run")
+    cls(cls.tiny).fit(data, budget=budget(), run=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -266,55 +252,54 @@ def test_what_lightning_refuses_is_one_sentence(events, limits, sentence):
 
 
 @every_trained
-def test_a_refit_keeps_what_is_known_and_gives_new_items_rows(cls, events):
-    older = cls(cls.tiny).fit(events, budget=budget())
-    newer = ring_walks(users=70, rings=6)
-    system, begun = cls(cls.tiny), {}
+def test_a_refit_keeps_what_is_known_and_gives_what_is_new_rows(cls, data):
+    older = cls(cls.tiny).fit(data, budget=budget())
+    newer = small(cls).newer()
+    system, begun, found = cls(cls.tiny), {}, {}
 
-    def look(batch):
-        begun["items"] = system.vocabularies["items"]
-        begun["weights"] = {name: weight.clone() for name, weight in system.network.state_dict().items()}
+    def look():
+        begun.update({name: weight.clone() for name, weight in system.network.state_dict().items()})
+        found.update(system.vocabularies)
         fail()
 
-    system.loss = look
+    happens_at(system, 1, look)
     with pytest.raises(FailureError):  # before its first step
         system.fit(newer, budget=budget(), start_from=older)
-    known = len(older.vocabularies["items"])
-    assert begun["items"].ids(range(1, known + 1)) == older.vocabularies["items"].ids(range(1, known + 1))
-    assert len(begun["items"]) > known
-    mine, theirs = begun["weights"], older.network.state_dict()
-    for name, old in theirs.items():
-        assert torch.equal(mine[name][: len(old)] if old.ndim else mine[name], old), name
+    for name, vocabulary in older.vocabularies.items():
+        known = range(1, len(vocabulary) + 1)
+        assert found[name].ids(known) == vocabulary.ids(known) and len(found[name]) > len(vocabulary)
+    for name, old in older.network.state_dict().items():
+        assert torch.equal(begun[name][: len(old)] if old.ndim else begun[name], old), name
     done = cls(cls.tiny).fit(newer, budget=budget(), start_from=older)
-    assert done.evaluate(newer)["hr@10"] > 0
+    assert next(iter(done.evaluate(newer).values())) > 0
 
 
 @every_trained
-def test_a_refit_with_other_options_or_from_another_system_is_refused(cls, events):
-    older = cls(cls.tiny).fit(events, budget=budget())
+def test_a_refit_with_other_options_or_from_another_system_is_refused(cls, data):
+    older = cls(cls.tiny).fit(data, budget=budget())
     with pytest.raises(OptionError, match="cannot start from the older weights"):
-        cls(cls.tiny).set_params(dim=8).fit(events, budget=budget(), start_from=older)
+        cls(cls.tiny).set_params(dim=8).fit(data, budget=budget(), start_from=older)
     foreign = next(c for c in CLASSES.values() if c is not cls)
     with pytest.raises(OptionError, match=f"a {foreign.__name__} cannot start from a {cls.__name__}"):
-        foreign(foreign.tiny).fit(events, budget=budget(), start_from=older)
+        foreign(foreign.tiny).fit(small(foreign).data(), budget=budget(), start_from=older)
 
 
 # Artifacts.
 
 
 @every_system
-def test_a_loaded_system_answers_the_same(cls, events, tmp_path):
-    system = cls(cls.tiny).fit(events, budget=budget())
+def test_a_loaded_system_answers_the_same(cls, data, tmp_path):
+    system = cls(cls.tiny).fit(data, budget=budget())
     system.save(tmp_path)
     loaded = cls.load(tmp_path)
-    assert loaded.evaluate(events) == system.evaluate(events)
-    assert loaded.recommend(["r0i1", "r0i2"]) == system.recommend(["r0i1", "r0i2"])
+    assert loaded.evaluate(data) == system.evaluate(data)
+    assert small(cls).answer(loaded) == small(cls).answer(system)
     assert loaded.options == system.options and loaded.history == system.history
 
 
 @every_system
-def test_saving_over_an_older_one(cls, events, tmp_path, monkeypatch):
-    old, new = (cls(cls.tiny).fit(ring_walks(users), budget=budget(seed=users)) for users in (30, 40))
+def test_saving_over_an_older_one(cls, data, tmp_path, monkeypatch):
+    old, new = (cls(cls.tiny).fit(some(), budget=budget()) for some in (small(cls).less, small(cls).data))
     old.save(tmp_path)
     with monkeypatch.context() as broken:  # dies before the last file, config.json, is there
         write, calls = __import__("tenfold.files").files.write_whole, []
@@ -327,7 +312,7 @@ def test_saving_over_an_older_one(cls, events, tmp_path, monkeypatch):
     assert torch.equal(weights(cls.load(tmp_path)), weights(old))
     new.save(tmp_path)
     assert torch.equal(weights(cls.load(tmp_path)), weights(new))
-    assert len(list(tmp_path.iterdir())) == 4  # config.json, weights, facts, vocabulary
+    assert len(list(tmp_path.iterdir())) == 3 + len(new.vocabularies)  # config.json, weights, facts
 
 
 def test_a_save_takes_nothing_of_anybody_else(events, tmp_path):
@@ -360,10 +345,10 @@ def test_no_changed_byte_of_a_config_is_passed_over(events, tmp_path):
 
 
 @every_system
-def test_what_cannot_be_loaded_is_named(cls, events, tmp_path):
+def test_what_cannot_be_loaded_is_named(cls, data, tmp_path):
     with pytest.raises(ArtifactError, match=r"there is no config\.json in it"):
         cls.load(tmp_path)
-    cls(cls.tiny).fit(events, budget=budget()).save(tmp_path)
+    cls(cls.tiny).fit(data, budget=budget()).save(tmp_path)
     other = next(c for c in CLASSES.values() if c is not cls)
     with pytest.raises(ArtifactError, match=f"holds a {cls.__name__}, not a {other.__name__}"):
         other.load(tmp_path)
@@ -384,8 +369,8 @@ def test_what_cannot_be_loaded_is_named(cls, events, tmp_path):
 
 
 @every_system
-def test_a_full_disk_is_said_and_costs_nothing(cls, events, tmp_path, monkeypatch):
-    system = cls(cls.tiny).fit(events, budget=budget())
+def test_a_full_disk_is_said_and_costs_nothing(cls, data, tmp_path, monkeypatch):
+    system = cls(cls.tiny).fit(data, budget=budget())
     system.save(tmp_path)
     before = sorted(p.name for p in tmp_path.iterdir())
     with monkeypatch.context() as full:
@@ -395,13 +380,13 @@ def test_a_full_disk_is_said_and_costs_nothing(cls, events, tmp_path, monkeypatc
 
         full.setattr("pathlib.Path.write_bytes", no_room)
         with pytest.raises(OutputError, match="there is no room left on the disk"):
-            cls(cls.tiny).fit(ring_walks(30), budget=budget()).save(tmp_path)
+            cls(cls.tiny).fit(small(cls).less(), budget=budget()).save(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
     assert torch.equal(weights(cls.load(tmp_path)), weights(system))
 
 
 @every_system
-def test_the_hub_gets_and_gives_an_artifact(cls, events, tmp_path, monkeypatch):
+def test_the_hub_gets_and_gives_an_artifact(cls, data, tmp_path, monkeypatch):
     """The hub itself is played by a folder."""
     import shutil
 
@@ -423,7 +408,7 @@ def test_the_hub_gets_and_gives_an_artifact(cls, events, tmp_path, monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    system = cls(cls.tiny).fit(events, budget=budget())
+    system = cls(cls.tiny).fit(data, budget=budget())
     system.save_pretrained(tmp_path / "mine", push_to_hub=True)
     for name in (tmp_path / "mine", "me/mine"):
         assert torch.equal(weights(cls.from_pretrained(name)), weights(system))
@@ -464,8 +449,8 @@ def test_params_behave_as_scikit_learn_s(cls):
 
 
 @every_system
-def test_a_verb_before_fit_is_refused(cls, events):
-    for verb in (lambda s: s.recommend(["r0i1"]), lambda s: s.evaluate(events), lambda s: s.save("nowhere")):
+def test_a_verb_before_fit_is_refused(cls, data):
+    for verb in (small(cls).answer, lambda s: s.evaluate(data), lambda s: s.save("nowhere")):
         with pytest.raises(NotFittedError, match="has not been fitted"):
             verb(cls(cls.tiny))
 

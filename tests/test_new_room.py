@@ -1,10 +1,14 @@
-"""An eleventh system is a folder and a row: a room of twenty lines is written here, and everything works with it."""
+"""An eleventh system is a folder and a row: a room of twenty lines is written here, and everything works with it.
+
+So is one of another task: the command line takes what `another_task.py` has.
+"""
 
 import json
 import sys
 import textwrap
 
 import pytest
+from another_task import Scales, weighings
 
 from tenfold import cli
 from tenfold.systems import SYSTEMS, Row, load_class
@@ -68,3 +72,66 @@ def test_the_command_line_knows_it_by_its_row(room, events, tmp_path, capsys):
     out("fit", "lately-often", str(log), "-o", str(tmp_path / "f"), "--set", "last=1")
     assert "ndcg@10" in out("evaluate", str(tmp_path / "f"), str(log))
     assert json.loads((tmp_path / "f" / "config.json").read_text())["options"] == {"last": 1}
+
+
+@pytest.fixture
+def scales(tmp_path, monkeypatch):
+    """A file of weighings, and a row for the system of another task that reads it."""
+    monkeypatch.setitem(SYSTEMS, "scales", Row("another_task:Scales", "what scales show", "-"))
+    some = weighings()
+    lines = [
+        json.dumps({"scale": scale, "x": x.tolist(), "y": y.item()})
+        for scale, x, y in zip(some.scales, some.x, some.y, strict=True)
+    ]
+    path = tmp_path / "weighings.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def told(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsys):
+    fitted, quick = str(tmp_path / "f"), ["--max-epochs", "3", "--set", "training.lr=0.1"]
+    code, out, _ = told(capsys, "info", "scales")
+    assert code == 0 and "splits: fifths, none" in out and "how far off is right" in out
+    code, _, err = told(capsys, "fit", "scales", scales, "-o", fitted, *quick)
+    assert code == 0 and "106 weighings by 7 scales" in err and "student: 3 epochs; the last: loss" in err
+    code, out, _ = told(capsys, "evaluate", fitted, scales, "--protocol", "within=100")
+    assert code == 0 and "every fifth weighing" in out and "right" in out and "1.0000" in out
+    code, _, err = told(capsys, "predict", fitted, "-i", scales, "-o", tmp_path / "shown.jsonl")
+    assert code == 0 and "106 weighings answered" in err
+    assert len((tmp_path / "shown.jsonl").read_text().splitlines()) == 106
+    arms = ["--arm", "scales:training.lr=0.1", "--arm", "slow=scales:training.lr=0.0001"]
+    code, out, err = told(capsys, "compare", scales, *arms, "--max-epochs", "3", "--protocol", "within=1")
+    out = " ".join(out.split())  # a terminal breaks lines where it must
+    assert code == 0 and "bootstrap over weighings" in out and "seconds to answer for all weighings" in out
+    code, out, _ = told(capsys, "tune", "scales", scales, "--trials", "1", "--max-epochs", "1")
+    assert code == 0 and "right" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["evaluate", "F", "DATA", "-k", "3"], "Scales is not measured by 'ks'; there are within"),
+        (["evaluate", "F", "DATA", "--protocol", "withn=3"], "not measured by 'withn'; did you mean 'within'"),
+        (["evaluate", "F", "DATA", "--protocol", "within=0"], "option within = '0': it should be greater than 0"),
+        (["compare", "DATA", "--arm", "scales", "--exclude-seen"], "Scales is not measured by 'exclude_seen'"),
+        (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "-k", "3"], "a Scales answers without --k; leave it out"),
+        (["predict", "F", "--history", "s1"], "a Scales recommends nothing; give a file with --input"),
+        (["fit", "scales", "DATA", "-o", "G", "--split", "loo"], "Scales knows the splits fifths, none; found 'loo'"),
+    ],
+)
+def test_what_another_task_does_not_know_is_refused(arguments, sentence, scales, tmp_path, capsys):
+    Scales(Scales.tiny).fit(weighings(), max_epochs=1).save(tmp_path / "f")
+    places = {"F": str(tmp_path / "f"), "DATA": scales, "G": str(tmp_path / "g"), "x.jsonl": str(tmp_path / "x.jsonl")}
+    code, _, err = told(capsys, *[places.get(a, a) for a in arguments])
+    assert code == 2 and sentence in err and "Traceback" not in err
+
+
+def test_systems_of_two_tasks_are_not_compared(scales, capsys):
+    code, _, err = told(capsys, "compare", scales, "--arm", "scales", "--arm", "popularity")
+    assert code == 2 and "'popularity' knows the splits" in err

@@ -96,6 +96,50 @@ def test_the_best_weights_are_kept_not_the_last():
     assert stage.network.seen.item() == 8  # after the second epoch
 
 
+def moving_means(decay, steps):
+    """Of a number that grows by 1 a step; the first step's is taken as it is."""
+    means = [1.0]
+    for seen in range(2, steps + 1):
+        means.append(decay * means[-1] + (1 - decay) * seen)
+    return means
+
+
+def test_the_mean_of_the_weights_is_validated_and_kept_and_training_goes_on_without_it():
+    stage = counting_stage([])
+    stage.ema_decay, validated = 0.9, []
+    stage.validate = lambda: {"figure": validated.append(stage.network.seen.item()) or len(validated) * 1.0}
+    train(stage, limits(), None)
+    means = moving_means(0.9, 16)
+    assert validated == pytest.approx(means[3::4], rel=1e-6)
+    assert stage.network.seen.item() == pytest.approx(means[-1], rel=1e-6)
+
+
+def test_without_validation_the_mean_after_the_last_step_is_kept():
+    stage = dataclasses.replace(counting_stage([]), validate=None, ema_decay=0.5)
+    train(stage, limits(), None)
+    assert stage.network.seen.item() == pytest.approx(moving_means(0.5, 16)[-1], rel=1e-6)
+
+
+def test_the_mean_of_the_weights_goes_on_after_a_stop_inside_an_epoch(tmp_path):
+    def dies(batch):
+        if 5 in batch:
+            raise ZeroDivisionError
+        return stage.loss(batch)
+
+    stage = dataclasses.replace(counting_stage([]), validate=None, ema_decay=0.5)
+    with pytest.raises(ZeroDivisionError):
+        train(dataclasses.replace(stage, loss=dies), limits(), tmp_path)
+    assert 0 < stage.network.seen.item() < 4 and (tmp_path / "count" / "last.ckpt").exists()
+    again = dataclasses.replace(counting_stage([]), validate=None, ema_decay=0.5)
+    train(again, limits(), tmp_path)
+    assert again.network.seen.item() == pytest.approx(moving_means(0.5, 16)[-1], rel=1e-6)
+
+
+def test_a_callback_that_averages_weights_is_refused():
+    with pytest.raises(OptionError, match="weights are averaged by the option ema_decay"):
+        train(counting_stage([]), limits(callbacks=("EMAWeightAveraging:decay=0.9",)), None)
+
+
 def test_patience():
     stage = counting_stage([0.9, 0.1, 0.2])  # a fourth epoch would find no figure
     train(stage, limits(patience=2), None)

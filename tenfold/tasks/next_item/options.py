@@ -27,3 +27,18 @@ class Training:
     batch_size: Annotated[int, option("windows in a batch, over all processes", gt=0)] = 32
     lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
     beta2: Annotated[float, option("decay of Adam's second moment", gt=0, lt=1)] = 0.98
+    ema_decay: Annotated[
+        float,
+        option("of a moving mean of the weights, which is validated and kept, such as 0.999; 0: none", ge=0, lt=1),
+    ] = 0.0
+
+
+@options
+class Protocol:
+    """How recommendations are measured, beside the split and its part."""
+
+    ks: Annotated[tuple[int, ...] | None, option("list lengths; none: 10")] = None
+    exclude_seen: Annotated[bool, option("what the user had before is left out of the ranking")] = False
+    sampled: Annotated[
+        int, option("rank among so many items that the user never had, as 2018's papers; 0: all", ge=0)
+    ] = 0

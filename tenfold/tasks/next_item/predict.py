@@ -26,6 +26,7 @@ from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
 from tenfold.metrics.ranking import check_ks
+from tenfold.system import Answered
 from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, scores_at_once
 
 if TYPE_CHECKING:
@@ -38,12 +39,6 @@ TABLES = ("csv", "tsv", "jsonl", "parquet", "recbole")  # layouts whose columns 
 Packed = tuple[list[Any], Any, np.ndarray]  # users, items of all their histories, offsets
 
 
-class Answered(int):
-    """The number of users answered; `notes` says what a person must know of how the files were read."""
-
-    notes: list[str]
-
-
 class Users(NamedTuple):
     """Some users and their histories, packed: user u has numbers[offsets[u] : offsets[u + 1]]."""
 
@@ -54,27 +49,20 @@ class Users(NamedTuple):
 
 def predict(
     system: "NextItem",
-    data: str | Path,
-    output: str | Path,
+    source: Path,
+    output: Path,
     *,
-    k: int = 10,
-    users: str | Path | None = None,
-    history_from: str | Path | None = None,
-    exclude_seen: bool = False,
-    on_unseen: "OnUnseen" = "skip",
-    reading: Reading | None = None,
+    k: int,
+    users: Path | None,
+    exclude_seen: bool,
+    on_unseen: "OnUnseen",
+    reading: Reading,
 ) -> Answered:
-    """Returns the number of users answered.
-
-    users: a file with a column `user`; with history_from, an event log, only they are answered, and one that the log
-    does not hold is named.  reading: of the log; of the other files only its encoding and on_bad_rows count.
-    Raises DataError, OptionError, UnknownIdError, OutputError.
-    """
+    """The arguments are those of `NextItem.predict`."""
     check_ks([k], len(system.vocabularies["items"]))
-    source, reading = Path(history_from or data), reading or Reading()
     answered, by_popularity, notes = 0, 0, list[str]()
-    with _writer(Path(output)) as write:
-        for some in _histories(system, source, reading, None if users is None else Path(users), notes):
+    with _writer(output) as write:
+        for some in _histories(system, source, reading, users, notes):
             _refuse(system, some, source, on_unseen)
             answers = _answers(system, some, k, exclude_seen)
             by_popularity += answers["by_popularity"].true_count

@@ -24,10 +24,11 @@ from tenfold.files import digest
 from tenfold.metrics import ranking
 from tenfold.metrics.bootstrap import mean_interval
 from tenfold.metrics.sampled import check_sampled
-from tenfold.system import Evaluation, System
+from tenfold.system import Answered, Evaluation, System
 from tenfold.tasks.next_item.evaluation import measure, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
+from tenfold.tasks.next_item.options import Protocol
 from tenfold.training import Loss, Stage
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Recommendations(list[Recommendation]):
 class NextItem(System):
     """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
 
-    splits = ("loo", "stream", "time", "none")
+    splits, protocol = ("loo", "stream", "time", "none"), Protocol
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
 
     def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -136,6 +137,7 @@ class NextItem(System):
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=True),
+            ema_decay=training.ema_decay,
         )
 
     def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
@@ -347,11 +349,31 @@ class NextItem(System):
         """(V + 1,): how often each item stands in the training part; what a user without history gets."""
         return self.facts["item_counts"].float()
 
-    def predict(self, data: str | Path, output: str | Path, **arguments: Any) -> int:
-        """File to file, in order, in bounded memory; see `tasks.next_item.predict`. Returns the number of users."""
+    def predict(
+        self,
+        data: str | Path,
+        output: str | Path,
+        *,
+        k: int = 10,
+        users: str | Path | None = None,
+        history_from: str | Path | None = None,
+        exclude_seen: bool = False,
+        on_unseen: OnUnseen = "skip",
+        reading: Reading | None = None,
+    ) -> Answered:
+        """File to file, in order, in bounded memory: what files may hold says `tasks.next_item.predict`.
+
+        users: a file with a column `user`; with history_from, an event log, only they are answered, and one that the
+        log does not hold is named.  reading: of the log; of the other files only its encoding and on_bad_rows count.
+        Returns the number of users answered.  Raises DataError, OptionError, UnknownIdError, OutputError.
+        """
         from tenfold.tasks.next_item.predict import predict
 
-        return predict(self, data, output, **arguments)
+        source = Path(history_from or data)
+        return predict(
+            self, source, Path(output), k=k, users=None if users is None else Path(users), exclude_seen=exclude_seen,
+            on_unseen=on_unseen, reading=reading or Reading(),
+        )  # fmt: skip
 
     def _items(self) -> Vocabulary:
         _ = self.network
