@@ -27,6 +27,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, WeightAveraging
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
@@ -49,11 +50,12 @@ TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what tor
 class Trainable(pl.LightningModule):
     """A stage in the form that a Trainer takes."""
 
-    def __init__(self, stage: Stage, budget: Budget, progress: "Progress") -> None:
+    def __init__(self, stage: Stage, budget: Budget, progress: "Progress", steps: int) -> None:
+        """steps: of the whole stage, if nothing stops it before its last epoch."""
         super().__init__()
         self.network = stage.network  # registered, so that its weights are moved, wrapped and checkpointed
         self.frozen = nn.ModuleList(stage.frozen)
-        self.stage, self.budget, self.progress = stage, budget, progress
+        self.stage, self.budget, self.progress, self.steps = stage, budget, progress, steps
         self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
         self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
         self.sums = [0.0, 0.0]  # loss and weight so far in this epoch
@@ -138,8 +140,13 @@ class Trainable(pl.LightningModule):
         self.earlier_seconds, self.sums = checkpoint["so far"]["seconds"], checkpoint["so far"]["sums"]
         self.stage.history[:] = checkpoint["so far"]["history"]
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.stage.optimizer(self.network.parameters())
+    def configure_optimizers(self) -> Any:
+        optimizer, factor = self.stage.optimizer(self.network.parameters()), self.stage.schedule
+        if factor is None:
+            return optimizer
+        # A function of the step alone: a run that is allowed more epochs goes on along the longer way.
+        rates = LambdaLR(optimizer, lambda step: factor(min((step + 0.5) / self.steps, 1.0)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
 
 class Fetched(Dataset[Any]):
@@ -293,6 +300,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
         num_nodes=processes // here,
         strategy="ddp" if processes > 1 else "auto",
         use_distributed_sampler=False,  # EpochBatches deals out
+        gradient_clip_val=stage.clip,
         callbacks=callbacks,
         logger=[_logger(text, run) for text in budget.loggers] or False,
         log_every_n_steps=10,
@@ -312,7 +320,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
     loader = DataLoader(Fetched(stage.data), batch_sampler=cast(Any, order), num_workers=budget.workers,
                         collate_fn=lambda batch: batch)  # fmt: skip
     last = keep.path if keep.path is not None and keep.path.exists() else None
-    module = Trainable(stage, budget, progress)
+    module = Trainable(stage, budget, progress, steps=len(order) * budget.max_epochs)
     keep_freed_memory()
     try:
         with keep.listening(), frozen(stage.frozen):

@@ -1,9 +1,10 @@
 """What is trained, in which order, within which budget. How is in `lightning_adapter.py`, and only there."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import Sampler
 from tenfold.budget import Budget
 from tenfold.errors import OptionError
 
-__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Samples", "Stage", "train"]
+__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Samples", "Stage", "schedule", "train"]
 
 Loss = tuple[Tensor, Tensor]  # the sum over a batch, and the weight by which to divide it
 POOL = 16  # batches among which samples are sorted by length: enough to save padding, few enough to stay mixed
@@ -51,8 +52,23 @@ class Stage:
     frozen: Sequence[nn.Module] = ()  # used by the loss, not trained
     validate: Callable[[], dict[str, float]] | None = None  # after each epoch; the best by its first figure is kept
     optimizer: Callable[[Any], Optimizer] = field(default=Adam)
+    schedule: Callable[[float], float] | None = None  # share of the stage's steps that are done -> factor of step sizes
+    clip: float | None = None  # norm to which a step's gradients are cut down
     ema_decay: float = 0.0  # of a moving mean of the weights over the steps, which is validated and kept; 0: none
     history: list[dict[str, float]] = field(default_factory=list)  # what each epoch brought; filled by `train`
+
+
+def schedule(name: Literal["constant", "cosine"], warmup: float) -> Callable[[float], float] | None:
+    """A Stage's `schedule`: up from 0 in the first `warmup` of the steps, then level, or down to 0 by half a cosine."""
+    if name == "constant" and warmup == 0:
+        return None
+
+    def factor(done: float) -> float:
+        if done < warmup:
+            return done / warmup
+        return 1.0 if name == "constant" else 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / (1 - warmup))
+
+    return factor
 
 
 class EpochBatches(Sampler[Draw]):

@@ -15,7 +15,7 @@ from torch.optim import SGD
 
 from tenfold.errors import OptionError, RunError
 from tenfold.run import close_run, open_run
-from tenfold.training import Budget, EpochBatches, Stage, train
+from tenfold.training import Budget, EpochBatches, Stage, schedule, train
 
 
 def order(**fields):
@@ -94,6 +94,46 @@ def test_the_best_weights_are_kept_not_the_last():
     stage = counting_stage([0.1, 0.9, 0.2, 0.3])
     train(stage, limits(), None)
     assert stage.network.seen.item() == 8  # after the second epoch
+
+
+def half_a_cosine_after_a_quarter(step, steps):
+    done = (step + 0.5) / steps
+    return done / 0.25 if done < 0.25 else 0.5 + 0.5 * np.cos(np.pi * (done - 0.25) / 0.75)
+
+
+@pytest.mark.parametrize("stops", [None, 4, 5, 13])
+def test_step_sizes_follow_their_schedule_over_a_stop_too(stops, tmp_path):
+    stage = dataclasses.replace(counting_stage([]), validate=None, schedule=schedule("cosine", 0.25))
+    loss, count = stage.loss, 0
+
+    def dies(batch):
+        nonlocal count
+        count += 1
+        if count == stops:
+            raise ZeroDivisionError
+        return loss(batch)
+
+    if stops is not None:
+        with pytest.raises(ZeroDivisionError):
+            train(dataclasses.replace(stage, loss=dies), limits(), tmp_path)
+        stage = dataclasses.replace(stage, network=Count())
+        network = stage.network
+        stage.loss = lambda batch: (-network.seen * len(batch), torch.tensor(float(len(batch))))
+    train(stage, limits(), tmp_path)
+    expected = sum(half_a_cosine_after_a_quarter(step, 16) for step in range(16))
+    assert stage.network.seen.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_schedules():
+    assert schedule("constant", 0.0) is None
+    assert [schedule("constant", 0.5)(done) for done in (0.25, 0.5, 1.0)] == [0.5, 1.0, 1.0]
+    assert schedule("cosine", 0.0)(1.0) == pytest.approx(0) and schedule("cosine", 0.2)(0.6) == pytest.approx(0.5)
+
+
+def test_gradients_are_cut_down():
+    stage = dataclasses.replace(counting_stage([]), validate=None, clip=0.25)
+    train(stage, limits(), None)
+    assert stage.network.seen.item() == pytest.approx(16 * 0.25, rel=1e-4)  # a gradient of 1 became one of a quarter
 
 
 def moving_means(decay, steps):

@@ -29,7 +29,7 @@ from tenfold.tasks.next_item.evaluation import measure, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Protocol
-from tenfold.training import Loss, Stage
+from tenfold.training import Loss, Stage, schedule
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.session import Session
@@ -137,6 +137,8 @@ class NextItem(System):
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=True),
+            schedule=schedule(training.schedule, training.warmup),
+            clip=training.clip,
             ema_decay=training.ema_decay,
         )
 
