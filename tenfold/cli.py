@@ -18,6 +18,7 @@ import typer
 from tenfold.command_line import SUMMARIES, Commands, columns, command, print_rich, print_table, say, shown
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
+from tenfold.systems import load
 from tenfold.version import VERSION
 
 READING = re.compile(r"\b(columns|encoding|on_bad_rows)=(?=[\w'])")  # how the library's sentences name what to say
@@ -34,7 +35,10 @@ Log = Annotated[
     str, typer.Argument(metavar="DATA", help="an event log: CSV, TSV, JSONL, Parquet, .inter, text; or .gz")
 ]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
-SplitName = Annotated[Optional[str], typer.Option("--split", help="loo, stream, time or none")]
+SplitName = Annotated[
+    Optional[str], typer.Option("--split", help="loo, stream, time or none; what a system knows, `tenfold info` says")
+]
+Device = Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")]
 ListLengths = Annotated[Optional[list[int]], typer.Option("-k", help="list length; repeat for more [default: 10]")]
 ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
 Measured = Annotated[
@@ -66,21 +70,33 @@ def _budget(values: Mapping[str, Any]) -> Any:
 def _protocol(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
     """How a system of this class is to measure: what was given by --protocol and by the flags of recommenders."""
     from tenfold.options import assignments
+    from tenfold.options import names as named
 
-    return dict(kind.as_protocol(assignments(list(words or ())) | _given(**flags)))
+    given = _given(**flags)
+    for name in given:
+        if name not in named(kind.protocol):
+            raise OptionError(f"a {kind.__name__} is not measured by {_flag(name)}; leave it out")
+    return dict(kind.as_protocol(assignments(list(words or ())) | given))
+
+
+def _flag(name: str) -> str:
+    return {"ks": "-k", "k": "-k"}.get(name, f"--{name.replace('_', '-')}")
+
+
+def _on(system: Any, device: str) -> Any:
+    """The system there. Raises OptionError where there is no such device."""
+    if device == "cpu":  # where a loaded one is
+        return system
+    try:
+        return system.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        told = str(error).strip().splitlines()[0]
+        raise OptionError(f"--device {device} cannot be had here: {told}") from None
 
 
 def _given(**flags: Any) -> dict[str, Any]:
     """What a task does not know it is not asked for."""
     return {name: value for name, value in flags.items() if value}
-
-
-def _load(folder: str) -> Any:
-    """The fitted system in a folder, of whatever class it is."""
-    from tenfold.artifact import read_config
-    from tenfold.systems import class_called
-
-    return class_called(read_config(Path(folder))["system"]).load(folder)
 
 
 @command("list")
@@ -123,9 +139,10 @@ def info(
         print_table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
     else:
         print("it has no options")
-    lines = [[r.name, r.type, shown(r.default), r.meaning] for r in rows(cls.protocol)]
-    if lines:
-        print_table(["protocol", "type", "default", "meaning"], lines)
+    for name, group in (("evaluate --protocol", cls.protocol), ("predict --how", cls.answering)):
+        lines = [[r.name, r.type, shown(r.default), r.meaning] for r in rows(group)]
+        if lines:
+            print_table([name, "type", "default", "meaning"], lines)
 
 
 @command("fit", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
@@ -200,6 +217,7 @@ def evaluate(
     exclude_seen: ExcludeSeen = False,
     sampled: Annotated[int, typer.Option(help="rank among so many sampled items instead of all, as 2018's papers")] = 0,
     protocol: Measured = None,
+    device: Device = "cpu",
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="write the figures as JSON too")] = None,
     *,
     reading: dict[str, Any],
@@ -207,7 +225,7 @@ def evaluate(
     """Measure a fitted system on what was held out, and say how."""
     if part not in ("test", "validation"):
         raise OptionError(f"--part is test or validation; found '{part}'")
-    system = _load(folder)
+    system = _on(load(folder), device)
     found = system.evaluate(
         data,
         split=split,
@@ -241,22 +259,33 @@ def predict(
     on_unseen: Annotated[
         Optional[str], typer.Option(help="an unknown item in a history: skip or refuse [default: skip]")
     ] = None,
+    chosen: Annotated[
+        Optional[list[str]],
+        typer.Option("--how", metavar="NAME=VALUE", help="how it answers; repeat. `tenfold info NAME` lists them"),
+    ] = None,
+    device: Device = "cpu",
     *,
     reading: dict[str, Any],
 ) -> None:
     """Answer file to file, or recommend for one history as a table."""
+    from tenfold.options import assignments
+
     if on_unseen not in (None, "skip", "refuse"):
         raise OptionError(f"--on-unseen is skip or refuse; found '{on_unseen}'")
     if users is not None and history_from is None:
         raise OptionError("--users needs --history-from, the log that holds their histories")
     source = input or history_from
-    if (history is None) == (source is None):
-        raise OptionError("give either --input FILE (or --users FILE --history-from LOG), or --history i9,i4")
-    system = _load(folder)
-    how = _given(exclude_seen=exclude_seen, on_unseen=on_unseen) | ({} if k is None else {"k": k})
+    if (history is None) == (source is None) or (input and history_from):
+        raise OptionError(
+            "give one of --input FILE, --history-from LOG (with --users FILE or without), --history i9,i4"
+        )
+    system = _on(load(folder), device)
+    how = system.as_answering(assignments(chosen or [])) | _given(exclude_seen=exclude_seen, on_unseen=on_unseen)
+    how |= {} if k is None else {"k": k}
     if history is not None:
         if not hasattr(system, "recommend"):
             raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
+        _known(system.recommend, how)
         found = system.recommend([item.strip() for item in history.split(",")], **how)
         lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
         print_table(["rank", "item", "score"], lines, right=(0, 2))
@@ -268,11 +297,15 @@ def predict(
     if output is None:
         raise OptionError("--output says where the answers go: a file that ends in .parquet or .jsonl")
     how |= _given(users=users, history_from=history_from)
-    takes = inspect.signature(system.predict).parameters
-    if unknown := [name for name in how if name not in takes]:
-        raise OptionError(f"a {type(system).__name__} answers without --{unknown[0].replace('_', '-')}; leave it out")
+    _known(system.predict, how)
     count = system.predict(source, output, **how, reading=_reading(reading, folder))
     say(*count.notes, f"{count:,} {system.units} answered in {output}")
+
+
+def _known(verb: Any, how: Mapping[str, Any]) -> None:
+    takes = inspect.signature(verb).parameters
+    if unknown := [name for name in how if name not in takes]:
+        raise OptionError(f"a {type(verb.__self__).__name__} answers without {_flag(unknown[0])}; leave it out")
 
 
 @command("export")
@@ -281,7 +314,7 @@ def export(
     output: Annotated[str, typer.Option("-o", "--output", help="folder of the export; predict and evaluate take it")],
 ) -> None:
     """Write the least that a fitted system needs to answer."""
-    exported = _load(folder).export(output)
+    exported = load(folder).export(output)
     lines = [[name, f"{size:,}"] for name, size in exported.sizes.items()]
     print_table(["file", "bytes"], [*lines, ["all", f"{sum(exported.sizes.values()):,}"]], right=(1,))
     for note in exported.notes:
@@ -298,7 +331,7 @@ def compare(
     split: SplitName = None,
     trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
     against: Annotated[str, typer.Option(help="the arm that differences are to: a label, or best")] = "best",
-    metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg@10]")] = None,
+    metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg, or the first]")] = None,
     k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
     protocol: Measured = None,
@@ -338,7 +371,7 @@ def tune(
     trials: Annotated[int, typer.Option(help="fits, the first with the options as given")] = 16,
     sets: Sets = None,
     split: SplitName = None,
-    metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg@10]")] = None,
+    metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg, or the first]")] = None,
     k: ListLengths = None,
     exclude_seen: ExcludeSeen = False,
     protocol: Measured = None,

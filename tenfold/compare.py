@@ -81,7 +81,8 @@ class Comparison:
         table = Table(title=Text(self.heading()), title_justify="left", caption=Text(self.reading()))
         table.caption_justify = "left"
         narrow = width is not None and width < WIDE
-        others = [name for name in self.rows[0].figures if name != self.metric and not name.startswith("recall")]
+        figures = self.rows[0].figures  # of one item that is right, recall is the hit rate
+        others = [n for n in figures if n != self.metric and n.replace("recall", "hr", 1) not in figures.keys() - {n}]
         table.add_column("arm", overflow="fold")
         columns = [f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", "fit"]
         columns += [] if narrow else ["memory", "answers", *others]
@@ -213,6 +214,10 @@ def compare(
         raise OptionError(f"there is no arm '{against}' to compare with; {nearest(against, labels)}")
     if trials < 0:
         raise OptionError(f"trials = {trials}: give 0 for no search, or the number of trials of each arm")
+    for arm in chosen:
+        arm.kind.as_protocol(protocol)
+        if arm.kind.protocol is not chosen[0].kind.protocol:
+            raise OptionError(f"arms '{chosen[0].label}' and '{arm.label}' are of two tasks; compare systems of one")
     split = split or chosen[0].kind.splits[0]
     for arm in chosen:
         if split not in arm.kind.splits:
@@ -260,7 +265,6 @@ def _compared(
     done: list[_Measured], metric: str, against: str, split: str, budget: Budget, trials: int, data: str
 ) -> Comparison:
     units = done[0].arm.kind.units
-    names = [name for name in done[0].evaluation.by_user if all(name in one.evaluation.by_user for one in done)]
     for one in done:
         found, first = (each.evaluation.by_user.get(metric, ()) for each in (one, done[0]))
         if len(found) == 0 or len(found) != len(first):
@@ -268,6 +272,12 @@ def _compared(
                 f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same "
                 f"{units}; compare systems of one task"
             )
+    count = len(done[0].evaluation.by_user[metric])  # a figure of other units has no pairs with the watched one
+    names = [
+        name
+        for name in done[0].evaluation.by_user
+        if all(len(one.evaluation.by_user.get(name, ())) == count for one in done)
+    ]
     table = np.stack([[one.evaluation.by_user[name] for name in names] for one in done])  # (arms, figures, users)
     means, users = table.mean(-1), table.shape[-1]
     order = sorted(range(len(done)), key=lambda i: (-means[i, names.index(metric)], i))

@@ -25,7 +25,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, WeightAveraging
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, StochasticWeightAveraging, WeightAveraging
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -74,8 +74,7 @@ class Trainable(pl.LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         # Once an epoch does not do: on resuming, Lightning starts the loader before the epoch's hook.
-        where = (self.budget.seed, self.global_rank, self.current_epoch, index)
-        torch.manual_seed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))
+        torch.manual_seed(_seed(self.budget.seed, self.global_rank, self.current_epoch, index))
         total, weight = self.stage.loss(batch)
         processes = self.trainer.world_size
         # Gradients are averaged over the processes: times their number, they are the sum over the whole batch.
@@ -95,8 +94,17 @@ class Trainable(pl.LightningModule):
 
     def optimizer_step(self, *arguments: Any, **more: Any) -> None:
         super().optimizer_step(*arguments, **more)
-        if self.mean is not None:  # here, because a checkpoint may be written right after the step
-            self.mean.update_parameters(self.network)
+        if self.mean is None:
+            return
+        self.mean.update_parameters(self.network)  # here, because a checkpoint may be written right after the step
+        for mean, own in zip(self.mean.module.buffers(), self.network.buffers(), strict=True):
+            if not mean.is_floating_point():  # codes and counters have no mean
+                mean.copy_(own)
+
+    def learn(self) -> None:
+        """Dropout is on from here, but for what is frozen, also where that is a part of the network."""
+        self.network.train()
+        self.frozen.eval()
 
     @contextmanager
     def mean_weights(self) -> Iterator[None]:
@@ -117,25 +125,34 @@ class Trainable(pl.LightningModule):
         record["seconds"] = self.seconds
         if self.stage.validate is not None:
             self.network.eval()
+            # What validation draws is the same in all processes, which must agree on what is best.
+            torch.manual_seed(_seed(self.budget.seed, self.current_epoch))
             with self.mean_weights():
-                with torch.no_grad():
-                    figures = self.stage.validate()
+                with torch.no_grad():  # plain numbers: those of numpy could not be read back from a checkpoint
+                    figures = {name: float(value) for name, value in self.stage.validate().items()}
                 watched = next(iter(figures.values()))
-                if self.best is None or watched > self.best[0]:
+                if self.best is None or watched > self.best[0] or np.isnan(self.best[0]):
                     self.best = watched, {name: w.detach().clone() for name, w in self.network.state_dict().items()}
-            self.network.train()
+            self.learn()
             self.log_dict({**figures, "watched": watched})
             record |= figures
         self.stage.history.append(record)
         self.progress.epoch_ends(self.trainer)
-        if self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds:
-            self.trainer.should_stop = True
+        if self.budget.max_seconds is not None:  # the first process's clock decides for all
+            self.trainer.should_stop |= self.trainer.strategy.broadcast(self.seconds >= self.budget.max_seconds)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["best"] = self.best
         checkpoint["so far"] = {"seconds": self.seconds, "sums": self.sums, "history": self.stage.history}
+        checkpoint["steps"] = self.steps
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises RunError where the step sizes would go on by another schedule than they began."""
+        if self.stage.schedule is not None and checkpoint["steps"] != self.steps:
+            raise RunError(
+                f"the step sizes of stage '{self.stage.name}' follow a schedule over all epochs, so max_epochs cannot "
+                "be changed; give the number with which the run began, or start another run from what it saved"
+            )
         self.best = checkpoint["best"]
         self.earlier_seconds, self.sums = checkpoint["so far"]["seconds"], checkpoint["so far"]["sums"]
         self.stage.history[:] = checkpoint["so far"]["history"]
@@ -144,9 +161,12 @@ class Trainable(pl.LightningModule):
         optimizer, factor = self.stage.optimizer(self.network.parameters()), self.stage.schedule
         if factor is None:
             return optimizer
-        # A function of the step alone: a run that is allowed more epochs goes on along the longer way.
-        rates = LambdaLR(optimizer, lambda step: factor(min((step + 0.5) / self.steps, 1.0)))
+        rates = LambdaLR(optimizer, lambda step: float(factor(min((step + 0.5) / self.steps, 1.0))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
+
+
+def _seed(*where: int) -> int:
+    return int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0])
 
 
 class Fetched(Dataset[Any]):
@@ -324,7 +344,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
     keep_freed_memory()
     try:
         with keep.listening(), frozen(stage.frozen):
-            module.network.train()
+            module.learn()
             _fit(trainer, module, Batches(loader), last)
     except InterruptedBetweenBatchesError:
         raise KeyboardInterrupt from None
@@ -349,7 +369,10 @@ def _fit(trainer: pl.Trainer, module: Trainable, loader: Batches, last: Path | N
             torch.load(last, weights_only=True, mmap=True)
         except Exception as error:
             raise RunError(f"{last} cannot be read ({error}); start the run anew in another folder") from None
-    trainer.fit(module, cast(Any, loader), ckpt_path=last, weights_only=True)
+    try:
+        trainer.fit(module, cast(Any, loader), ckpt_path=last, weights_only=True)
+    except MisconfigurationException as error:  # what a callback finds out only now
+        raise OptionError(f"Lightning refuses this training: {_first_line(error)}") from None
 
 
 def _form(budget: Budget) -> str:
@@ -368,7 +391,9 @@ def _logger(text: Any, run: Path | None) -> Any:
 
 def _callback(text: Any) -> Any:
     cls, arguments = _named(text, lightning.pytorch.callbacks, "")
-    if issubclass(cls, WeightAveraging):  # it would swap weights around Lightning's validation, which is not ours
+    if issubclass(
+        cls, WeightAveraging | StochasticWeightAveraging
+    ):  # it would swap weights around Lightning's validation, which is not ours
         raise OptionError(f"callback '{text}' would change nothing here; weights are averaged by the option ema_decay")
     return _made(cls, f"callback '{text}'", **arguments)
 
@@ -378,8 +403,11 @@ def _made(cls: Any, asked: str, **arguments: Any) -> Any:
     try:
         return cls(**arguments)
     except (TypeError, ValueError, ImportError, RuntimeError, MisconfigurationException) as error:
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise OptionError(f"{asked} cannot be had here: {first}") from None
+        raise OptionError(f"{asked} cannot be had here: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:
@@ -410,7 +438,7 @@ def _value(text: str) -> Any:
 
 @contextmanager
 def frozen(networks: Sequence[nn.Module]) -> Iterator[None]:
-    """In here the networks' dropout rests and their weights take no gradient."""
+    """In here the networks' weights take no gradient, and their dropout rests (`Trainable.learn` keeps it so)."""
     parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
     modes = [(network, network.training) for network in networks]
     for network in networks:

@@ -148,6 +148,8 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
         for group in groups:
             branch = branch.setdefault(group, {})
         empty = isinstance(value, str) and value.lower() in ("none", "null") and value not in choices[name]
+        if isinstance(value, str) and choices[name][0].startswith("tuple") and not empty:
+            value = [part.strip() for part in value.split(",")]
         branch[leaf] = None if empty else numbers.get(name, {}).get(value, value) if isinstance(value, str) else value
     try:
         return TypeAdapter(cls).validate_python(tree)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, get_type_hints
+from typing import Any, ClassVar, Protocol, Self, cast, get_type_hints
 
 import numpy as np
 import torch
@@ -36,8 +36,8 @@ class Data(Protocol):
 
 
 @options
-class NoProtocol:
-    """Of a task whose figures can be had in one way only."""
+class Nothing:
+    """Where nothing can be chosen."""
 
 
 class Answered(int):
@@ -70,7 +70,8 @@ class System(ABC):
     tiny: ClassVar[Any]  # options with which the tests fit it in a second
     trains: ClassVar[bool] = True  # False where fitting only counts: there is nothing to kill, resume or share out
     splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
-    protocol: ClassVar[type] = NoProtocol  # how `evaluate` may be asked to measure, beside split and part: its options
+    protocol: ClassVar[type] = Nothing  # what can be chosen of how `evaluate` measures, beside split and part
+    answering: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, strength, beams ...
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
 
@@ -141,7 +142,8 @@ class System(ABC):
 
     @abstractmethod
     def predict(self, data: str | Path, output: str | Path, *_: Any, **how: Any) -> Answered:
-        """Answers file to file, in order and in bounded memory. Every task takes reading; the rest is its own."""
+        """Answers file to file, in order and in bounded memory. Every task takes reading, and the fields of its class
+        `answering`; whatever else is its own."""
 
     # What all share.
 
@@ -156,13 +158,22 @@ class System(ABC):
     @classmethod
     def as_protocol(cls, words: Mapping[str, Any]) -> dict[str, Any]:
         """Words of a command line as the arguments of `evaluate` that they name: only these. Raises OptionError."""
-        known = [row.name for row in option_rows(cls.protocol)]
+        return cls._typed(cls.protocol, words, "is not measured by")
+
+    @classmethod
+    def as_answering(cls, words: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for `predict`."""
+        return cls._typed(cls.answering, words, "answers without")
+
+    @classmethod
+    def _typed(cls, group: type, words: Mapping[str, Any], refusal: str) -> dict[str, Any]:
+        known = [row.name for row in option_rows(group)]
         for name in words:
             if name not in known:
-                what = nearest(name, known) if known else "it is measured in one way only"
-                raise OptionError(f"{cls.__name__} is not measured by '{name}'; {what}")
-        parsed: Any = parse(cls.protocol, words)
-        return {name: getattr(parsed, name) for name in words}
+                what = nearest(name, known) if known else "nothing can be chosen there"
+                raise OptionError(f"a {cls.__name__} {refusal} '{name}'; {what}")
+        parsed = flat(asdict(cast(Any, parse(group, words))))
+        return {name: parsed[name] for name in words}
 
     @classmethod
     def options_class(cls) -> type:
@@ -243,6 +254,8 @@ class System(ABC):
                 opened = True
             self.history = {}
             for stage in self.stages(prepared):
+                if stage.name in self.history:  # it would be taken for the one that is done
+                    raise ValueError(f"two stages are called '{stage.name}'")
                 train(stage, budget, folder)
                 self.history[stage.name] = stage.history
         except BaseException as error:

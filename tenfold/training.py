@@ -125,3 +125,4 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
 
     train_with_lightning(stage, budget, run)
     stage.network.eval()  # what follows uses it; a teacher with dropout would teach noise
+    torch.manual_seed(budget.seed)  # and may draw, which must not depend on whether the stage was trained or read

@@ -99,6 +99,7 @@ def tune(
     """
     arm = parse_arm(arm) if isinstance(arm, str) else arm
     budget = budget or Budget()
+    arm.kind.as_protocol(protocol)
     split = split or arm.kind.splits[0]
     dataset = arm.system().read(data, reading)
     done: list[Trial] = []

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
+from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.files import digest, replacing
@@ -68,6 +69,11 @@ class Options:
 
 
 @options
+class Answering:
+    digits: Annotated[int, option("places behind the point", ge=0)] = 3
+
+
+@options
 class Protocol:
     within: Annotated[float, option("how far off is right", gt=0)] = 0.5
 
@@ -94,12 +100,14 @@ class Teacher(nn.Module):
 class Scales(System):
     options: Options
     tiny = Options(training=Training(lr=0.1))
-    splits, protocol, units = ("fifths", "none"), Protocol, "weighings"
+    splits, units = ("fifths", "none"), "weighings"
+    protocol, answering = Protocol, Answering
 
     def read(self, data, reading=None):
         if isinstance(data, Weighings):
             return data
-        rows = [json.loads(line) for line in Path(data).read_text().splitlines()]
+        encoding = (reading or Reading()).only("encoding")["encoding"]
+        rows = [json.loads(line) for line in Path(data).read_text(encoding).splitlines()]
         if not rows:
             raise DataError(f"{data} is empty; expected lines of scale, x and y")
         return Weighings(
@@ -168,10 +176,9 @@ class Scales(System):
             evaluation.intervals = {name: mean_interval(values) for name, values in found.items()}
         return evaluation
 
-    def predict(self, data, output, *, reading=None):
+    def predict(self, data, output, *, digits=3, reading=None):
         asked = self.read(data, reading)
+        shown = (round(each, digits) for each in self.weigh(asked)[:, 0].tolist())
         with replacing(Path(output)) as beside:
-            beside.write_text(
-                "".join(f"{json.dumps({'shows': shown})}\n" for shown in self.weigh(asked)[:, 0].tolist())
-            )
+            beside.write_text("".join(f"{json.dumps({'shows': each})}\n" for each in shown))
         return Answered(len(asked.scales))

@@ -1,6 +1,6 @@
 """The data on which the contract's tests fit a system, by its task. The first system of a new task adds a line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from another_task import Scales, weighings
@@ -20,6 +20,8 @@ class Small(NamedTuple):
     newer: Callable[[], Any]  # has all ids of `data`, and more of them
     alone: Callable[[], Any]  # of one user, picture, pair ...: there is no interval
     answer: Callable[[Any], Any]  # what a fitted system says to one question
+    change: Mapping[str, Any] = {"dim": 8}  # an option that gives the weights of `tiny` another shape
+    skipped: Sequence[str] = ()  # splits for which `data` lack something, such as times
 
 
 TASKS = {
@@ -29,6 +31,7 @@ TASKS = {
         newer=lambda: ring_walks(users=70, rings=6),
         alone=lambda: ring_walks(users=1),
         answer=lambda system: system.recommend(["r0i1", "r0i2"]),
+        skipped=["time"],
     ),
     Scales: Small(
         data=weighings,

@@ -56,6 +56,11 @@ def test_list_and_info(capsys):
     assert "training.lr" in out and "step size of Adam" in out and "loo, stream, time, none" in out
 
 
+def test_the_protocol_by_its_names(log, fitted, capsys):
+    code, out, _ = run(capsys, "evaluate", fitted, log, "--protocol", "ks=1,3", "--protocol", "exclude_seen=true")
+    assert code == 0 and "left out" in out and "hr@1 " in out and "hr@3" in out and "hr@10" not in out
+
+
 def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
     code, out, err = run(capsys, "evaluate", fitted, log, "-k", 3, "-k", 10, "-o", tmp_path / "f.json")
     assert code == 0 and "split loo, test part: 61 events" in out and "ndcg@3" in out
@@ -210,7 +215,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
         (["evaluate", "FITTED", "LOG", "-k", "25"], "k = 25 is larger than the catalogue of 24 items"),
         (["evaluate", "FITTED", "LOG", "--part", "train"], "--part is test or validation; found 'train'"),
         (["evaluate", "FITTED", "LOG", "--where", "event=buy"], "where leaves none of 943 rows"),
-        (["predict", "FITTED"], "give either --input FILE"),
+        (["predict", "FITTED"], "give one of --input FILE"),
         (["predict", "FITTED", "--history", "zzz", "--on-unseen", "refuse"], "there is no item 'zzz'"),
         (["predict", "FITTED", "-i", "LOG", "-o", "x.txt"], "written as .parquet or .jsonl"),
         (["compare", "LOG", "--arm", "popularity:x=1"], "arm 'popularity:x=1': there is no option 'x'"),

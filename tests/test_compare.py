@@ -198,6 +198,24 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_fitted(events, wr
         compare(events, ["markov", "popularity"], budget=BUDGET, **wrong)
 
 
+def test_a_figure_of_fewer_than_the_watched_one_is_left_out(events):
+    class Attacked(Popularity):
+        """Measured twice: all users, and the few that were attacked."""
+
+        def evaluate(self, data, **protocol):
+            found = super().evaluate(data, **protocol)
+            found["attacked"], found.by_user["attacked"] = 0.5, np.array([0.0, 1.0])
+            return found
+
+    found = compare(events, {"one": Attacked(), "two": Attacked()}, budget=BUDGET, metric="hr@10")
+    assert "attacked" not in found.rows[0].intervals and "hr@10" in found.rows[0].intervals
+
+
+def test_a_word_that_no_protocol_knows_is_refused_before_anything_is_fitted(events):
+    with pytest.raises(OptionError, match="not measured by 'exclud_seen'; did you mean 'exclude_seen'"):
+        compare(events, ["popularity"], budget=BUDGET, exclud_seen=True)
+
+
 def test_memory_is_that_of_the_work():
     with PeakMemory() as memory:
         held = np.ones(40 * 2**17)  # 40 MiB, each page touched

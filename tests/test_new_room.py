@@ -102,9 +102,10 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
     assert code == 0 and "106 weighings by 7 scales" in err and "student: 3 epochs; the last: loss" in err
     code, out, _ = told(capsys, "evaluate", fitted, scales, "--protocol", "within=100")
     assert code == 0 and "every fifth weighing" in out and "right" in out and "1.0000" in out
-    code, _, err = told(capsys, "predict", fitted, "-i", scales, "-o", tmp_path / "shown.jsonl")
+    code, _, err = told(capsys, "predict", fitted, "-i", scales, "-o", tmp_path / "shown.jsonl", "--how", "digits=1")
     assert code == 0 and "106 weighings answered" in err
-    assert len((tmp_path / "shown.jsonl").read_text().splitlines()) == 106
+    shown = [json.loads(line)["shows"] for line in (tmp_path / "shown.jsonl").read_text().splitlines()]
+    assert len(shown) == 106 and all(each == round(each, 1) for each in shown)
     arms = ["--arm", "scales:training.lr=0.1", "--arm", "slow=scales:training.lr=0.0001"]
     code, out, err = told(capsys, "compare", scales, *arms, "--max-epochs", "3", "--protocol", "within=1")
     out = " ".join(out.split())  # a terminal breaks lines where it must
@@ -116,12 +117,23 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["evaluate", "F", "DATA", "-k", "3"], "Scales is not measured by 'ks'; there are within"),
+        (
+            ["compare", "DATA", "--arm", "scales", "--protocol", "b=1"],
+            "Scales is not measured by 'b'; there are within",
+        ),
+        (["evaluate", "F", "DATA", "-k", "3"], "a Scales is not measured by -k; leave it out"),
         (["evaluate", "F", "DATA", "--protocol", "withn=3"], "not measured by 'withn'; did you mean 'within'"),
         (["evaluate", "F", "DATA", "--protocol", "within=0"], "option within = '0': it should be greater than 0"),
-        (["compare", "DATA", "--arm", "scales", "--exclude-seen"], "Scales is not measured by 'exclude_seen'"),
-        (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "-k", "3"], "a Scales answers without --k; leave it out"),
+        (["compare", "DATA", "--arm", "scales", "--exclude-seen"], "a Scales is not measured by --exclude-seen"),
+        (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "-k", "3"], "a Scales answers without -k; leave it out"),
+        (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "--how", "k=3"], "answers without 'k'; there are digits"),
+        (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "--device", "gpu"], "--device gpu cannot be had here"),
+        (["predict", "F", "-i", "DATA", "--history-from", "DATA"], "give one of --input FILE, --history-from LOG"),
         (["predict", "F", "--history", "s1"], "a Scales recommends nothing; give a file with --input"),
+        (
+            ["fit", "scales", "DATA", "-o", "G", "--min-user-events", "3"],
+            "min_user_events = 3 says nothing of such files",
+        ),
         (["fit", "scales", "DATA", "-o", "G", "--split", "loo"], "Scales knows the splits fifths, none; found 'loo'"),
     ],
 )
@@ -134,4 +146,4 @@ def test_what_another_task_does_not_know_is_refused(arguments, sentence, scales,
 
 def test_systems_of_two_tasks_are_not_compared(scales, capsys):
     code, _, err = told(capsys, "compare", scales, "--arm", "scales", "--arm", "popularity")
-    assert code == 2 and "'popularity' knows the splits" in err
+    assert code == 2 and "arms 'scales' and 'popularity' are of two tasks" in err

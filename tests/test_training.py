@@ -124,6 +124,17 @@ def test_step_sizes_follow_their_schedule_over_a_stop_too(stops, tmp_path):
     assert stage.network.seen.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_schedule_cannot_become_longer_under_way(tmp_path):
+    def stage(figures):
+        return dataclasses.replace(counting_stage(figures), schedule=schedule("cosine", 0.0))
+
+    with pytest.raises(IndexError):
+        train(stage([0.1]), limits(), tmp_path)
+    with pytest.raises(RunError, match="max_epochs cannot be changed"):
+        train(stage([0.1]), limits(max_epochs=5), tmp_path)
+    train(stage([0.1, 0.2, 0.3, 0.4]), limits(), tmp_path)
+
+
 def test_schedules():
     assert schedule("constant", 0.0) is None
     assert [schedule("constant", 0.5)(done) for done in (0.25, 0.5, 1.0)] == [0.5, 1.0, 1.0]
@@ -175,9 +186,67 @@ def test_the_mean_of_the_weights_goes_on_after_a_stop_inside_an_epoch(tmp_path):
     assert again.network.seen.item() == pytest.approx(moving_means(0.5, 16)[-1], rel=1e-6)
 
 
-def test_a_callback_that_averages_weights_is_refused():
+def test_codes_and_counters_have_no_mean():
+    stage = dataclasses.replace(counting_stage([]), validate=None, ema_decay=0.9)
+    stage.network.register_buffer("codes", torch.arange(40))
+    stage.network.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+    loss = stage.loss
+
+    def counts(batch):
+        stage.network.steps += 1
+        return loss(batch)
+
+    stage.loss = counts
+    train(stage, limits(), None)
+    assert torch.equal(stage.network.codes, torch.arange(40)) and stage.network.steps.item() == 16
+
+
+@pytest.mark.parametrize("callback", ["EMAWeightAveraging:decay=0.9", "StochasticWeightAveraging:swa_lrs=0.1"])
+def test_a_callback_that_averages_weights_is_refused(callback):
     with pytest.raises(OptionError, match="weights are averaged by the option ema_decay"):
-        train(counting_stage([]), limits(callbacks=("EMAWeightAveraging:decay=0.9",)), None)
+        train(counting_stage([]), limits(callbacks=(callback,)), None)
+
+
+def test_what_lightning_refuses_only_when_it_trains_is_one_sentence():
+    with pytest.raises(OptionError, match=r"Lightning refuses this training: .*LearningRateMonitor"):
+        train(counting_stage([]), limits(callbacks=("LearningRateMonitor",)), None)
+
+
+def test_figures_of_numpy_can_be_gone_on_with(tmp_path):
+    with pytest.raises(IndexError):
+        train(counting_stage([np.float32(0.1), np.float64(0.2)]), limits(), tmp_path)
+    stage = counting_stage([np.float32(0.3), np.float32(0.4)])
+    train(stage, limits(), tmp_path)
+    assert [record["figure"] for record in stage.history] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_a_first_figure_that_is_no_number_is_not_the_best_for_ever():
+    stage = counting_stage([float("nan"), 0.2, 0.1, float("nan")])
+    train(stage, limits(), None)
+    assert stage.network.seen.item() == 8  # after the second epoch
+
+
+def test_what_is_frozen_rests_also_as_a_part_of_the_network():
+    class Both(Count):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Dropout(0.5))
+
+    network, modes = Both(), []
+
+    def loss(batch):
+        modes.append((network.training, network.encoder.training))
+        return -network.seen * len(batch), torch.tensor(float(len(batch)))
+
+    stage = dataclasses.replace(
+        counting_stage([0.1, 0.2]),
+        network=network,
+        frozen=[network.encoder],
+        loss=loss,
+        validate=lambda: {"figure": 1.0},
+    )
+    train(stage, limits(max_epochs=2), None)
+    assert set(modes) == {(True, False)} and len(modes) == 8
 
 
 def test_patience():

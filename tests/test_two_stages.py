@@ -49,5 +49,35 @@ def test_a_finished_run_is_read_not_run_again(whole, tmp_path):
     assert_equal(again, whole)
 
 
+class Drawing(Scales):
+    """Draws between its stages, as one does that starts codewords from what it has learned."""
+
+    def stages(self, prepared):
+        for stage in super().stages(prepared):
+            yield stage
+            self.drawn = torch.randn(3).tolist()
+            if stage.name == "teacher":
+                self.between = self.drawn
+
+
+def test_what_is_drawn_between_stages_does_not_depend_on_a_stop(tmp_path):
+    uninterrupted = Drawing().fit(weighings(), **LIMITS)
+    with pytest.raises(NoPowerError):
+        happens_at(Drawing(), 30, no_power).fit(weighings(), run=tmp_path, **LIMITS)
+    resumed = Drawing().fit(weighings(), run=tmp_path, resume=True, **LIMITS)
+    assert resumed.between == uninterrupted.between
+
+
+def test_two_stages_of_one_name_are_refused():
+    class Twice(Scales):
+        def stages(self, prepared):
+            for stage in super().stages(prepared):
+                stage.name = "one"
+                yield stage
+
+    with pytest.raises(ValueError, match="two stages are called 'one'"):
+        Twice().fit(weighings(), **LIMITS)
+
+
 def test_what_was_frozen_learns_again_afterwards(whole):
     assert whole.network["teacher"].say.weight.requires_grad

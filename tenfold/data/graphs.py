@@ -146,12 +146,18 @@ class TemporalGraph:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of ids, interactions, features, kinds and times; whatever file they stood in."""
+        """Of ids, interactions, features, kinds, times and parts; whatever file they stood in."""
         ids = (self.entities, self.partners, self.kind_names)
-        arrays = (self.sources, self.destinations, self.times, self.features, self.kinds)
+        arrays = [self.sources, self.destinations, self.times, self.features, self.kinds]
+        names: list[str] = []
+        if self.parts is not None:
+            words, numbers = np.unique(self.parts.cast(pl.String).fill_null("").to_numpy(), return_inverse=True)
+            names = words.tolist()
+            arrays.append(numbers.astype(np.int32))
         return digest(
-            *(b"" if names is None else names.fingerprint.encode() for names in ids),
+            *(b"" if known is None else known.fingerprint.encode() for known in ids),
             *(b"" if array is None else packing.raw(array) for array in arrays),
+            repr(names).encode(),
         )
 
 

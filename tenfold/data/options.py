@@ -3,8 +3,10 @@
 Imports neither torch nor a table library, so that help and checks of options are instant.
 """
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
+from tenfold.errors import OptionError
 from tenfold.options import option, options
 
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "recbole", "sasrec", "lines", "movielens"]
@@ -26,3 +28,13 @@ class Reading:
     require_sorted: Annotated[bool, option("refuse a file in which a user's events are not in order of time")] = False
     min_user_events: Annotated[int, option("leave out users with fewer events, and repeat until none is", ge=0)] = 0
     min_item_events: Annotated[int, option("leave out items with fewer events, and repeat until none is", ge=0)] = 0
+
+    def only(self, *known: str) -> dict[str, Any]:
+        """These fields, for a reader that knows no others. Raises OptionError where another one was set."""
+        values, usual = asdict(self), asdict(Reading())
+        for name, value in values.items():
+            if name not in known and value != usual[name]:
+                raise OptionError(
+                    f"{name} = {value!r} says nothing of such files; what can be said is {', '.join(known)}"
+                )
+        return {name: values[name] for name in known}

@@ -1,9 +1,10 @@
-"""The systems and their baselines by name. A row here is all that a new one adds outside its own folder.
+"""The systems and their baselines by name. A row here makes a new one known.
 
-Command line, contract tests, README table, docs and routes are made from these rows, which import nothing heavy.
+Command line, contract tests, comparisons and the README's table are made from these rows, which import nothing heavy.
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tenfold.errors import OptionError, nearest
@@ -78,6 +79,13 @@ def class_called(class_name: str) -> "type[System]":
     if class_name not in there:
         raise OptionError(f"this Tenfold has no system '{class_name}'; {nearest(class_name, there)}")
     return _imported(*there[class_name])
+
+
+def load(folder: str | Path) -> "System":
+    """The fitted system in a folder, of whatever class it is. Raises ArtifactError, OptionError."""
+    from tenfold.artifact import read_config
+
+    return class_called(read_config(Path(folder))["system"]).load(folder)
 
 
 def _imported(name: str, path: str) -> "type[System]":

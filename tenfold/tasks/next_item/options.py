@@ -39,6 +39,15 @@ class Training:
 
 
 @options
+class Answering:
+    """How files of users are answered."""
+
+    k: Annotated[int, option("items for each user", gt=0)] = 10
+    exclude_seen: Annotated[bool, option("what the history holds is not recommended")] = False
+    on_unseen: Annotated[Literal["skip", "refuse"], option("an unknown item in a history")] = "skip"
+
+
+@options
 class Protocol:
     """How recommendations are measured, beside the split and its part."""
 

@@ -28,7 +28,7 @@ from tenfold.system import Answered, Evaluation, System
 from tenfold.tasks.next_item.evaluation import measure, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
-from tenfold.tasks.next_item.options import Protocol
+from tenfold.tasks.next_item.options import Answering, Protocol
 from tenfold.training import Loss, Stage, schedule
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class Recommendations(list[Recommendation]):
 class NextItem(System):
     """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
 
-    splits, protocol = ("loo", "stream", "time", "none"), Protocol
+    splits = ("loo", "stream", "time", "none")
+    protocol, answering = Protocol, Answering
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
 
     def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -136,7 +137,7 @@ class NextItem(System):
             data=NextItemSamples(prepared, training.length, self.options.loss),
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
-            optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=True),
+            optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
             schedule=schedule(training.schedule, training.warmup),
             clip=training.clip,
             ema_decay=training.ema_decay,
