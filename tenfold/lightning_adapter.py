@@ -391,9 +391,8 @@ def _logger(text: Any, run: Path | None) -> Any:
 
 def _callback(text: Any) -> Any:
     cls, arguments = _named(text, lightning.pytorch.callbacks, "")
-    if issubclass(
-        cls, WeightAveraging | StochasticWeightAveraging
-    ):  # it would swap weights around Lightning's validation, which is not ours
+    # These swap weights around Lightning's validation, which is not ours.
+    if issubclass(cls, WeightAveraging | StochasticWeightAveraging):
         raise OptionError(f"callback '{text}' would change nothing here; weights are averaged by the option ema_decay")
     return _made(cls, f"callback '{text}'", **arguments)
 
