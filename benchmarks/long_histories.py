@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.shop import Observer
 from tenfold import SASRec
 from tenfold.budget import Budget
 from tenfold.data.events import Events, read_events
@@ -64,6 +65,9 @@ def shop(seconds: float, quick: bool) -> dict[str, float]:
     truth = drawn.learnable["stream"]
     figures = {"shop_oracle_hr@10": truth.oracle[1]}
     figures |= {f"shop_{rule.replace(' ', '_')}_hr@10": hits[1] for rule, hits in truth.rules.items()}
+    observer = Observer(drawn)  # which counts: what there is to be had from a window, and from all events
+    windows = {"50": 50, "200": 200, "all": None}
+    figures |= {f"shop_observer_{name}_hr@10": float(observer.hits(seen).mean()) for name, seen in windows.items()}
     for name, arm in arms(quick, windows=4, lr=4e-3).items():
         fitted, found = trained(arm, events, "stream", seconds)
         tested = fitted.evaluate(events)
