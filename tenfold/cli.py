@@ -69,14 +69,25 @@ def _budget(values: Mapping[str, Any]) -> Any:
 
 def _protocol(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
     """How a system of this class is to measure: what was given by --protocol and by the flags of recommenders."""
-    from tenfold.options import assignments
-    from tenfold.options import names as named
+    return _words(kind, kind.protocol, kind.as_protocol, "is not measured by", words, flags)
 
-    given = _given(**flags)
+
+def _answering(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
+    """How it is to answer: what was given by --how and by flags."""
+    return _words(kind, kind.answering, kind.as_answering, "answers without", words, flags)
+
+
+def _words(
+    kind: Any, group: type, typed: Any, refusal: str, words: Sequence[str] | None, flags: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A flag that was given and that the system does not know is refused as the person wrote it."""
+    from tenfold.options import assignments, names
+
+    given, known = _given(**flags), names(group)
     for name in given:
-        if name not in named(kind.protocol):
-            raise OptionError(f"a {kind.__name__} is not measured by {_flag(name)}; leave it out")
-    return dict(kind.as_protocol(assignments(list(words or ())) | given))
+        if name not in known:
+            raise OptionError(f"a {kind.__name__} {refusal} {_flag(name)}; leave it out")
+    return dict(typed(assignments(list(words or ())) | given))
 
 
 def _flag(name: str) -> str:
@@ -96,7 +107,7 @@ def _on(system: Any, device: str) -> Any:
 
 def _given(**flags: Any) -> dict[str, Any]:
     """What a task does not know it is not asked for."""
-    return {name: value for name, value in flags.items() if value}
+    return {name: value for name, value in flags.items() if value not in (None, []) and value is not False}
 
 
 @command("list")
@@ -215,7 +226,9 @@ def evaluate(
     split: SplitName = None,
     part: Annotated[str, typer.Option(help="test or validation")] = "test",
     exclude_seen: ExcludeSeen = False,
-    sampled: Annotated[int, typer.Option(help="rank among so many sampled items instead of all, as 2018's papers")] = 0,
+    sampled: Annotated[
+        Optional[int], typer.Option(help="rank among so many sampled items instead of all, as 2018's papers")
+    ] = None,
     protocol: Measured = None,
     device: Device = "cpu",
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="write the figures as JSON too")] = None,
@@ -268,10 +281,6 @@ def predict(
     reading: dict[str, Any],
 ) -> None:
     """Answer file to file, or recommend for one history as a table."""
-    from tenfold.options import assignments
-
-    if on_unseen not in (None, "skip", "refuse"):
-        raise OptionError(f"--on-unseen is skip or refuse; found '{on_unseen}'")
     if users is not None and history_from is None:
         raise OptionError("--users needs --history-from, the log that holds their histories")
     source = input or history_from
@@ -280,8 +289,7 @@ def predict(
             "give one of --input FILE, --history-from LOG (with --users FILE or without), --history i9,i4"
         )
     system = _on(load(folder), device)
-    how = system.as_answering(assignments(chosen or [])) | _given(exclude_seen=exclude_seen, on_unseen=on_unseen)
-    how |= {} if k is None else {"k": k}
+    how = _answering(type(system), chosen, k=k, exclude_seen=exclude_seen, on_unseen=on_unseen)
     if history is not None:
         if not hasattr(system, "recommend"):
             raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")

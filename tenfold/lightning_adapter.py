@@ -125,8 +125,9 @@ class Trainable(pl.LightningModule):
         record["seconds"] = self.seconds
         if self.stage.validate is not None:
             self.network.eval()
-            # What validation draws is the same in all processes, which must agree on what is best.
-            torch.manual_seed(_seed(self.budget.seed, self.current_epoch))
+            # What validation draws is the same in all processes, which must agree on what is best. Five numbers: numpy
+            # fills up with zeros to four, and these are no batch's.
+            torch.manual_seed(_seed(self.budget.seed, 0, self.current_epoch, 0, 1))
             with self.mean_weights():
                 with torch.no_grad():  # plain numbers: those of numpy could not be read back from a checkpoint
                     figures = {name: float(value) for name, value in self.stage.validate().items()}
@@ -307,26 +308,7 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
     rank, processes, here = (int(os.environ.get(n, d)) for n, d in TORCHRUN.items())
     keep = Keep(folder and folder / "last.ckpt", budget.save_seconds)
     progress = Progress(stage, _form(budget))
-    callbacks: list[Callback] = [keep, progress, *(_callback(text) for text in budget.callbacks)]
-    if budget.patience is not None and stage.validate is not None:
-        callbacks.append(EarlyStopping("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
-    trainer = _made(
-        pl.Trainer,
-        f"accelerator={budget.accelerator}, precision={budget.precision}",
-        max_epochs=budget.max_epochs,
-        accelerator=budget.accelerator,
-        precision=budget.precision,
-        devices=here if processes > 1 else 1,
-        num_nodes=processes // here,
-        strategy="ddp" if processes > 1 else "auto",
-        use_distributed_sampler=False,  # EpochBatches deals out
-        gradient_clip_val=stage.clip,
-        callbacks=callbacks,
-        logger=[_logger(text, run) for text in budget.loggers] or False,
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
+    trainer = _trainer(stage, budget, run, [keep, progress], processes, here)
     order = EpochBatches(
         len(stage.data),
         stage.batch_size,
@@ -361,6 +343,33 @@ def train(stage: Stage, budget: Budget, run: Path | None) -> None:
         weights = {name: w.detach().cpu().clone().contiguous() for name, w in stage.network.state_dict().items()}
         write_whole(folder / "final.safetensors", safetensors.torch.save(weights))
         (folder / "last.ckpt").unlink(missing_ok=True)
+
+
+def _trainer(
+    stage: Stage, budget: Budget, run: Path | None, own: Sequence[Callback], processes: int, here: int
+) -> pl.Trainer:
+    """own: the callbacks that every run has. processes: in all; here: on this machine. Raises OptionError."""
+    callbacks = [*own, *(_callback(text) for text in budget.callbacks)]
+    if budget.patience is not None and stage.validate is not None:
+        callbacks.append(EarlyStopping("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
+    made: pl.Trainer = _made(
+        pl.Trainer,
+        f"accelerator={budget.accelerator}, precision={budget.precision}",
+        max_epochs=budget.max_epochs,
+        accelerator=budget.accelerator,
+        precision=budget.precision,
+        devices=here if processes > 1 else 1,
+        num_nodes=processes // here,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,  # EpochBatches deals out
+        gradient_clip_val=stage.clip,
+        callbacks=callbacks,
+        logger=[_logger(text, run) for text in budget.loggers] or False,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    return made
 
 
 def _fit(trainer: pl.Trainer, module: Trainable, loader: Batches, last: Path | None) -> None:
@@ -437,11 +446,9 @@ def _value(text: str) -> Any:
 
 @contextmanager
 def frozen(networks: Sequence[nn.Module]) -> Iterator[None]:
-    """In here the networks' weights take no gradient, and their dropout rests (`Trainable.learn` keeps it so)."""
+    """In here the networks' weights take no gradient; that their dropout rests is for `Trainable.learn`."""
     parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
     modes = [(network, network.training) for network in networks]
-    for network in networks:
-        network.eval()
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

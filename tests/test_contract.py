@@ -8,7 +8,6 @@ import json
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 from conftest import subprocess_of
@@ -77,7 +76,7 @@ def test_every_split_can_be_fitted(cls, data):
 @every_system
 def test_one_alone_can_be_fitted_and_has_no_interval(cls):
     found = cls(cls.tiny).fit(small(cls).alone(), budget=budget()).evaluate(small(cls).alone())
-    assert all(map(np.isfinite, found.values())) and found.intervals == {}
+    assert all(0 <= value <= 1 for value in found.values()) and found.intervals == {}
 
 
 def broken_at(cls, batch, happens, error, run, **fields):
@@ -210,7 +209,8 @@ def test_a_loss_that_is_no_number_is_said_with_its_place(cls, data):
                 parameter.fill_(float("nan"))
 
     happens_at(system, 10, poison)
-    with pytest.raises(TrainingError, match=r"became nan in epoch 2, batch 2, at a learning rate of 0\.\d+;"):
+    lr = system.get_params()["training.lr"]
+    with pytest.raises(TrainingError, match=f"became nan in epoch 2, batch 2, at a learning rate of {lr:g};"):
         system.fit(data, budget=budget(max_epochs=2))
 
 

@@ -115,6 +115,9 @@ def test_meetings_of_a_shop(tmp_path):
     assert graph.times.tolist() == [1704067200.5, 1704067201, 1704067202, 1704067203]  # seconds since 1970
     assert graph.kind_names.ids(graph.kinds) == ["gift", "message", "gift", "gift"]
     assert [rows.tolist() for rows in graph.split()] == [[0, 1], [2], [3]]
+    moved = meetings.with_columns(split=pl.Series(["train", "validation", "validation", "test"]))
+    moved.write_parquet(tmp_path / "moved.parquet")
+    assert read_interactions(tmp_path / "moved.parquet").fingerprint != graph.fingerprint
 
 
 # Ids and sides -------------------------------------------------------------------------------------------------------
