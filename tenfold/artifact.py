@@ -34,7 +34,7 @@ def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -
     for name, content in files.items():
         stem, _, ending = name.rpartition(".")
         named[stem] = f"{stem}-{digest(content)}.{ending}"
-        if not (folder / named[stem]).exists():
+        if not _holds(folder / named[stem], content):
             write_whole(folder / named[stem], content)
     whole = {"format": FORMAT, **config, "files": named}
     write_whole(folder / "config.json", json.dumps(whole | {"digest": _digest_of(whole)}, indent=1).encode())
@@ -42,6 +42,14 @@ def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -
         parts = HASHED.fullmatch(old.name)
         if parts and parts[1] in {*before, *named} and old.name not in named.values():
             old.unlink()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether the file is there and whole: its name alone would not show damage."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def check_free(folder: Path) -> list[str]:

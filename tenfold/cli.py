@@ -9,7 +9,9 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Optional, cast
 
@@ -22,6 +24,7 @@ from tenfold.systems import load
 from tenfold.version import VERSION
 
 READING = re.compile(r"\b(columns|encoding|on_bad_rows)=(?=[\w'])")  # how the library's sentences name what to say
+SHOWN = 10  # answers that a terminal shows
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
 
 app = Commands(
@@ -47,8 +50,8 @@ Measured = Annotated[
 ]
 
 
-def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
-    """How the log is read: as told or, for an artifact, as the log was that it was fitted on."""
+def _reading(values: Mapping[str, Any], folder: str | None = None, without: Sequence[str] = ()) -> Any:
+    """How the log is read: as told or, for an artifact, as the log was that it was fitted on, but for `without`."""
     from tenfold.data.options import Reading
     from tenfold.options import parse
 
@@ -57,6 +60,7 @@ def _reading(values: Mapping[str, Any], folder: str | None = None) -> Any:
         from tenfold.artifact import read_config
 
         kept = read_config(Path(folder)).get("fitted", {}).get("reading", {})
+        kept = {name: value for name, value in kept.items() if name not in without}
     return parse(Reading, kept | dict(values))
 
 
@@ -244,7 +248,7 @@ def evaluate(
         split=split,
         part=part,
         **_protocol(type(system), protocol, ks=k, exclude_seen=exclude_seen, sampled=sampled),
-        reading=_reading(reading, folder),
+        reading=_reading(reading, folder, without=["items"]),  # nobody is shown a title
     )
     print(found.protocol)
     lines = []
@@ -263,7 +267,10 @@ def evaluate(
 def predict(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
     input: Annotated[Optional[str], typer.Option("-i", "--input", help="rows of user and history, or a log")] = None,
-    output: Annotated[Optional[str], typer.Option("-o", "--output", help=".parquet or .jsonl; else a table")] = None,
+    output: Annotated[
+        Optional[str],
+        typer.Option("-o", "--output", help=".parquet or .jsonl; without it the first answers as a table"),
+    ] = None,
     history: Annotated[Optional[str], typer.Option(help="one history instead: item ids, commas between")] = None,
     users: Annotated[Optional[str], typer.Option(help="a file of users to answer, with --history-from")] = None,
     history_from: Annotated[Optional[str], typer.Option(help="the log that holds these users' histories")] = None,
@@ -291,6 +298,8 @@ def predict(
     system = _on(load(folder), device)
     how = _answering(type(system), chosen, k=k, exclude_seen=exclude_seen, on_unseen=on_unseen)
     if history is not None:
+        if output is not None:
+            raise OptionError("--history is answered in the terminal; answers for a file come from --input FILE")
         if not hasattr(system, "recommend"):
             raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
         _known(system.recommend, how)
@@ -302,12 +311,27 @@ def predict(
         if found.by_popularity:
             say("no item of the history is known: these are the most popular items")
         return
-    if output is None:
-        raise OptionError("--output says where the answers go: a file that ends in .parquet or .jsonl")
+    if output is None and not system.shown:
+        raise OptionError(f"a {type(system).__name__} answers into files: --output says where")
     how |= _given(users=users, history_from=history_from)
     _known(system.predict, how)
-    count = system.predict(source, output, **how, reading=_reading(reading, folder))
-    say(*count.notes, f"{count:,} {system.units} answered in {output}")
+    # Those who ask today may be few and their items rare, and the file of titles may lie elsewhere.
+    how["reading"] = _reading(reading, folder, without=["items", "min_user_events", "min_item_events"])
+    if output is not None:
+        count = system.predict(source, output, **how)
+        say(*count.notes, f"{count:,} {system.units} answered in {output}")
+        return
+    with tempfile.TemporaryDirectory() as beside:
+        path = Path(beside) / "answers.jsonl"
+        count = system.predict(source, path, **how)
+        with path.open(encoding="utf-8") as file:
+            rows = [json.loads(line) for line in islice(file, SHOWN)]
+    print_table(list(system.shown), [[_cell(row[name]) for name in system.shown] for row in rows])
+    say(*count.notes, f"{len(rows)} of {count:,} {system.units} are shown; --output FILE keeps all")
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _known(verb: Any, how: Mapping[str, Any]) -> None:
@@ -391,9 +415,11 @@ def tune(
     """Search a system's options at random; the validation part chooses."""
     from tenfold import tune as tuning
     from tenfold.arms import parse_arm
+    from tenfold.artifact import check_free
 
     if output is not None:
         check_writable(Path(output))
+        check_free(Path(output))  # somebody else's folder is refused before the search, not after it
     arm = parse_arm(f"{name}:{','.join(sets)}" if sets else name)
     how = _reading(reading)
     found = tuning.tune(
@@ -523,6 +549,8 @@ def _keeps_a_run(arguments: Sequence[str]) -> bool:
     """Whether there is something that `fit` with these words can go on with."""
     for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
         name, _, joined = word.partition("=")
+        if word[:2] == "-o" and len(name) > 2:  # as in -oruns/mine
+            name, joined = "-o", word[2:]
         if name in ("-o", "--output"):
             return (_run_of(joined or value) / "run.json").exists()
     return False

@@ -223,7 +223,7 @@ def compare(
         if split not in arm.kind.splits:
             raise OptionError(f"arm '{arm.label}' knows the splits {', '.join(arm.kind.splits)}; found '{split}'")
     dataset = chosen[0].system().read(data, reading)
-    names = chosen[0].kind.figure_names(dataset, **protocol)
+    names = chosen[0].kind.figure_names(dataset, split=split, **protocol)
     if names:  # what cannot be measured is refused before an hour of fitting, not after it
         watched(dict.fromkeys(names, 0.0), metric)
     done: list[_Measured] = []

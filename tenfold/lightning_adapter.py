@@ -5,6 +5,7 @@ function of (seed, epoch), dropout of (seed, rank, epoch, batch), and what is ke
 """
 
 import importlib
+import inspect
 import json
 import logging
 import os
@@ -393,7 +394,7 @@ def _form(budget: Budget) -> str:
 def _logger(text: Any, run: Path | None) -> Any:
     """'csv', 'tensorboard:name=x' or 'package.module:Class' -> a logger; it writes into the run's folder by default."""
     cls, arguments = _named(text, lightning.pytorch.loggers, "Logger")
-    if "save_dir" not in arguments and "save_dir" in cls.__init__.__code__.co_varnames:
+    if "save_dir" not in arguments and "save_dir" in inspect.signature(cls).parameters:
         arguments["save_dir"] = str(run / "logs" if run else Path("logs"))
     return _made(cls, f"logger '{text}'", **arguments)
 

@@ -72,6 +72,7 @@ class System(ABC):
     splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
     protocol: ClassVar[type] = Nothing  # what can be chosen of how `evaluate` measures, beside split and part
     answering: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, strength, beams ...
+    shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows that a terminal shows; none: only files
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
 
@@ -151,7 +152,7 @@ class System(ABC):
     def figure_names(cls, dataset: Any, **protocol: Any) -> Sequence[str]:
         """What `evaluate` will call its figures, where that is known before anything is fitted; else none.
 
-        Raises OptionError for a protocol that this dataset cannot fill.
+        protocol: what `evaluate` takes. Raises OptionError where it cannot be had of this dataset.
         """
         return ()
 

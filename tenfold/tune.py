@@ -102,6 +102,9 @@ def tune(
     arm.kind.as_protocol(protocol)
     split = split or arm.kind.splits[0]
     dataset = arm.system().read(data, reading)
+    names = arm.kind.figure_names(dataset, split=split, **protocol)
+    if names:  # what cannot be measured is refused before an hour of fitting, not after it
+        watched(dict.fromkeys(names, 0.0), metric)
     done: list[Trial] = []
     tried: dict[str, Trial] = {}
     best: tuple[float, int, System, Cost] | None = None

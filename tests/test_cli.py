@@ -74,6 +74,42 @@ def test_fit_evaluate_predict(log, fitted, tmp_path, capsys):
     assert json.loads(out)["system"] == "SASRec"
 
 
+def test_the_first_answers_as_a_table(log, fitted, capsys):
+    code, out, err = run(capsys, "predict", fitted, "-i", log, "-k", 3)
+    rows = [line for line in out.splitlines() if line.strip().startswith("u")]
+    assert code == 0 and len(rows) == 11 and rows[0].split() == ["user", "items"] and rows[1].split()[0] == "u0"
+    assert "10 of 61 users are shown; --output FILE keeps all" in err
+
+
+def test_who_asks_today_needs_no_history_of_a_certain_length(log, tmp_path, capsys):
+    titles, folder = tmp_path / "titles.csv", tmp_path / "m"
+    titles.write_text("item,title\n" + "".join(f"r{r}i{i},T{r}{i}\n" for r in range(4) for i in range(6)))
+    words = ["--min-user-events", "9", "--min-item-events", "3", "--items", titles, *TINY, *FAST]
+    assert run(capsys, "fit", "sasrec", log, "-o", folder, *words)[0] == 0
+    titles.unlink()
+    (tmp_path / "today.csv").write_text("user,item,event\nann,r0i1,view\nbob,r1i1,view\n")
+    code, _, err = run(capsys, "predict", folder, "-i", tmp_path / "today.csv", "-o", tmp_path / "out.jsonl")
+    assert code == 0 and "2 users answered" in err
+    assert run(capsys, "evaluate", folder, log)[0] == 0
+    foreign = refused(capsys, "predict", folder, "-i", tmp_path / "today.csv", "--min-user-events", "5")
+    assert "no user has 5 events" in foreign  # what is said at the command line counts
+
+
+def test_what_cannot_be_measured_or_saved_is_refused_before_the_fits(log, tmp_path, capsys, monkeypatch):
+    def fitting(*words, **more):
+        raise AssertionError("it was fitted")
+
+    monkeypatch.setattr("tenfold.system.System.fit", fitting)
+    tune, compare = ["tune", "item-knn", log, *FAST], ["compare", log, "--arm", "markov", *FAST]
+    assert "there is no figure 'ndgc@10'; did you mean" in refused(capsys, *tune, "--metric", "ndgc@10")
+    assert "larger than the catalogue" in refused(capsys, *tune, "-k", "100000")
+    for command in (tune, compare):
+        assert "split 'none' holds nothing out" in refused(capsys, *command, "--split", "none")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "config.json").write_text("{}")
+    assert "would be replaced" in refused(capsys, *tune, "-o", tmp_path / "theirs")
+
+
 def test_an_export_answers_as_the_system_does(log, tmp_path, capsys):
     books = [
         "--set",
@@ -127,8 +163,9 @@ def test_nothing_to_go_on_with_is_not_offered(monkeypatch, capsys, tmp_path):
     assert code == 130 and "--resume" not in err
     (tmp_path / "a.run").mkdir()
     (tmp_path / "a.run" / "run.json").write_text("{}")
-    code, _, err = run(capsys, "fit", "popularity", "x.csv", f"--output={tmp_path / 'a'}")
-    assert code == 130 and "--resume" in err
+    for output in ([f"--output={tmp_path / 'a'}"], [f"-o{tmp_path / 'a'}"], ["-o", tmp_path / "a"]):
+        code, _, err = run(capsys, "fit", "popularity", "x.csv", *output)
+        assert code == 130 and "--resume" in err
 
 
 def test_what_has_no_smaller_form_says_so(fitted, tmp_path, capsys):

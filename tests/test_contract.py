@@ -318,6 +318,17 @@ def test_saving_over_an_older_one(cls, data, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 3 + len(new.vocabularies)  # config.json, weights, facts
 
 
+def test_saving_again_mends_what_was_damaged(events, tmp_path):
+    system = Popularity().fit(events)
+    system.save(tmp_path)
+    for path in [path for path in tmp_path.iterdir() if path.name != "config.json"]:
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(ArtifactError, match="save or copy the system again"):
+            Popularity.load(tmp_path)
+        system.save(tmp_path)
+        assert torch.equal(Popularity.load(tmp_path).facts["item_counts"], system.facts["item_counts"])
+
+
 def test_a_save_takes_nothing_of_anybody_else(events, tmp_path):
     system = Popularity().fit(events)
     (tmp_path / "report-0123456789abcdef.pdf").write_text("mine")

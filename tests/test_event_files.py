@@ -126,6 +126,23 @@ def test_no_header(write):
     assert "name the columns by their place" in refused(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("2,1,view\n2,3,buy\n", {2: [1, 3]}),  # the first row's ids are numbers of its columns too
+        ("1,2,978300760\n1,3,978300761\n", {1: [2, 3]}),
+        ("0,1,2\n7,30,5\n7,31,6\n", {30: [5], 31: [6]}),  # a data frame's own numbers, written above its rows
+        ("50,60\n7,30\n", None),
+    ],
+)
+def test_columns_by_their_place(write, content, expected):
+    path = write("a.csv", content)
+    if expected is None:
+        assert histories(read_events(path, columns="user=50,item=60")) == {7: [30]}
+    else:
+        assert histories(read_events(path, columns="user=1,item=2")) == expected
+
+
 @pytest.mark.parametrize("size", [40, 64, 150, 1 << 20])
 def test_pieces_of_a_file_are_the_file(write, size):
     """Piece by piece, whatever their size; quoted fields hold separators, quotes and newlines."""
@@ -373,6 +390,41 @@ def test_cut_short_gzip(write):
     damaged[-6] ^= 255  # of the checksum
     assert "damaged" in refused(write("b.csv.gz", bytes(damaged)))
     assert "gzip" in refused(write("c.gz", content[:8]))
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.txt.gz", "ratings.dat.gz", "a.jsonl.gz", "a.parquet.gz", "no ending"])
+def test_damaged_gzip(write, name):
+    separator = "::" if "dat" in name else " " if "txt" in name else ","
+    plain = lines(separator, "" if separator != "," else "user,item,rating,time\n", ROWS * 50).encode()
+    if "jsonl" in name:
+        plain = b'{"user": 1, "item": 2}\n' * 300
+    if "parquet" in name:
+        buffer = io.BytesIO()
+        table().write_parquet(buffer)
+        plain = buffer.getvalue()
+    whole = gzip.compress(plain)
+    for place in (12, 20, len(whole) // 2):
+        content = bytearray(whole)
+        content[place] ^= 255
+        path = write(name, bytes(content))
+        sentence = refused(path)
+        assert str(path) in sentence and "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.txt.gz", "a.jsonl.gz", "no ending"])
+def test_a_small_gzip_that_is_cut_short_is_reported(write, name):
+    rows = [(n % 7, n, 5, n * 97) for n in range(400)]
+    separator, header = (" ", "") if "txt" in name else (",", "user,item,rating,time\n")
+    plain = lines(separator, header, rows).encode()
+    if "txt" in name:
+        plain = lines(" ", rows=[row[:2] for row in rows]).encode()
+    if "jsonl" in name:
+        plain = "".join(f'{{"user": {row[0]}, "item": {row[1]}}}\n' for row in rows).encode()
+    content = gzip.compress(plain)
+    path = write(name, content[: len(content) // 2])
+    assert "cut short" in refused(path) or "gzip" in refused(path)
+    events = read_events(path, on_bad_rows="report")
+    assert 0 < len(events.items) < 400 and events.report.bad == 1
 
 
 def test_cut_short_parquet(write):

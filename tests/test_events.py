@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenfold import Popularity
 from tenfold.data import packing
 from tenfold.data.columns import iso_seconds
 from tenfold.data.events import Events, read_events
 from tenfold.data.options import Reading
+from tenfold.data.splits import split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
 
@@ -140,6 +142,22 @@ def test_the_line_that_is_out_of_order(tmp_path):
     path.write_text("user,item,time\n1,5,10\n\n2,5,7\n1,6,8\n")
     with pytest.raises(DataError, match="line 5: this event is earlier"):
         read_events(path, require_sorted=True)
+
+
+def test_times_belong_to_their_own_history():
+    with pytest.raises(DataError, match="history 0 has 2 events and 1 times"):
+        Events.from_histories([["a", "b"], ["c"]], times=[[1], [2, 3]])
+    with pytest.raises(DataError, match="2 histories and 1 lists of times"):
+        Events.from_histories([["a"], ["c"]], times=[[1]])
+
+
+def test_events_that_were_read_cannot_be_read_in_another_way():
+    events = Events.from_histories([["a", "b"]])
+    assert read_events(events) is events
+    with pytest.raises(OptionError, match="min_item_events says how a file is read"):
+        read_events(events, min_item_events=5)
+    with pytest.raises(OptionError, match="min_user_events says how a file is read"):
+        Popularity().fit(split(events, "none"), split="none", reading=Reading(min_user_events=5))
 
 
 def test_duplicates_without_times_are_equal_pairs():

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -144,6 +145,24 @@ def test_unknown_items_are_left_out_of_histories_and_miss_as_targets(events):
     unknown = prepared.events.items[queries.position] == 0
     assert unknown.any() and (ranked.untrained == unknown).all()
     assert system.figures(events)["hr@10"][unknown].max() == 0
+
+
+def test_the_time_split_tells_warm_users_from_cold_ones():
+    histories, times = [[1, 2, 3, 1, 2, 3, 1, 2], [1, 2], [3, 2], [2]], [[*range(8)], [8.0, 9.0], [2.0, 9.0], [9.5]]
+    events = Events.from_histories(histories, times=times)
+    system = Popularity().fit(events, split="time")
+    found = system.evaluate(events, ks=[1])
+    warm, cold = (
+        next(note for note in found.notes if f"users {of} training events" in note) for of in ("with", "without")
+    )
+    counts, means = zip(
+        *(map(float, re.match(r"(\d+) users .* mrr ([\d.]+)", x).groups()) for x in (warm, cold)), strict=True
+    )
+    prepared = split(events, "time")
+    tested = prepared.valid_end < events.offsets[1:]
+    trained = prepared.train_end > events.offsets[:-1]
+    assert counts == ((tested & trained).sum(), (tested & ~trained).sum()) and min(counts) > 0
+    assert np.dot(counts, means) / sum(counts) == pytest.approx(found["mrr"], abs=1e-4)
 
 
 def test_figures_of_a_stream_are_averaged_within_users_first(events):

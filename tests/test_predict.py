@@ -6,7 +6,8 @@ import json
 import polars as pl
 import pytest
 
-from tenfold import SASRec
+from tenfold import Popularity, SASRec
+from tenfold.data.events import Events
 from tenfold.data.options import Reading
 from tenfold.errors import DataError, OptionError, OutputError, UnknownIdError
 from tenfold.tasks.next_item import predict as predicting
@@ -184,6 +185,32 @@ def test_histories_may_be_gzipped(system, tmp_path, ending):
 def test_histories_are_told_by_their_file_and_not_by_how_the_log_was_read(system, tmp_path):
     reading = Reading(format="movielens", columns="user=1,item=2")
     assert system.predict(written(tmp_path, "jsonl"), tmp_path / "out.jsonl", reading=reading) == len(HISTORIES)
+
+
+def test_rows_of_parquet_are_held_to_what_jsonl_is(system, tmp_path):
+    source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    users, histories = ["a", None, "b", "c"], [["r0i1"], ["r0i1"], None, []]
+    pl.DataFrame({"user": users, "history": histories}).write_parquet(source)
+    refused(system, DataError, r"in\.parquet, row 2: the row has no user or no history", source, out)
+    answered = system.predict(source, out, reading=Reading(on_bad_rows="report"))
+    assert answered == 2 and list(read(out)) == ["a", "c"] and "2 of 4 rows of " in answered.notes[0]
+    pl.DataFrame({"user": [True], "history": [["r0i1"]]}).write_parquet(source)
+    refused(
+        system,
+        DataError,
+        "column .user. holds Boolean, and ids must be text or whole numbers",
+        source,
+        tmp_path / "b.jsonl",
+    )
+
+
+def test_whole_numbers_written_as_floats_are_understood(tmp_path):
+    system = Popularity().fit(Events.from_histories([[1, 2, 2], [2, 3, 3]]), split="none")
+    source = tmp_path / "in.parquet"
+    pl.DataFrame({"user": [7.0], "history": [[1.0, 2.0]]}).write_parquet(source)
+    system.predict(source, tmp_path / "out.jsonl", k=1)
+    found = json.loads((tmp_path / "out.jsonl").read_text())
+    assert found["user"] == 7 and found["skipped"] == 0 and not found["by_popularity"]
 
 
 def test_damaged_histories_are_named_and_not_the_output(system, tmp_path):

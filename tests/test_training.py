@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import SGD
 
@@ -296,6 +297,27 @@ def test_loggers_by_name_get_what_is_watched(logger, tmp_path):
     assert any(path.name == "metrics.csv" or path.name.startswith("events.out") for path in logs)
     if logger != "tensorboard":
         assert "watched" in next(path for path in logs if path.name == "metrics.csv").read_text().splitlines()[0]
+
+
+class Bare(Logger):
+    """Says nothing of how it is made."""
+
+    name, version = "bare", 0
+
+    def log_metrics(self, metrics, step=None):
+        calls.append(sorted(metrics))
+
+    def log_hyperparams(self, *_, **__):
+        calls.append("hyperparameters")
+
+
+def test_a_logger_without_a_constructor_of_its_own(monkeypatch):
+    calls.clear()
+    monkeypatch.setitem(sys.modules, "tenfold.remembering", sys.modules[__name__])
+    train(counting_stage([0.1]), limits(loggers=("tenfold.remembering:Bare",), max_epochs=1), None)
+    assert any("watched" in names for names in calls)
+    with pytest.raises(OptionError, match=r"logger 'logger' cannot be had here: .*abstract"):
+        train(counting_stage([0.1]), limits(loggers=("logger",), max_epochs=1), None)
 
 
 def test_callbacks_by_name(tmp_path):

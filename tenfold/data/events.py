@@ -18,7 +18,7 @@ from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.options import Reading
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError
+from tenfold.errors import DataError, OptionError
 from tenfold.files import digest
 from tenfold.options import parse
 
@@ -100,8 +100,11 @@ class Events:
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
         names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))
         clock = None if times is None else np.array([t for history in times for t in history], dtype=np.float64)
-        if clock is not None and len(clock) != len(flat):
-            raise DataError(f"there are {len(flat)} events and {len(clock)} times; give each event one")
+        for row, (history, own) in enumerate(zip(histories, times if times is not None else histories, strict=False)):
+            if len(history) != len(own):
+                raise DataError(f"history {row} has {len(history)} events and {len(own)} times; give each event one")
+        if times is not None and len(times) != len(histories):
+            raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")
         items = catalogue.numbers(flat)
         if clock is not None:
             packing.sort_each(items, clock, offsets)
@@ -148,6 +151,13 @@ class Events:
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
+def refuse_reading(reading: Reading | None) -> None:
+    """Events that are there already are not read: nothing is left to choose. Raises OptionError."""
+    if reading is not None and reading != Reading():
+        name = next(name for name, value in vars(reading).items() if value != getattr(Reading(), name))
+        raise OptionError(f"{name} says how a file is read, and these events were read before; give it to read_events")
+
+
 def read_events(
     data: "str | Path | pd.DataFrame | pl.DataFrame | Events", reading: Reading | None = None, **reading_fields: Any
 ) -> Events:
@@ -157,6 +167,7 @@ def read_events(
 
         reading = parse(Reading, {**(asdict(reading) if reading else {}), **reading_fields})
     if isinstance(data, Events):
+        refuse_reading(reading)
         return data
     source = source_of(data, reading)
     arrivals = _Arrivals(source, reading)

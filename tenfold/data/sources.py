@@ -5,7 +5,7 @@ import re
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 
@@ -66,8 +66,8 @@ def told(path: Path, encoding: str = "utf-8") -> str:
         if suffixes and suffixes[-1] in SUFFIXES:
             return SUFFIXES[suffixes[-1]]
         try:
-            start = file.read(1 << 16)
-        except (OSError, EOFError) as error:
+            start = _beginning(file)
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path} cannot be read: its gzip is damaged or cut short ({error})") from error
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -84,3 +84,15 @@ def told(path: Path, encoding: str = "utf-8") -> str:
         if SEPARATORS[layout] in first and not (layout == "tsv" and len(first.split()) == 2 and first[0].isdigit()):
             return layout
     return "sasrec" if all(len(line.split()) == 2 for line in lines[:-1] or lines) else "lines"
+
+
+def _beginning(file: BinaryIO, size: int = 1 << 16) -> bytes:
+    """What can be had of the first bytes: where a gzip ends too soon, what came before. Raises OSError, EOFError."""
+    start = b""
+    try:
+        while len(start) < size and (more := file.read1(size - len(start))):  # type: ignore[attr-defined]
+            start += more
+    except (OSError, EOFError, zlib.error):
+        if not start:
+            raise
+    return start

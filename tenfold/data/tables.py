@@ -1,6 +1,7 @@
 """Logs that are tables already: polars and pandas frames, Parquet files. Their rows have numbers, from 1."""
 
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ class ParquetFile(Source):
             if content is None and path.stat().st_size == 0:
                 raise DataError(f"{path} is empty; give a file with events")
             self.file = pq.ParquetFile(io.BytesIO(content) if content is not None else path)
-        except (pa.ArrowException, EOFError, OSError) as error:
+        except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
             raise DataError(
                 f"{path} is no whole Parquet file: it was cut short or is another format ({_short(error)})"
             ) from error

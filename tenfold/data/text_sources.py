@@ -57,10 +57,11 @@ class Delimited(Source):
             names = [name.partition(":")[0] for name in names]
         if len(names) == 1:
             self._refuse_separator(names[0])
-        if chosen and all(name.isdigit() for name in chosen.values()) and not set(chosen.values()) <= set(names):
-            self.header = False  # columns by their place: the file has no header
+        if chosen and _are_places(list(chosen.values()), names):
+            self.header = False
             return [str(number) for number in range(1, len(names) + 1)]
-        if all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names):
+        named = bool(chosen) and set(chosen.values()) <= set(names)
+        if not named and all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names):
             raise DataError(
                 f"{self.name} has no header, its first line is '{self.separator.join(names)[:80]}'; name the columns "
                 "by their place, such as columns='user=1,item=2,time=4', or write a header"
@@ -92,6 +93,20 @@ class Delimited(Source):
             yield Batch(
                 lines.frame.select(pl.col(str(n)).alias(w) for n, w in zip(numbers, wanted, strict=True)), lines.places
             )
+
+
+def _are_places(chosen: Sequence[str], first: Sequence[str]) -> bool:
+    """Whether columns chosen by numbers are meant by their place, from 1 on, and the file has no header.
+
+    Numbers are names where the first line is what a data frame without names writes above its rows, 0, 1, 2, ..., or
+    where they are in the first line and cannot all be places.
+    """
+    if not all(name.isdigit() for name in chosen):
+        return False
+    if not set(chosen) <= set(first):
+        return True
+    numbered = list(first) == [str(number) for number in range(len(first))]
+    return not numbered and all(1 <= int(name) <= len(first) for name in chosen)
 
 
 def _without_first(chunk: Chunk, layout: Layout) -> Chunk | None:

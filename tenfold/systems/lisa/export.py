@@ -34,7 +34,6 @@ from tenfold.systems.lisa.system import LISA
 from tenfold.version import VERSION
 
 ITEMS_AT_ONCE = 1 << 13  # unpacked or decoded; a multiple of 8, so that each part begins with a whole byte
-SCORES_AT_ONCE = 1 << 25  # users x items: 128 MB in float32
 
 
 # Codes as bits.
@@ -304,12 +303,6 @@ class Compact(LISA):
     def fingerprint(self) -> str:
         """The exported system's."""
         return self._fingerprint
-
-    def top_k(self, histories: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
-        step = max(1, SCORES_AT_ONCE // (self.sizes["items"] + 1))
-        parts = [super(Compact, self).top_k(histories[i : i + step], **how) for i in range(0, len(histories), step)]
-        top, values = zip(*parts, strict=True)
-        return np.concatenate(top), np.concatenate(values)
 
     def target_codes(self) -> Tensor:
         table = self.item_table()

@@ -93,6 +93,8 @@ def measure(
         notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
+    if prepared.name == "time":
+        notes += _warm_and_cold(prepared, ranked.user, by_event)
     whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}
     return Measured(ranked.by_user(by_event), whole, protocol, notes)
 
@@ -102,8 +104,23 @@ def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
     if ranked.untrained.all():
         return said
     without = {name: float(values[~ranked.untrained].mean()) for name, values in by_event.items()}
-    told = (f"{name} {value:.4f}" for name, value in without.items() if not name.startswith("recall"))
-    return f"{said}; over the other events: {', '.join(told)}"
+    return f"{said}; over the other events: {_told(without)}"
+
+
+def _warm_and_cold(split: Split, user: np.ndarray, by_event: dict[str, Tensor]) -> list[str]:
+    """How users fare who have a training event, and those who have none."""
+    warm, notes = split.train_end[user] > split.events.offsets[user], list[str]()
+    for of, these in (("with", warm), ("without", ~warm)):
+        if these.any():
+            _, who = np.unique(user[these], return_inverse=True)
+            count = np.bincount(who)
+            means = {name: float((np.bincount(who, v.numpy()[these]) / count).mean()) for name, v in by_event.items()}
+            notes.append(f"{len(count):,} users {of} training events: {_told(means)}")
+    return notes
+
+
+def _told(means: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in means.items() if not name.startswith("recall"))
 
 
 def rank(

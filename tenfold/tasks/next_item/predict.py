@@ -1,4 +1,5 @@
-"""Recommendations file to file: users in, their lists out, in order and in bounded memory.
+"""Recommendations file to file: users in, their lists out, in order. Rows of histories go through in bounded
+memory; an event log is read whole.
 
 In: rows of `user` and `history` (a list of item ids) as Parquet or JSONL, gzipped or not, or an event log in any format
 that `fit` reads, whose users' events are their histories. Out: rows of `user`, `items`, `scores`, `skipped` (unknown
@@ -19,7 +20,6 @@ from tenfold.data import columns
 from tenfold.data.batches import Source, of_one_kind
 from tenfold.data.events import Events, ReadReport, read_events
 from tenfold.data.options import Reading
-from tenfold.data.packing import alike
 from tenfold.data.sources import source_of, told
 from tenfold.data.tables import ParquetFile
 from tenfold.data.text_sources import JsonLines
@@ -27,7 +27,6 @@ from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
 from tenfold.metrics.ranking import check_ks
 from tenfold.system import Answered
-from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, scores_at_once
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen
@@ -81,7 +80,7 @@ def _histories(
     """What a person must know of the reading is added to `notes`."""
     rows = _rows_of_histories(source, reading) if users is None else None
     if rows is not None:
-        for own, items, offsets in _parquet_rows(rows) if isinstance(rows, ParquetFile) else _json_rows(rows, notes):
+        for own, items, offsets in (_parquet_rows if isinstance(rows, ParquetFile) else _json_rows)(rows, notes):
             yield Users(own, system.vocabularies["items"].numbers(items), offsets)
         return
     events = read_events(source, reading)
@@ -147,21 +146,27 @@ def _rows_of_histories(path: Path, reading: Reading) -> ParquetFile | JsonLines 
     return rows if "history" in rows.columns else None
 
 
-def _parquet_rows(source: ParquetFile) -> Iterator[Packed]:
+def _parquet_rows(source: Any, notes: list[str]) -> Iterator[Packed]:
     import polars as pl
 
     path, names = source.name, source.columns
     kind = source.file.schema_arrow.field("history").type
     if "user" not in names or not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         raise DataError(f"{path} needs a column 'user' and a column 'history' of lists; found {', '.join(names)}")
+    first, read = 1, 0
     try:
         for batch in source.file.iter_batches(USERS_AT_ONCE, columns=["user", "history"]):
-            lists = batch.column("history")
-            if lists.null_count or batch.column("user").null_count:
-                raise DataError(f"{path} holds a row without user or history; give every row both, [] for no events")
-            yield batch.column("user").to_pylist(), pl.Series(pl.from_arrow(lists.flatten())), _bounds(lists)
+            users = columns.own_ids(pl.Series("user", pl.from_arrow(batch.column("user"))), path)
+            good = users.is_not_null().to_numpy() & batch.column("history").is_valid().to_numpy(zero_copy_only=False)
+            wrong = "the row has no user or no history, expected an id and a list of ids, [] for no events"
+            source.bad.add([(first + int(place), wrong) for place in np.flatnonzero(~good)])
+            first, read = first + len(batch), read + int(good.sum())
+            lists = batch.column("history").filter(pa.array(good))
+            items = columns.own_ids(pl.Series("history", pl.from_arrow(lists.flatten())), path)
+            yield users.filter(pl.Series(good)).to_list(), items, _bounds(lists)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}; write it again") from None
+    notes += _left_out(source, read)
 
 
 def _bounds(lists: Any) -> np.ndarray:
@@ -169,7 +174,7 @@ def _bounds(lists: Any) -> np.ndarray:
     return (offsets - offsets[0]).astype(np.int64)
 
 
-def _json_rows(source: JsonLines, notes: list[str]) -> Iterator[Packed]:
+def _json_rows(source: Any, notes: list[str]) -> Iterator[Packed]:
     kinds: dict[str, Any] = {}
     read = 0
     for rows, places in source.rows():
@@ -209,11 +214,7 @@ def _answers(system: "NextItem", some: Users, k: int, exclude_seen: bool) -> pa.
     histories = [some.numbers[a:b] for a, b in zip(some.offsets[:-1], some.offsets[1:], strict=True)]
     known = [h[h > 0] for h in histories]
     lengths = np.array([len(h) for h in known])
-    context = system.context
-    read = lengths if context is None else np.minimum(lengths, context)
-    items, scores = np.zeros((len(known), k), dtype=np.int64), np.zeros((len(known), k), dtype=np.float32)
-    for chosen in alike(read, EVENTS_AT_ONCE, scores_at_once(len(system.vocabularies["items"]))):
-        items[chosen], scores[chosen] = system.top_k([known[u] for u in chosen], k=k, exclude_seen=exclude_seen)
+    items, scores = system.top_k(known, k=k, exclude_seen=exclude_seen)
     real = np.isfinite(scores)
     offsets = pa.array(_offsets(real.sum(1).tolist()), pa.int32())
     catalogue = system.vocabularies["items"].series.to_arrow()

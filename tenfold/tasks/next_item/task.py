@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.optim import Adam
 
 from tenfold import artifact
-from tenfold.data.events import Events, read_events
+from tenfold.data.events import Events, read_events, refuse_reading
 from tenfold.data.options import Reading
+from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError, UnknownIdError
@@ -25,7 +26,7 @@ from tenfold.metrics import ranking
 from tenfold.metrics.bootstrap import mean_interval
 from tenfold.metrics.sampled import check_sampled
 from tenfold.system import Answered, Evaluation, System
-from tenfold.tasks.next_item.evaluation import measure, rank
+from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, measure, rank, scores_at_once
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Answering, Protocol
@@ -66,6 +67,7 @@ class NextItem(System):
 
     splits = ("loo", "stream", "time", "none")
     protocol, answering = Protocol, Answering
+    shown = ("user", "items")
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
 
     def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -93,7 +95,10 @@ class NextItem(System):
     # Data.
 
     def read(self, data: Any, reading: Reading | None = None) -> Events | Split:
-        return data if isinstance(data, Split) else read_events(data, reading)
+        if isinstance(data, Split):
+            refuse_reading(reading)
+            return data
+        return read_events(data, reading)
 
     def prepare(self, dataset: Events | Split, split_name: str) -> Split:
         if isinstance(dataset, Split):
@@ -157,8 +162,18 @@ class NextItem(System):
 
     @classmethod
     def figure_names(
-        cls, dataset: Events | Split, *, ks: Sequence[int] | None = None, sampled: int = 0, **protocol: Any
+        cls,
+        dataset: Events | Split,
+        *,
+        split: str | None = None,
+        ks: Sequence[int] | None = None,
+        sampled: int = 0,
+        **protocol: Any,
     ) -> Sequence[str]:
+        if split == "none":
+            raise OptionError(
+                "split 'none' holds nothing out, so that there is nothing to measure; choose another split"
+            )
         items = len(_log(dataset).catalogue)
         ks = ks or ranking.default_ks(items, sampled)
         ranking.check_ks(ks, items)
@@ -268,7 +283,6 @@ class NextItem(System):
             answers.append(answer)
         return answers
 
-    @torch.no_grad()
     def top_k(
         self,
         histories: Sequence[np.ndarray],
@@ -278,8 +292,22 @@ class NextItem(System):
         candidates: np.ndarray | None = None,
         exclude_seen: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Histories in numbers, each known -> the numbers (B, k) of the best items and their scores, -inf for none."""
+        """Histories in numbers, each known -> the numbers (B, k) of the best items and their scores, -inf for none.
+
+        Histories of about one length are answered together, a few at a time: memory does not grow with their number.
+        """
         self.check_k(k)
+        lengths = np.array([len(h) for h in histories], dtype=np.int64)
+        read = lengths if self.context is None else np.minimum(lengths, self.context)
+        items, scores = np.zeros((len(histories), k), dtype=np.int64), np.zeros((len(histories), k), dtype=np.float32)
+        for some in alike(read, EVENTS_AT_ONCE, scores_at_once(len(self._items()))):
+            found = self._scored([histories[n] for n in some], exclude_seen)
+            items[some], scores[some] = self._first_k(found, k, exclude=exclude, candidates=candidates)
+        return items, scores
+
+    @torch.no_grad()
+    def _scored(self, histories: Sequence[np.ndarray], exclude_seen: bool) -> Tensor:
+        """(B, V + 1), -inf for what is not to be recommended."""
         context = self.context
         looked_at = [h if context is None else h[-context:] for h in histories]
         lengths = torch.tensor([len(h) for h in looked_at])
@@ -295,7 +323,7 @@ class NextItem(System):
             scores[
                 torch.from_numpy(of_row).to(device), torch.from_numpy(np.concatenate(histories)).to(device)
             ] = -torch.inf
-        return self._first_k(scores, k, exclude=exclude, candidates=candidates)
+        return scores
 
     def check_k(self, k: int) -> None:
         """Raises OptionError."""
@@ -364,7 +392,9 @@ class NextItem(System):
         on_unseen: OnUnseen = "skip",
         reading: Reading | None = None,
     ) -> Answered:
-        """File to file, in order, in bounded memory: what files may hold says `tasks.next_item.predict`.
+        """File to file, in order; rows of histories in bounded memory, while an event log is read whole.
+
+        What files may hold says `tasks.next_item.predict`.
 
         users: a file with a column `user`; with history_from, an event log, only they are answered, and one that the
         log does not hold is named.  reading: of the log; of the other files only its encoding and on_bad_rows count.

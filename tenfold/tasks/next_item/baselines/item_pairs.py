@@ -4,6 +4,7 @@ Pairs are kept as a sparse table by row: only those that occurred take room.
 Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neighbours.
 """
 
+import math
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -111,7 +112,7 @@ class ItemKNN(ItemPairs):
         count = (events != 0).sum(1, keepdim=True)
         ago = (count - 1 - torch.arange(events.shape[1], device=events.device)).clamp(min=0)
         weight = 0.5 ** (ago.to(self.popular.dtype) / self.options.half_life)
-        recent = int(min(events.shape[1], 20 * self.options.half_life))  # older ones weigh less than a millionth
+        recent = min(events.shape[1], math.ceil(20 * self.options.half_life))  # older ones weigh less than a millionth
         first = (count - recent).clamp(min=0) + torch.arange(recent, device=events.device)
         first = first.clamp(max=events.shape[1] - 1)
         once = (torch.arange(recent, device=events.device) < count).to(weight.dtype)
