@@ -281,3 +281,25 @@ def test_help_and_list_do_not_import_torch():
     for words in (["--help"], ["list"], ["fit", "--help"]):
         code = f"import sys; from tenfold import cli; cli.main({words}); sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0, words
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "answers.jsonl", "answers.parquet"])
+def test_a_disk_that_takes_no_more_loses_nothing(what, log, fitted, tmp_path):
+    """A limit on the size of files stands for the full disk: the system refuses the bytes in the same way."""
+    limit, out = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)); ", tmp_path / what
+    if what == "checkpoint":
+        words, old = ["fit", "sasrec", log, "-o", str(out), *TINY, *FAST], tmp_path / f"{what}.run" / "run.json"
+    else:
+        words, old = ["predict", fitted, "-i", log, "-o", str(out)], out
+        out.write_bytes(b"older answers")
+    program = f"{limit}from tenfold.cli import main; sys.exit(main(sys.argv[1:]))"
+    told = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert told.returncode == 2 and "could not be written: " in told.stderr.splitlines()[-1], told.stderr
+    assert "Traceback" not in told.stderr
+    if what == "checkpoint":
+        assert cli.main([*words, "--resume"]) == 0 and old.exists()
+    else:
+        assert old.read_bytes() == b"older answers"
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # no half of anything is left
