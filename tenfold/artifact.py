@@ -146,10 +146,16 @@ def put_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) 
 def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Start a network from a smaller one's weights: where a table has more rows now, the new rows stay as they are.
 
-    Raises OptionError where anything but a number of rows differs.
+    Raises OptionError where anything but a number of rows differs, or weights would be left behind.
     """
+    ours = own_weights(network)
+    if gone := [name for name in weights if name not in ours]:
+        raise OptionError(
+            f"cannot start from the older weights: they hold '{gone[0]}', for which these options have no place; "
+            f"use the options with which the older system was fitted"
+        )
     with torch.no_grad():
-        for name, mine in own_weights(network).items():
+        for name, mine in ours.items():
             theirs = weights.get(name)
             if theirs is None or theirs.shape[1:] != mine.shape[1:] or theirs.shape[:1] > mine.shape[:1]:
                 found = "none" if theirs is None else tuple(theirs.shape)

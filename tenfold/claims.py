@@ -19,7 +19,7 @@ import numpy as np
 
 from tenfold.budget import Budget
 from tenfold.compare import BLUE, GREY, machine, save_figure, whisker
-from tenfold.errors import OptionError, TenfoldError, nearest
+from tenfold.errors import OptionError, nearest
 from tenfold.files import check_writable, write_whole
 from tenfold.metrics.bootstrap import DRAWS, Figures, mean_interval, quantiles, ratio_interval
 from tenfold.version import VERSION
@@ -88,6 +88,11 @@ class Within:
 
 def _ratio(runs: Sequence[Figures], first: str, second: str, same_users: bool, least: float, most: float) -> Finding:
     means = {name: float(np.mean([np.mean(run[name]) for run in runs])) for name in runs[0]}
+    if min(means[first], means[second]) < 0:
+        raise OptionError(
+            f"{first} has {means[first]:g} and {second} {means[second]:g}: of figures below 0 a ratio says nothing; "
+            "let the claim's measure bring their difference, and bound it"
+        )
     value = means[first] / means[second] if means[second] else np.inf if means[first] else np.nan
     if all(np.ndim(run[name]) == 0 for run in runs for name in (first, second)):
         low = high = value  # one number each, such as bytes: there is nothing to draw
@@ -243,7 +248,7 @@ class Measurements:
         try:
             runs, same = ([claim.measure(size)], True) if claim.measure else self._runs(claim, size, seeds)
             finding = claim.expect.finding(runs, same_users=same)
-        except (TenfoldError, ArithmeticError, ValueError, RuntimeError, LookupError, MemoryError) as error:
+        except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             return Result(claim, size, None, seeds, time.perf_counter() - start, problem)
         return Result(claim, size, finding, seeds, time.perf_counter() - start)

@@ -390,9 +390,10 @@ def compare(
         **_protocol(arms[0].kind, protocol, ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
-    print_rich(found.table(columns()))
     if output is not None:
         found.save(output)
+    print_rich(found.table(columns()))
+    if output is not None:
         say(f"written: {output}/comparison.json, {output}/comparison.png")
 
 
@@ -433,11 +434,12 @@ def tune(
         **_protocol(arm.kind, protocol, ks=k, exclude_seen=exclude_seen),
         tell=say,
     )
-    say(*found.system.notes)
-    print_rich(found.table())
     if output is not None:
         found.system.save(output)
         found.save(Path(output) / "trials.json")
+    say(*found.system.notes)
+    print_rich(found.table())
+    if output is not None:
         say(f"the best is saved in {output}, its trials in {output}/trials.json")
 
 

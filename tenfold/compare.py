@@ -81,8 +81,7 @@ class Comparison:
         table = Table(title=Text(self.heading()), title_justify="left", caption=Text(self.reading()))
         table.caption_justify = "left"
         narrow = width is not None and width < WIDE
-        figures = self.rows[0].figures  # of one item that is right, recall is the hit rate
-        others = [n for n in figures if n != self.metric and n.replace("recall", "hr", 1) not in figures.keys() - {n}]
+        others = self.others()
         table.add_column("arm", overflow="fold")
         columns = [f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", "fit"]
         columns += [] if narrow else ["memory", "answers", *others]
@@ -96,9 +95,14 @@ class Comparison:
                 cells[1:3] = (cell.replace(" [", "\n[") for cell in cells[1:3])
             else:
                 cells += [mebibytes(row.cost.peak_mib), f"{row.evaluate_seconds:.1f} s"]
-                cells += [f"{row.figures[name]:.4f}" for name in others]
+                cells += [f"{row.figures[name]:.4f}" if name in row.figures else "-" for name in others]
             table.add_row(*map(Text, cells), style="bold" if row.label == self.reference else None)
         return table
+
+    def others(self) -> list[str]:
+        """Of any arm, beside the watched one. Of one item that is right, recall is the hit rate: not twice."""
+        figures = dict.fromkeys(name for row in self.rows for name in row.figures)
+        return [n for n in figures if n != self.metric and n.replace("recall", "hr", 1) not in figures.keys() - {n}]
 
     def heading(self) -> str:
         return f"{len(self.rows)} arms; {self.protocol}"
@@ -106,7 +110,9 @@ class Comparison:
     def reading(self) -> str:
         """How the table is to be read."""
         budget, searched = self.budget, f"{self.trials} trials each, chosen on the validation part"
-        spent = f"at most {budget.max_epochs} epochs" + (f", patience {budget.patience}" if budget.patience else "")
+        staged = max((len(system.history) for system in self.systems.values()), default=1) > 1
+        spent = f"at most {budget.max_epochs} epochs" + (" in each stage" if staged else "")
+        spent += f", patience {budget.patience}" if budget.patience else ""
         lines = [
             f"Each arm: {spent}, seed {budget.seed}; {searched if self.trials else 'options as given, none tuned'}.",
             f"Intervals: bootstrap over {self.units}, the same for all arms; differences are to '{self.reference}'.",
@@ -216,7 +222,7 @@ def compare(
         raise OptionError(f"trials = {trials}: give 0 for no search, or the number of trials of each arm")
     for arm in chosen:
         arm.kind.as_protocol(protocol)
-        if arm.kind.protocol is not chosen[0].kind.protocol:
+        if (arm.kind.protocol, arm.kind.units) != (chosen[0].kind.protocol, chosen[0].kind.units):
             raise OptionError(f"arms '{chosen[0].label}' and '{arm.label}' are of two tasks; compare systems of one")
     split = split or chosen[0].kind.splits[0]
     for arm in chosen:

@@ -59,7 +59,7 @@ class Trainable(pl.LightningModule):
         self.stage, self.budget, self.progress, self.steps = stage, budget, progress, steps
         self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
         self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
-        self.sums = [0.0, 0.0]  # loss and weight so far in this epoch
+        self.sums: dict[str, list[float]] = {}  # of each part of the loss, it and its weight so far in this epoch
         # Registered as well, so that a checkpoint holds it; without gradients, so that no process waits for them.
         self.mean = (
             AveragedModel(stage.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema_decay), use_buffers=True)
@@ -73,14 +73,27 @@ class Trainable(pl.LightningModule):
     def seconds(self) -> float:
         return self.earlier_seconds + time.monotonic() - self.began
 
+    def on_train_start(self) -> None:
+        """Kept at the end of an epoch that was to be the last, a run has nothing left; Lightning forgets that."""
+        if self.earlier_seconds and not self.sums:
+            stops = [each for each in self.trainer.callbacks if isinstance(each, Patience)]  # type: ignore[attr-defined]
+            limit = self.budget.max_seconds
+            over = limit is not None and self.earlier_seconds >= limit
+            self.trainer.should_stop |= over or any(each.spent for each in stops)
+
     def training_step(self, batch: Any, index: int) -> Tensor:
         # Once an epoch does not do: on resuming, Lightning starts the loader before the epoch's hook.
         torch.manual_seed(_seed(self.budget.seed, self.global_rank, self.current_epoch, index))
-        total, weight = self.stage.loss(batch)
-        processes = self.trainer.world_size
-        # Gradients are averaged over the processes: times their number, they are the sum over the whole batch.
-        everywhere = cast(Tensor, self.trainer.strategy.reduce(weight.detach().clone(), reduce_op="sum"))
-        loss = total * processes / everywhere
+        found = self.stage.loss(batch)
+        parts: list[Tensor] = []
+        for name, (total, weight) in (found if isinstance(found, dict) else {"loss": found}).items():
+            # Gradients are averaged over the processes: times their number, they are the sum over the whole batch.
+            everywhere = cast(Tensor, self.trainer.strategy.reduce(weight.detach().clone(), reduce_op="sum"))
+            parts.append(total * self.trainer.world_size / everywhere.clamp(min=1e-12))  # of nothing at all: 0
+            sums, of = self.sums.setdefault(name, [0.0, 0.0]), float(everywhere)
+            sums[0] += float(parts[-1].detach()) * of
+            sums[1] += of
+        loss = torch.stack(parts).sum() if len(parts) > 1 else parts[0]
         value = float(loss.detach())
         if not np.isfinite(value):
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -88,8 +101,6 @@ class Trainable(pl.LightningModule):
                 f"the loss of stage '{self.stage.name}' became {value} in epoch {self.current_epoch + 1}, "
                 f"batch {index + 1}, at a learning rate of {lr:g}; try a smaller one, or precision 32-true"
             )
-        self.sums[0] += value * float(everywhere)
-        self.sums[1] += float(everywhere)
         self.log("loss", value)
         return loss
 
@@ -121,8 +132,12 @@ class Trainable(pl.LightningModule):
             self.network.load_state_dict(own)
 
     def on_train_epoch_end(self) -> None:
-        record = {"epoch": float(self.current_epoch + 1), "loss": self.sums[0] / max(self.sums[1], 1e-12)}
-        self.sums = [0.0, 0.0]
+        parts = {name: total / max(weight, 1e-12) for name, (total, weight) in self.sums.items()}
+        record = {"epoch": float(self.current_epoch + 1), "loss": sum(parts.values())}
+        if len(parts) > 1:
+            record |= parts
+            self.log_dict(parts)
+        self.sums = {}
         record["seconds"] = self.seconds
         if self.stage.validate is not None:
             self.network.eval()
@@ -181,6 +196,19 @@ class Fetched(Dataset[Any]):
         if hasattr(self.data, "batch"):
             return self.data.batch(draw)
         return default_collate([self.data[int(i)] for i in draw.indices])
+
+
+class Patience(EarlyStopping):
+    """A run that goes on has the patience that it is given now; Lightning would put back the older one."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        given = self.patience
+        super().load_state_dict(state_dict)
+        self.patience = given
+
+    @property
+    def spent(self) -> bool:
+        return self.wait_count >= self.patience
 
 
 class Batches:
@@ -352,7 +380,7 @@ def _trainer(
     """own: the callbacks that every run has. processes: in all; here: on this machine. Raises OptionError."""
     callbacks = [*own, *(_callback(text) for text in budget.callbacks)]
     if budget.patience is not None and stage.validate is not None:
-        callbacks.append(EarlyStopping("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
+        callbacks.append(Patience("watched", mode="max", patience=budget.patience, check_on_train_epoch_end=True))
     made: pl.Trainer = _made(
         pl.Trainer,
         f"accelerator={budget.accelerator}, precision={budget.precision}",
@@ -376,7 +404,7 @@ def _trainer(
 def _fit(trainer: pl.Trainer, module: Trainable, loader: Batches, last: Path | None) -> None:
     if last is not None:
         try:
-            torch.load(last, weights_only=True, mmap=True)
+            torch.load(last, weights_only=True, mmap=True, map_location="cpu")
         except Exception as error:
             raise RunError(f"{last} cannot be read ({error}); start the run anew in another folder") from None
     try:

@@ -126,14 +126,15 @@ def _shown(content: bytes, kind: str, told: str) -> str:
 
 
 def whiskers(lines: Sequence[tuple[str, float, tuple[float, float] | None, str]], *, strong: int | None = None) -> str:
-    """Dots with their intervals on one scale that starts at nothing: (name, value, interval, what is said beside)."""
-    most = max(1e-12, *(max(value, interval[1] if interval else value) for _, value, interval, _ in lines))
-    scale = 100 / (1.04 * most)
+    """Dots with their intervals on one scale that holds 0: (name, value, interval, what is said beside)."""
+    ends = [end for _, value, interval, _ in lines for end in (value, *(interval or ()))]
+    first = 1.04 * min(0.0, *ends)
+    scale = 100 / max(1e-12, 1.04 * max(0.0, *ends) - first)
     found = []
     for n, (name, value, interval, said) in enumerate(lines):
         low, high = interval or (value, value)
-        bar = f'<i class="bar" style="left:{low * scale:.2f}%;width:{(high - low) * scale:.2f}%"></i>'
-        dot = f'<i class="dot" style="left:{value * scale:.2f}%"></i>'
+        bar = f'<i class="bar" style="left:{(low - first) * scale:.2f}%;width:{(high - low) * scale:.2f}%"></i>'
+        dot = f'<i class="dot" style="left:{(value - first) * scale:.2f}%"></i>'
         told = f"{value:.3f}" + (f", between {low:.3f} and {high:.3f}" if interval else "")
         found.append(
             f'<div class="whisker{" strong" if n == strong else ""}"><span class="name">{_breakable(name)}</span>'
@@ -151,7 +152,7 @@ def comparison_section(comparison: "Comparison", *, title: str = "The comparison
     metric, rows = comparison.metric, comparison.rows
     strong = next(n for n, row in enumerate(rows) if row.label == comparison.reference)
     lines = [(row.label, row.figures[metric], row.intervals.get(metric), _against(row, comparison)) for row in rows]
-    others = [name for name in rows[0].figures if name != metric and not name.startswith("recall")]
+    others = comparison.others()
     headers = ["", metric, f"to {comparison.reference}", *others, "fit", "memory"]
     cells: list[list[Any]] = []
     for row in rows:
@@ -160,13 +161,14 @@ def comparison_section(comparison: "Comparison", *, title: str = "The comparison
         difference = row.differences.get(metric)
         apart = "" if difference is None else f"{difference[0]:+.3f}"
         own.append((apart, _between(difference and difference[1:], "{:+.3f} to {:+.3f}")))
-        own += [*(f"{row.figures[name]:.3f}" for name in others), f"{row.cost.seconds:.1f} s", memory]
+        own += [f"{row.figures[name]:.3f}" if name in row.figures else "-" for name in others]
+        own += [f"{row.cost.seconds:.1f} s", memory]
         cells.append([row.label, *own])
     best = rows[0]
     said = f"{best.label} has the highest {metric}, {best.figures[metric]:.3f}."
     if metric.startswith("ndcg"):
         said += " 1 would mean that the item that came next always stood first in the list."
-    said += f" Measured on {comparison.protocol}. Bars and small print are 95 % intervals over users."
+    said += f" Measured on {comparison.protocol}. Bars and small print are 95 % intervals over {comparison.units}."
     notes = "".join(paragraph(line, small=True) for line in comparison.reading().split("\n"))
     drawn = whiskers(lines, strong=strong)
     folded = f"<details><summary>How to read this, and what it rests on</summary>{notes}</details>"

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError
-from tenfold.files import write_whole
+from tenfold.files import write_whole, writing
 
+LOCK = "run.lock"
 LIMITS = ("max_epochs", "max_seconds", "patience")  # a run that goes on may be given others
 
 
@@ -22,15 +23,31 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
     """
     if int(os.environ.get("RANK", "0")) > 0:
         return
-    wanted, path = json.loads(json.dumps(description)), folder / "run.json"
+    path = folder / "run.json"
     if not path.exists():
         if resume:
             raise RunError(f"{folder} holds no run to resume; leave `resume` out, or name the folder of the run")
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and {each.name for each in folder.iterdir()} - {LOCK}):
             raise RunError(f"{folder} is not empty and holds no run; choose a new or an empty folder")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Only who has the lock may look and write: of two that start at once, the second finds the first one's run.
+    held_before = folder.resolve() in _held
+    _lock(folder)
+    try:
+        wanted = json.loads(json.dumps(description))
+        if path.exists():
+            _compare(folder, wanted, resume=resume)
         write_whole(path, json.dumps(wanted, indent=1).encode())
-        _lock(folder)
-        return
+    except BaseException:
+        if not held_before:
+            close_run(folder, refused=not path.exists())
+        raise
+
+
+def _compare(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> None:
+    """Whether the run that `folder` holds is the wanted one. Raises RunError."""
+    path = folder / "run.json"
     try:
         found = json.loads(path.read_text())
     except ValueError:
@@ -49,8 +66,6 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
             )
     if not resume:
         raise RunError(f"{folder} holds this run already; resume it (resume=True, --resume), or choose another folder")
-    _lock(folder)
-    write_whole(path, json.dumps(wanted, indent=1).encode())
 
 
 _held: dict[Path, int] = {}  # open for as long as the process lives
@@ -65,7 +80,7 @@ def _lock(folder: Path) -> None:
         return
     folder = folder.resolve()
     if folder not in _held:
-        _held[folder] = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT)
+        _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.lockf(_held[folder], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -82,7 +97,7 @@ def close_run(folder: Path, *, refused: bool = False) -> None:
     if held is None:
         return
     os.close(held)
-    if refused and {path.name for path in folder.iterdir()} <= {"run.json", "run.lock"}:
+    if refused and {path.name for path in folder.iterdir()} <= {"run.json", LOCK}:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

@@ -1,5 +1,6 @@
 """The contract that all ten keep: options in, `fit` on the user's data, `save`, `load`, and verbs of their own."""
 
+import copy
 import os
 import random
 import tempfile
@@ -93,6 +94,7 @@ class System(ABC):
         self.fitted: dict[str, Any] = {}  # on what and within which budget, for config.json
         self.history: dict[str, list[dict[str, float]]] = {}  # by stage: what each epoch brought
         self.notes: list[str] = []  # what a person must know of how the data was read and cut
+        self.budget = Budget()  # of the fit that runs, for stages that change with the epochs
         self._network: nn.Module | None = None
 
     # What a task or a method says.
@@ -116,6 +118,22 @@ class System(ABC):
     def learn_facts(self, prepared: Any, older: Any = None) -> dict[str, Tensor]:
         """What answers need to know of the training data (and that of `older`, started from), kept in the artifact."""
         return {}
+
+    def depends_on(self) -> dict[str, Any]:
+        """What decides the weights beside options, data and budget, such as the digest of a teacher: a run that began
+        with another one does not go on."""
+        return {}
+
+    def more_files(self) -> dict[str, bytes]:
+        """What an artifact holds beside weights, facts, vocabularies, by file name: a tokenizer, named directions."""
+        return {}
+
+    def take_files(self, files: Mapping[str, bytes]) -> None:
+        """The other way, before `build`. Raises ArtifactError."""
+        if files:
+            raise ArtifactError(
+                f"a {type(self).__name__} knows nothing of the artifact's {', '.join(files)}; save it again"
+            )
 
     def tell(self, dataset: Any, prepared: Any) -> list[str]:
         """What a person must know of how the data was read and cut."""
@@ -236,7 +254,9 @@ class System(ABC):
         split = split or self.splits[0]
         if split not in self.splits:
             raise OptionError(f"{type(self).__name__} knows the splits {', '.join(self.splits)}; found '{split}'")
-        older = type(self).load(start_from) if isinstance(start_from, str | Path) else start_from
+        older = type(self).load(start_from) if isinstance(start_from, str | Path) else copy.copy(start_from)
+        if older is not None:
+            _ = older.network  # refuses one that was not fitted, before any file is read
         before, folder, opened = dict(vars(self)), None if run is None else Path(run), False
         try:
             dataset = self.read(data, reading)
@@ -246,6 +266,7 @@ class System(ABC):
             for note in self.notes:
                 tell(note)
             torch.manual_seed(budget.seed)
+            self.budget = budget
             self.sizes, self.facts = self.measure(prepared), self.learn_facts(prepared, older)
             self._network = self.build()
             if older is not None and self.trains:
@@ -301,14 +322,14 @@ class System(ABC):
         }
         if older is not None:
             about["start_from"] = artifact.digest(artifact.pack(artifact.own_weights(older.network)))
-        return about | limits | chosen
+        return about | limits | chosen | {f"depends on {name}": value for name, value in self.depends_on().items()}
 
     def save(self, folder: str | Path) -> None:
         """Raises OutputError; what was in the folder before then is still whole."""
         weights = artifact.pack(artifact.own_weights(self.network))
         about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
         files = {"model.safetensors": weights, "facts.safetensors": artifact.pack(self.facts)}
-        files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()}
+        files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()} | self.more_files()
         artifact.write(Path(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
 
     @classmethod
@@ -322,6 +343,9 @@ class System(ABC):
             for name in kept
         }
         system.facts = artifact.unpack(artifact.read_file(folder, config, "facts"))
+        more = {name for name in config["files"] if name not in ("model", "facts")} - {*kept}
+        suffixes = {name: Path(config["files"][name]).suffix for name in more}
+        system.take_files({name + suffixes[name]: artifact.read_file(folder, config, name) for name in sorted(more)})
         system._network = system.build().eval()
         artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
         return system

@@ -15,9 +15,10 @@ from torch.utils.data import Sampler
 from tenfold.budget import Budget
 from tenfold.errors import OptionError
 
-__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Samples", "Stage", "schedule", "train"]
+__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Losses", "Samples", "Stage", "schedule", "train"]
 
 Loss = tuple[Tensor, Tensor]  # the sum over a batch, and the weight by which to divide it
+Losses = Loss | dict[str, Loss]  # several by name, each with a weight of its own: they are added, and shown apart
 POOL = 16  # batches among which samples are sorted by length: enough to save padding, few enough to stay mixed
 
 
@@ -46,7 +47,7 @@ class Stage:
 
     name: str
     network: nn.Module
-    loss: Callable[[Any], Loss]
+    loss: Callable[[Any], Losses]
     data: Samples | Sequence[Any]
     batch_size: int  # over all processes
     frozen: Sequence[nn.Module] = ()  # used by the loss, not trained

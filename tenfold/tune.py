@@ -5,6 +5,7 @@ Trials are chosen by a figure of the validation part; the test part is never loo
 """
 
 import json
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tenfold.data.options import Reading
-    from tenfold.system import Evaluation, System
+    from tenfold.system import System
 
 DRAWS = 100  # tries to draw options that the system accepts together
 
@@ -123,9 +124,10 @@ def tune(
                 raise
             trial = Trial(number, values, None, None, f"failed: {error}")
         else:
-            metric = watched(evaluation, metric)
+            # By what `compare` watches, where nothing was said: a mean over units, where there is one.
+            metric = watched(evaluation, metric or watched(evaluation.by_user or evaluation, None))
             trial = Trial(number, values, evaluation[metric], cost)
-            if best is None or evaluation[metric] > best[0]:
+            if best is None or evaluation[metric] > best[0] or math.isnan(best[0]):
                 best = (evaluation[metric], number, system, cost)
         tried[repr(options)] = trial
         done.append(trial)
@@ -159,7 +161,7 @@ def _draw(arm: Arm, rng: random.Random) -> Any:
     raise OptionError(f"arm '{arm.label}': {DRAWS} draws gave no options that go together; the last: {refused}")
 
 
-def watched(evaluation: "Evaluation | Mapping[str, float]", metric: str | None) -> str:
+def watched(evaluation: "Mapping[str, Any]", metric: str | None) -> str:
     """The figure to choose by: the one asked for or, without one, ndcg where there is one. Raises OptionError."""
     if metric is None:
         return next((name for name in evaluation if name.startswith("ndcg")), next(iter(evaluation)))

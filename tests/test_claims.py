@@ -52,6 +52,11 @@ def test_verdicts_of_two_arms():
     assert verdict(within, runs(1.0, 1.0, users=5, noise=0.5)) == "not shown at this size"
 
 
+def test_a_ratio_of_figures_below_nothing_is_refused():
+    with pytest.raises(OptionError, match="of figures below 0 a ratio says nothing"):
+        verdict(AtLeast(first="a", times=1.0, second="b"), runs(-2.0, -2.2))
+
+
 def test_the_finding_tells_the_ratio_and_the_means():
     found = AtLeast(first="a", times=1.1, second="b").finding(runs(1.3, 1.0), same_users=True)
     assert found.about == "a / b" and found.low < found.value < found.high
@@ -211,6 +216,18 @@ def test_a_claim_is_named_with_or_without_its_part(events):
     assert names("C7 Mini", "C10") == ["C10", "C7 Mini"] and len(names()) == 5
     with pytest.raises(OptionError, match="there is no claim 'C7 B'; did you mean 'C7 Base'"):
         names("C7 B")
+
+
+@pytest.mark.parametrize("error", [ImportError, FileNotFoundError, TypeError, AssertionError])
+def test_a_claim_that_breaks_leaves_the_others(error, events):
+    def breaks(size):
+        raise error("a package is missing")
+
+    broken = claim(
+        events, name="C2", measure=breaks, data=None, arms=None, budget=None, expect=Bound(figure="x", at_most=1)
+    )
+    result = Measurements().measure(broken, "quick")
+    assert result.finding is None and f"{error.__name__}: a package is missing" in result.problem
 
 
 def test_a_plot_without_figures_says_so():

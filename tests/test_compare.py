@@ -16,6 +16,7 @@ from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import OptionError, OutputError
 from tenfold.metrics.bootstrap import difference_interval, mean_interval
+from tenfold.report import comparison_section
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
 from tenfold.tasks.next_item.baselines.item_pairs import FirstOrderMarkov
@@ -209,6 +210,22 @@ def test_a_figure_of_fewer_than_the_watched_one_is_left_out(events):
 
     found = compare(events, {"one": Attacked(), "two": Attacked()}, budget=BUDGET, metric="hr@10")
     assert "attacked" not in found.rows[0].intervals and "hr@10" in found.rows[0].intervals
+
+
+def test_a_figure_that_one_arm_alone_has_is_shown_and_breaks_nothing(events, tmp_path):
+    class Dropping(Popularity):
+        def evaluate(self, data, **protocol):
+            found = super().evaluate(data, **protocol)
+            found["dropped"] = 0.25
+            return found
+
+    for arms in ({"one": Dropping(), "two": FirstOrderMarkov()}, {"one": Popularity(), "two": Dropping()}):
+        found = compare(events, arms, budget=BUDGET)
+        shown = StringIO()
+        Console(file=shown, width=240).print(found.table())
+        assert "dropped" in shown.getvalue() and "0.2500" in shown.getvalue()
+        html = comparison_section(found).html
+        assert "dropped" in html and "0.250" in html
 
 
 def test_a_word_that_no_protocol_knows_is_refused_before_anything_is_fitted(events):

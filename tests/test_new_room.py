@@ -10,7 +10,7 @@ import textwrap
 import pytest
 from another_task import Scales, weighings
 
-from tenfold import cli
+from tenfold import cli, systems
 from tenfold.systems import SYSTEMS, Row, load_class
 
 ROOM = """
@@ -147,3 +147,12 @@ def test_what_another_task_does_not_know_is_refused(arguments, sentence, scales,
 def test_systems_of_two_tasks_are_not_compared(scales, capsys):
     code, _, err = told(capsys, "compare", scales, "--arm", "scales", "--arm", "popularity")
     assert code == 2 and "arms 'scales' and 'popularity' are of two tasks" in err
+
+
+def test_every_name_and_every_class_stands_once():
+    """An artifact names its class, a command line a row: two of one name would answer for each other."""
+    tables = [systems.SYSTEMS, *systems.BASELINES.values()]
+    names = [name for table in tables for name in table]
+    paths = [path for table in tables for row in table.values() for path in (row.path, row.exported) if path]
+    classes = [path.rpartition(":")[2] for path in paths]
+    assert len({*names}) == len(names) and len({*classes}) == len(classes)

@@ -111,6 +111,13 @@ def test_whiskers_stand_where_their_numbers_are():
     assert "left:0.00%" in whiskers([("nothing", 0.0, (0.0, 0.0), "")])
 
 
+def test_whiskers_below_nothing_stay_on_the_page():
+    html = whiskers([("a", -2.0, (-2.2, -1.8), ""), ("b", -4.0, None, ""), ("c", 1.0, None, "")])
+    places = [float(place) for place in re.findall(r"left:(-?[\d.]+)%", html)]
+    assert len(places) == 6 and all(0 <= place <= 100 for place in places)
+    assert places[3] < places[1] < places[5]  # b, a, c
+
+
 def test_a_column_of_numbers_stands_on_the_right():
     html = table(
         ["name", "figure", "said"], [["a", "0.5", ("1 of 2", "note")], ["b", ("+0.1", "0 to 1"), "-"]], strong=1

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import os
+import signal
 import subprocess
 import sys
 from itertools import chain
@@ -14,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import SGD
 
+from tenfold import run
 from tenfold.errors import OptionError, RunError
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, EpochBatches, Stage, schedule, train
@@ -256,6 +259,64 @@ def test_patience():
     assert stage.network.seen.item() == 4
 
 
+def dies_at(stage, count):
+    loss = stage.loss
+
+    def dies(batch):
+        nonlocal count
+        count -= 1
+        if count < 0:
+            raise ZeroDivisionError
+        return loss(batch)
+
+    return dataclasses.replace(stage, loss=dies)
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(2, 3), (3, 4), (9, 6)])
+def test_a_run_that_goes_on_has_the_patience_it_is_given_now(patience, epochs, tmp_path):
+    figures = [0.5, 0.4, 0.3, 0.2, 0.6, 0.1]
+    with pytest.raises(ZeroDivisionError):  # in the third epoch, after one that brought nothing
+        train(dies_at(counting_stage(figures), 9), limits(max_epochs=6, patience=3), tmp_path)
+    stage = counting_stage(figures[2:])
+    train(stage, limits(max_epochs=6, patience=patience), tmp_path)
+    assert len(stage.history) == epochs and stage.network.seen.item() == (20 if epochs > 4 else 4)
+
+
+@pytest.mark.parametrize("limit", [{"patience": 2}, {"max_seconds": 1e-9}])
+def test_what_was_stopped_in_its_last_validation_is_done(limit, tmp_path):
+    """Ctrl-C while the epoch is validated with which patience or time run out: nothing is left to train."""
+    figures, budget = [0.5, 0.4, 0.3, 0.6], limits(**limit)
+    whole, stopped, again = counting_stage(figures), counting_stage(figures), counting_stage([])
+    train(whole, budget, None)
+    last, validate = len(whole.history), stopped.validate
+
+    def interrupted():
+        if len(stopped.history) + 1 == last:
+            os.kill(os.getpid(), signal.SIGINT)
+        return validate()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(dataclasses.replace(stopped, validate=interrupted), budget, tmp_path)
+    train(again, budget, tmp_path)
+    assert last < 4 and again.network.seen == whole.network.seen
+    assert [record["figure"] for record in again.history] == figures[:last]
+
+
+def test_several_losses_are_added_each_with_its_own_weight():
+    network = Count()
+
+    def losses(batch):
+        few = batch[batch == 3]  # one batch of four holds it
+        weights = torch.tensor(float(len(batch))), torch.tensor(float(len(few)))
+        return {"all": (network.seen * batch.sum(), weights[0]), "few": (-network.seen * 10.0 * len(few), weights[1])}
+
+    stage = dataclasses.replace(counting_stage([]), network=network, loss=losses, validate=None)
+    train(stage, limits(max_epochs=1), None)
+    assert network.seen.item() == pytest.approx(10 - (0 + 1 + 2 + 3 + 4 + 5 + 6 + 7) / 2)
+    record = stage.history[0]
+    assert record["loss"] == pytest.approx(record["all"] + record["few"]) and record["few"] != 0
+
+
 def test_a_run_that_dies_in_its_validation_validates_again(tmp_path):
     stage = counting_stage([0.1])
     with pytest.raises(IndexError):
@@ -365,6 +426,20 @@ def test_a_line_for_each_epoch(capsys):
     assert lines[0].startswith("count: epoch 1/2, loss") and lines[1].endswith("figure 0.9000")
 
 
+def test_of_two_that_start_at_once_the_second_leaves_the_first_one_s_description(tmp_path, monkeypatch):
+    """Both have seen an empty folder; the other one is quicker to the lock, and has written."""
+    lock = run._lock
+
+    def quicker(folder):
+        (folder / "run.json").write_text('{"seed": 0}')
+        lock(folder)
+
+    monkeypatch.setattr(run, "_lock", quicker)
+    with pytest.raises(RunError, match="holds another run: its seed is 0, this one's 1"):
+        open_run(tmp_path / "run", {"seed": 1}, resume=False)
+    assert (tmp_path / "run" / "run.json").read_text() == '{"seed": 0}'
+
+
 def test_two_processes_never_train_in_one_folder(tmp_path):
     """The other one's lock goes when it goes, even by kill -9."""
     code = (
@@ -380,4 +455,6 @@ def test_two_processes_never_train_in_one_folder(tmp_path):
         other.kill()
     open_run(tmp_path / "run", {"seed": 1}, resume=True)
     open_run(tmp_path / "run", {"seed": 1}, resume=True)  # its own lock hinders nobody
+    with pytest.raises(RunError, match="holds another run: its seed is 1"):
+        open_run(tmp_path / "run", {"seed": 2}, resume=True)
     close_run(tmp_path / "run")

@@ -1,12 +1,15 @@
 """The search: defaults first, the same draws for the same seed, chosen by the validation part and nothing else."""
 
 import json
+import math
 import random
 
+import numpy as np
 import pytest
 
 from tenfold.arms import parse_arm
 from tenfold.errors import OptionError, TrainingError
+from tenfold.system import Evaluation
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
 from tenfold.training import Budget
 from tenfold.tune import draws, searched, tune
@@ -55,6 +58,22 @@ def test_another_figure_may_be_watched(events):
     assert tune("popularity", events, metric="mrr", budget=BUDGET).metric == "mrr"
     with pytest.raises(OptionError, match=r"there is no figure 'ndcg@5'; did you mean 'ndcg@10'\?"):
         tune("popularity", events, metric="ndcg@5", budget=BUDGET)
+
+
+def test_a_mean_over_users_is_watched_and_no_number_is_not_the_best_for_ever(events, monkeypatch):
+    evaluate, calls = GRU4Rec.evaluate, []
+
+    def sometimes(self, data, **protocol):
+        found, by_user = evaluate(self, data, **protocol), {"right": np.ones(61)}
+        calls.append(self.options)
+        figures = Evaluation({"whole": 0.5, "right": math.nan if len(calls) == 1 else 0.1 * len(calls)})
+        figures.by_user, figures.protocol = by_user, found.protocol
+        return figures
+
+    monkeypatch.setattr(GRU4Rec, "evaluate", sometimes)
+    monkeypatch.setattr(GRU4Rec, "figure_names", classmethod(lambda cls, dataset, **protocol: ()))
+    found = tune(TINY, events, trials=3, budget=BUDGET)
+    assert found.metric == "right" and found.chosen == 3
 
 
 def test_an_arm_with_nothing_to_draw_is_fitted_once(events):

@@ -8,6 +8,8 @@ from another_task import Scales, weighings
 from fit_one import happens_at
 from small import BATCHES
 
+from tenfold.errors import RunError
+
 LIMITS = {"max_epochs": 3, "accelerator": "cpu", "save_seconds": 0}
 ALL = 2 * 3 * BATCHES  # two stages of three epochs
 
@@ -49,10 +51,24 @@ def test_a_finished_run_is_read_not_run_again(whole, tmp_path):
     assert_equal(again, whole)
 
 
+def test_what_else_decides_the_weights_is_a_part_of_the_run_and_of_the_artifact(tmp_path):
+    system = Scales()
+    system.unit = "ounce"
+    with pytest.raises(NoPowerError):
+        happens_at(system, 20, no_power).fit(weighings(), run=tmp_path / "run", **LIMITS)
+    with pytest.raises(RunError, match="its depends on the unit is 'ounce', this one's 'gram'"):
+        Scales().fit(weighings(), run=tmp_path / "run", resume=True, **LIMITS)
+    system = Scales()
+    system.unit = "ounce"
+    system.fit(weighings(), run=tmp_path / "run", resume=True, **LIMITS).save(tmp_path / "saved")
+    assert Scales.load(tmp_path / "saved").unit == "ounce"
+
+
 class Drawing(Scales):
     """Draws between its stages, as one does that starts codewords from what it has learned."""
 
     def stages(self, prepared):
+        assert self.budget.max_epochs == LIMITS["max_epochs"]
         for stage in super().stages(prepared):
             yield stage
             self.drawn = torch.randn(3).tolist()
