@@ -111,7 +111,9 @@ class Comparison:
         """How the table is to be read."""
         budget, searched = self.budget, f"{self.trials} trials each, chosen on the validation part"
         staged = max((len(system.history) for system in self.systems.values()), default=1) > 1
-        spent = f"at most {budget.max_epochs} epochs" + (" in each stage" if staged else "")
+        spent = f"at most {budget.max_epochs} epoch{'s' if budget.max_epochs > 1 else ''}" + (
+            " in each stage" if staged else ""
+        )
         spent += f", patience {budget.patience}" if budget.patience else ""
         lines = [
             f"Each arm: {spent}, seed {budget.seed}; {searched if self.trials else 'options as given, none tuned'}.",
