@@ -15,7 +15,7 @@ from tenfold.errors import OptionError
 
 class Windows:
     def __init__(self, split: Split, length: int, recent: int | None = None) -> None:
-        """recent: inputs of a user, the latest; None: all, none is left out because it is old. Raises OptionError."""
+        """recent: inputs of a user, the latest; None: all, nothing is left out because it is old. Raises OptionError."""
         if length < 1:
             raise OptionError(f"a training window holds at least one event; found length {length}")
         self.split, self.length = split, length
