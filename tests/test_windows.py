@@ -29,18 +29,17 @@ def packed(lengths):
     seeds,
     st.integers(0, 5),
     st.sampled_from(["none", "loo", "stream"]),
-    st.one_of(st.none(), st.integers(1, 40)),
 )
-def test_every_target_stands_in_one_window(lengths, length, seed, epoch, name, recent):
+def test_every_target_stands_in_one_window(lengths, length, seed, epoch, name):
     events = packed(lengths)
     found = split(events, name)
-    windows = Windows(found, length, recent)
+    windows = Windows(found, length)
     start, stop = windows.draw(seed, epoch)
-    begin = np.maximum(events.offsets[:-1], found.train_end - 1 - (recent or len(events.items)))
-    assert len(windows) == sum(-(-(int(n) - 1) // length) for n in found.train_end - begin if n > 1) == len(start)
+    trained = found.train_end - events.offsets[:-1]
+    assert len(windows) == sum(-(-(int(n) - 1) // length) for n in trained if n > 1) == len(start)
     assert ((stop - start >= 1) & (stop - start <= length)).all()
     inputs = [place for a, b in zip(start, stop, strict=True) for place in range(a, b)]
-    expected = [p for o, end in zip(begin, found.train_end, strict=True) for p in range(o, end - 1)]
+    expected = [p for o, end in zip(events.offsets[:-1], found.train_end, strict=True) for p in range(o, end - 1)]
     assert sorted(inputs) == expected
     for user in range(len(events)):  # a user's first window may be short, its last too, the others are full
         mine = (stop - start)[windows.user == user]
@@ -68,8 +67,6 @@ def test_histories_are_whole_training_parts():
     had, offsets = windows.histories(np.array([2, 0, 2]))
     assert windows.user.tolist() == [0, 0, 1] and offsets.tolist() == [0, 3, 7, 10]
     assert events.catalogue.ids(had) == [16, 17, 18, 10, 11, 12, 13, 16, 17, 18]
-    had, offsets = Windows(split(events, "loo"), 2, recent=1).histories(np.array([1, 0]))
-    assert offsets.tolist() == [0, 3, 7] and events.catalogue.ids(had) == [16, 17, 18, 10, 11, 12, 13]
 
 
 def test_shifts_are_even_and_change_with_seed_epoch_and_user():
