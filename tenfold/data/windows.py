@@ -1,4 +1,4 @@
-"""Training windows that tile each user's whole training part, or the last events of it.
+"""Training windows that tile each user's whole training part: nothing is left out because it is old.
 
 A part of n + 1 events has n inputs, each with the event after it as its target. They are cut into ceil(n / L) windows
 of at most L; where the cuts fall moves with (seed, epoch, user), so that an event is seen at many places of a window.
@@ -14,15 +14,13 @@ from tenfold.errors import OptionError
 
 
 class Windows:
-    def __init__(self, split: Split, length: int, recent: int | None = None) -> None:
-        """recent: inputs of a user, the latest; None: all, nothing is left out because it is old. Raises OptionError."""
+    def __init__(self, split: Split, length: int) -> None:
+        """Raises OptionError."""
         if length < 1:
             raise OptionError(f"a training window holds at least one event; found length {length}")
         self.split, self.length = split, length
         self.begin = split.events.offsets[:-1]
-        every = np.maximum(split.train_end - self.begin - 1, 0)  # (U,)
-        self.inputs = every if recent is None else np.minimum(every, recent)  # (U,)
-        self._first = self.begin + every - self.inputs  # (U,) where they begin
+        self.inputs = np.maximum(split.train_end - self.begin - 1, 0)  # (U,)
         counts = -(-self.inputs // length)  # (U,)
         self.user = np.repeat(np.arange(len(counts), dtype=np.int64), counts)  # (W,) whose each window is
         self._number = np.arange(len(self.user), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -40,7 +38,7 @@ class Windows:
         """
         if self._drawn is None or self._drawn[0] != (seed, epoch):
             shift = self._slack if seed is None else _shifts(self._slack, np.uint64(seed), np.uint64(epoch))
-            begin = self._first[self.user]
+            begin = self.begin[self.user]
             cut = self._number * self.length - shift[self.user]
             stop = begin + np.minimum(cut + self.length, self.inputs[self.user])
             self._drawn = (seed, epoch), (begin + np.maximum(cut, 0), stop)
@@ -58,8 +56,7 @@ class Windows:
     def histories(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The whole training parts of these windows' users, end to end, and their B + 1 offsets."""
         users = self.user[indices]
-        begin = self.begin[users]
-        counts = self.split.train_end[users] - begin
+        begin, counts = self.begin[users], self.inputs[users] + 1
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         places = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], counts)
         return self.split.events.items[places], offsets

@@ -33,8 +33,8 @@ def distinct(batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
 class NextItemSamples:
     """The training windows of a split, made into batches. What is drawn is a function of (seed, epoch, window)."""
 
-    def __init__(self, split: Split, length: int, loss: LossOptions, recent: int | None = None) -> None:
-        self.windows, self.items = Windows(split, length, recent), len(split.events.catalogue)
+    def __init__(self, split: Split, length: int, loss: LossOptions) -> None:
+        self.windows, self.items = Windows(split, length), len(split.events.catalogue)
         self.split, self.loss = split, loss
 
     def __len__(self) -> int:

@@ -24,9 +24,6 @@ class Training:
     length: Annotated[int, option("events in a training window, and (but for LISA) those an answer looks at", gt=1)] = (
         200
     )
-    recent: Annotated[
-        int | None, option("events of each user that are trained on, the latest; none: all, in several windows", gt=0)
-    ] = None
     batch_size: Annotated[int, option("windows in a batch, over all processes", gt=0)] = 32
     lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
     beta2: Annotated[float, option("decay of Adam's second moment", gt=0, lt=1)] = 0.98

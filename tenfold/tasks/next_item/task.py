@@ -139,7 +139,7 @@ class NextItem(System):
             name="next_item",
             network=self.network,
             loss=self.loss,
-            data=NextItemSamples(prepared, training.length, self.options.loss, training.recent),
+            data=NextItemSamples(prepared, training.length, self.options.loss),
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
