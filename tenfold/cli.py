@@ -300,16 +300,7 @@ def predict(
     if history is not None:
         if output is not None:
             raise OptionError("--history is answered in the terminal; answers for a file come from --input FILE")
-        if not hasattr(system, "recommend"):
-            raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
-        _known(system.recommend, how)
-        found = system.recommend([item.strip() for item in history.split(",")], **how)
-        lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
-        print_table(["rank", "item", "score"], lines, right=(0, 2))
-        if found.skipped:
-            say(f"{found.skipped} events of the history are of items that this system does not know")
-        if found.by_popularity:
-            say("no item of the history is known: these are the most popular items")
+        _recommend(system, history, how)
         return
     if output is None and not system.shown:
         raise OptionError(f"a {type(system).__name__} answers into files: --output says where")
@@ -317,10 +308,29 @@ def predict(
     _known(system.predict, how)
     # Those who ask today may be few and their items rare, and the file of titles may lie elsewhere.
     how["reading"] = _reading(reading, folder, without=["items", "min_user_events", "min_item_events"])
-    if output is not None:
-        count = system.predict(source, output, **how)
-        say(*count.notes, f"{count:,} {system.units} answered in {output}")
+    if output is None:
+        _print_first(system, source, how)
         return
+    count = system.predict(source, output, **how)
+    say(*count.notes, f"{count:,} {system.units} answered in {output}")
+
+
+def _recommend(system: Any, history: str, how: Mapping[str, Any]) -> None:
+    """The answer to one history, as a table."""
+    if not hasattr(system, "recommend"):
+        raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
+    _known(system.recommend, how)
+    found = system.recommend([item.strip() for item in history.split(",")], **how)
+    lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
+    print_table(["rank", "item", "score"], lines, right=(0, 2))
+    if found.skipped:
+        say(f"{found.skipped} events of the history are of items that this system does not know")
+    if found.by_popularity:
+        say("no item of the history is known: these are the most popular items")
+
+
+def _print_first(system: Any, source: Any, how: Mapping[str, Any]) -> None:
+    """The first answers to a file, as a table."""
     with tempfile.TemporaryDirectory() as beside:
         path = Path(beside) / "answers.jsonl"
         count = system.predict(source, path, **how)
@@ -391,10 +401,9 @@ def compare(
         tell=say,
     )
     if output is not None:
-        found.save(output)
-    print_rich(found.table(columns()))
-    if output is not None:
+        found.save(output)  # before anything is printed, which may fail
         say(f"written: {output}/comparison.json, {output}/comparison.png")
+    print_rich(found.table(columns()))
 
 
 @command("tune", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
@@ -438,9 +447,9 @@ def tune(
         found.system.save(output)
         found.save(Path(output) / "trials.json")
     say(*found.system.notes)
-    print_rich(found.table())
     if output is not None:
         say(f"the best is saved in {output}, its trials in {output}/trials.json")
+    print_rich(found.table())
 
 
 @command("claims")

@@ -19,7 +19,7 @@ from tenfold.budget import Budget
 from tenfold.errors import DataError, OptionError, nearest
 from tenfold.files import replacing, write_whole
 from tenfold.metrics.bootstrap import Interval, quantiles, resampled_means
-from tenfold.tune import Tuned, tune, watched
+from tenfold.tune import Tuned, check_measurable, tune, watched
 from tenfold.version import VERSION
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ class Comparison:
         """How the table is to be read."""
         budget, searched = self.budget, f"{self.trials} trials each, chosen on the validation part"
         staged = max((len(system.history) for system in self.systems.values()), default=1) > 1
-        spent = f"at most {budget.max_epochs} epoch{'s' if budget.max_epochs > 1 else ''}" + (
-            " in each stage" if staged else ""
-        )
+        spent = f"at most {budget.max_epochs} epoch{'s' if budget.max_epochs > 1 else ''}"
+        spent += " in each stage" if staged else ""
         spent += f", patience {budget.patience}" if budget.patience else ""
         lines = [
             f"Each arm: {spent}, seed {budget.seed}; {searched if self.trials else 'options as given, none tuned'}.",
@@ -231,9 +230,7 @@ def compare(
         if split not in arm.kind.splits:
             raise OptionError(f"arm '{arm.label}' knows the splits {', '.join(arm.kind.splits)}; found '{split}'")
     dataset = chosen[0].system().read(data, reading)
-    names = chosen[0].kind.figure_names(dataset, split=split, **protocol)
-    if names:  # what cannot be measured is refused before an hour of fitting, not after it
-        watched(dict.fromkeys(names, 0.0), metric)
+    check_measurable(chosen[0], dataset, metric, split=split, **protocol)
     done: list[_Measured] = []
     for number, arm in enumerate(chosen, start=1):
         one = _measure(arm, dataset, split, budget, trials, metric, tell, protocol)

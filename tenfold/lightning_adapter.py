@@ -93,7 +93,7 @@ class Trainable(pl.LightningModule):
             sums, of = self.sums.setdefault(name, [0.0, 0.0]), float(everywhere)
             sums[0] += float(parts[-1].detach()) * of
             sums[1] += of
-        loss = torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+        loss = sum(parts[1:], parts[0])
         value = float(loss.detach())
         if not np.isfinite(value):
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -134,9 +134,6 @@ class Trainable(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         parts = {name: total / max(weight, 1e-12) for name, (total, weight) in self.sums.items()}
         record = {"epoch": float(self.current_epoch + 1), "loss": sum(parts.values())}
-        if len(parts) > 1:
-            record |= parts
-            self.log_dict(parts)
         self.sums = {}
         record["seconds"] = self.seconds
         if self.stage.validate is not None:
@@ -153,6 +150,10 @@ class Trainable(pl.LightningModule):
             self.learn()
             self.log_dict({**figures, "watched": watched})
             record |= figures
+        if len(parts) > 1:
+            apart = {f"loss/{name}": value for name, value in parts.items()}
+            self.log_dict(apart)
+            record |= apart
         self.stage.history.append(record)
         self.progress.epoch_ends(self.trainer)
         if self.budget.max_seconds is not None:  # the first process's clock decides for all

@@ -343,9 +343,8 @@ class System(ABC):
             for name in kept
         }
         system.facts = artifact.unpack(artifact.read_file(folder, config, "facts"))
-        more = {name for name in config["files"] if name not in ("model", "facts")} - {*kept}
-        suffixes = {name: Path(config["files"][name]).suffix for name in more}
-        system.take_files({name + suffixes[name]: artifact.read_file(folder, config, name) for name in sorted(more)})
+        more = {name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", "facts", *kept)}
+        system.take_files({name + ending: artifact.read_file(folder, config, name) for name, ending in more.items()})
         system._network = system.build().eval()
         artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
         return system

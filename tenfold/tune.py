@@ -103,9 +103,7 @@ def tune(
     arm.kind.as_protocol(protocol)
     split = split or arm.kind.splits[0]
     dataset = arm.system().read(data, reading)
-    names = arm.kind.figure_names(dataset, split=split, **protocol)
-    if names:  # what cannot be measured is refused before an hour of fitting, not after it
-        watched(dict.fromkeys(names, 0.0), metric)
+    check_measurable(arm, dataset, metric, split=split, **protocol)
     done: list[Trial] = []
     tried: dict[str, Trial] = {}
     best: tuple[float, int, System, Cost] | None = None
@@ -124,8 +122,9 @@ def tune(
                 raise
             trial = Trial(number, values, None, None, f"failed: {error}")
         else:
-            # By what `compare` watches, where nothing was said: a mean over units, where there is one.
-            metric = watched(evaluation, metric or watched(evaluation.by_user or evaluation, None))
+            if metric is None:  # what `compare` watches: a mean over units, where there is one
+                metric = watched(evaluation.by_user or evaluation, None)
+            watched(evaluation, metric)
             trial = Trial(number, values, evaluation[metric], cost)
             if best is None or evaluation[metric] > best[0] or math.isnan(best[0]):
                 best = (evaluation[metric], number, system, cost)
@@ -161,7 +160,13 @@ def _draw(arm: Arm, rng: random.Random) -> Any:
     raise OptionError(f"arm '{arm.label}': {DRAWS} draws gave no options that go together; the last: {refused}")
 
 
-def watched(evaluation: "Mapping[str, Any]", metric: str | None) -> str:
+def check_measurable(arm: Arm, dataset: Any, metric: str | None, **protocol: Any) -> None:
+    """What cannot be measured is refused before an hour of fitting, not after it. Raises OptionError."""
+    if names := arm.kind.figure_names(dataset, **protocol):
+        watched(dict.fromkeys(names), metric)
+
+
+def watched(evaluation: Mapping[str, Any], metric: str | None) -> str:
     """The figure to choose by: the one asked for or, without one, ndcg where there is one. Raises OptionError."""
     if metric is None:
         return next((name for name in evaluation if name.startswith("ndcg")), next(iter(evaluation)))

@@ -21,6 +21,7 @@ class Small(NamedTuple):
     alone: Callable[[], Any]  # of one user, picture, pair ...: there is no interval
     answer: Callable[[Any], Any]  # what a fitted system says to one question
     change: Mapping[str, Any] = {"dim": 8}  # an option that gives the weights of `tiny` another shape
+    between: tuple[float, float] = (0.0, 1.0)  # what figures may be
     skipped: Sequence[str] = ()  # splits for which `data` lack something, such as times
 
 

@@ -90,6 +90,20 @@ def counting_stage(figures):
     )
 
 
+def dies_at(stage, count):
+    """The stage, whose loss fails after so many batches."""
+    loss = stage.loss
+
+    def dies(batch):
+        nonlocal count
+        count -= 1
+        if count < 0:
+            raise ZeroDivisionError
+        return loss(batch)
+
+    return dataclasses.replace(stage, loss=dies)
+
+
 def limits(**fields):
     return Budget(**{"max_epochs": 4, "accelerator": "cpu", "save_seconds": 0, **fields})
 
@@ -108,18 +122,9 @@ def half_a_cosine_after_a_quarter(step, steps):
 @pytest.mark.parametrize("stops", [None, 4, 5, 13])
 def test_step_sizes_follow_their_schedule_over_a_stop_too(stops, tmp_path):
     stage = dataclasses.replace(counting_stage([]), validate=None, schedule=schedule("cosine", 0.25))
-    loss, count = stage.loss, 0
-
-    def dies(batch):
-        nonlocal count
-        count += 1
-        if count == stops:
-            raise ZeroDivisionError
-        return loss(batch)
-
     if stops is not None:
         with pytest.raises(ZeroDivisionError):
-            train(dataclasses.replace(stage, loss=dies), limits(), tmp_path)
+            train(dies_at(stage, stops - 1), limits(), tmp_path)
         stage = dataclasses.replace(stage, network=Count())
         network = stage.network
         stage.loss = lambda batch: (-network.seen * len(batch), torch.tensor(float(len(batch))))
@@ -259,19 +264,6 @@ def test_patience():
     assert stage.network.seen.item() == 4
 
 
-def dies_at(stage, count):
-    loss = stage.loss
-
-    def dies(batch):
-        nonlocal count
-        count -= 1
-        if count < 0:
-            raise ZeroDivisionError
-        return loss(batch)
-
-    return dataclasses.replace(stage, loss=dies)
-
-
 @pytest.mark.parametrize(("patience", "epochs"), [(2, 3), (3, 4), (9, 6)])
 def test_a_run_that_goes_on_has_the_patience_it_is_given_now(patience, epochs, tmp_path):
     figures = [0.5, 0.4, 0.3, 0.2, 0.6, 0.1]
@@ -314,7 +306,7 @@ def test_several_losses_are_added_each_with_its_own_weight():
     train(stage, limits(max_epochs=1), None)
     assert network.seen.item() == pytest.approx(10 - (0 + 1 + 2 + 3 + 4 + 5 + 6 + 7) / 2)
     record = stage.history[0]
-    assert record["loss"] == pytest.approx(record["all"] + record["few"]) and record["few"] != 0
+    assert record["loss"] == pytest.approx(record["loss/all"] + record["loss/few"]) and record["loss/few"] != 0
 
 
 def test_a_run_that_dies_in_its_validation_validates_again(tmp_path):

@@ -99,12 +99,9 @@ class Events:
         catalogue = Vocabulary(flat.unique(maintain_order=True))
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
         names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))
+        if times is not None:
+            _check_times(histories, times)
         clock = None if times is None else np.array([t for history in times for t in history], dtype=np.float64)
-        for row, (history, own) in enumerate(zip(histories, times if times is not None else histories, strict=False)):
-            if len(history) != len(own):
-                raise DataError(f"history {row} has {len(history)} events and {len(own)} times; give each event one")
-        if times is not None and len(times) != len(histories):
-            raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")
         items = catalogue.numbers(flat)
         if clock is not None:
             packing.sort_each(items, clock, offsets)
@@ -151,10 +148,18 @@ class Events:
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
+def _check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float]]) -> None:
+    """Raises DataError."""
+    if len(times) != len(histories):
+        raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")
+    for row, (history, own) in enumerate(zip(histories, times, strict=True)):
+        if len(history) != len(own):
+            raise DataError(f"history {row} has {len(history)} events and {len(own)} times; give each event one")
+
+
 def refuse_reading(reading: Reading | None) -> None:
     """Events that are there already are not read: nothing is left to choose. Raises OptionError."""
-    if reading is not None and reading != Reading():
-        name = next(name for name, value in vars(reading).items() if value != getattr(Reading(), name))
+    for name in reading.chosen() if reading else ():
         raise OptionError(f"{name} says how a file is read, and these events were read before; give it to read_events")
 
 

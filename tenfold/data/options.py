@@ -29,11 +29,16 @@ class Reading:
     min_user_events: Annotated[int, option("leave out users with fewer events, and repeat until none is", ge=0)] = 0
     min_item_events: Annotated[int, option("leave out items with fewer events, and repeat until none is", ge=0)] = 0
 
+    def chosen(self) -> dict[str, Any]:
+        """What was set otherwise than usual."""
+        usual = asdict(Reading())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
     def only(self, *known: str) -> dict[str, Any]:
         """These fields, for a reader that knows no others. Raises OptionError where another one was set."""
-        values, usual = asdict(self), asdict(Reading())
-        for name, value in values.items():
-            if name not in known and value != usual[name]:
+        values = asdict(self)
+        for name, value in self.chosen().items():
+            if name not in known:
                 raise OptionError(
                     f"{name} = {value!r} says nothing of such files; what can be said is {', '.join(known)}"
                 )

@@ -1,22 +1,21 @@
 """Where a log comes from: which kind of file or frame it is, told by its name or by what it begins with."""
 
-import gzip
 import re
-import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 
 from tenfold.data.batches import Source
 from tenfold.data.options import Reading
 from tenfold.data.tables import Frame, PandasFrame, ParquetFile
-from tenfold.data.text_files import opened
+from tenfold.data.text_files import CutShortError, opened, pieces
 from tenfold.data.text_sources import LOOKED_AT, SEPARATORS, Delimited, JsonLines, OneLinePerUser
 from tenfold.errors import DataError
 from tenfold.options import parse
 
+LOOKED_INTO = 1 << 16  # bytes by which a file without a telling name is told
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -52,8 +51,8 @@ def table_of(data: Any, holds: str, *, encoding: str, format: str, on_bad_rows: 
     """The same for what is no event log; `holds` says what its rows are. Raises DataError, OptionError."""
     if isinstance(data, str | Path):
         # what cannot be decompressed is told by the reading proper
-        with suppress(EOFError, gzip.BadGzipFile, zlib.error), opened(Path(data)) as file:
-            if not file.read(1 << 16).strip():
+        with suppress(CutShortError), opened(Path(data)) as file:
+            if not next(pieces(Path(data), file, LOOKED_INTO), b"").strip():
                 raise DataError(f"{data} is empty; give a file with {holds}")
     values = {"columns": columns, "encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
     return source_of(data, parse(Reading, values))
@@ -66,9 +65,9 @@ def told(path: Path, encoding: str = "utf-8") -> str:
         if suffixes and suffixes[-1] in SUFFIXES:
             return SUFFIXES[suffixes[-1]]
         try:
-            start = _beginning(file)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be read: its gzip is damaged or cut short ({error})") from error
+            start = next(pieces(path, file, LOOKED_INTO), b"")  # of a gzip that is cut short, what can be had
+        except CutShortError as error:
+            raise DataError(f"{path} cannot be read as gzip: {error}") from error
     if start.startswith(b"PAR1"):
         return "parquet"
     lines = start.decode(encoding, errors="replace").splitlines()[:LOOKED_AT]
@@ -84,15 +83,3 @@ def told(path: Path, encoding: str = "utf-8") -> str:
         if SEPARATORS[layout] in first and not (layout == "tsv" and len(first.split()) == 2 and first[0].isdigit()):
             return layout
     return "sasrec" if all(len(line.split()) == 2 for line in lines[:-1] or lines) else "lines"
-
-
-def _beginning(file: BinaryIO, size: int = 1 << 16) -> bytes:
-    """What can be had of the first bytes: where a gzip ends too soon, what came before. Raises OSError, EOFError."""
-    start = b""
-    try:
-        while len(start) < size and (more := file.read1(size - len(start))):  # type: ignore[attr-defined]
-            start += more
-    except (OSError, EOFError, zlib.error):
-        if not start:
-            raise
-    return start

@@ -128,7 +128,7 @@ def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(name)()
     with opened(path) as file:
         start = True
-        for data in _pieces(path, file, size):
+        for data in pieces(path, file, size):
             if start:
                 _check_start(path, data, name)
                 start = False
@@ -137,7 +137,7 @@ def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode()
 
 
-def _pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
+def pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
     """All that can be read, then the reason why no more can be. Raises DataError, CutShortError."""
     reason = ""
     while not reason:

@@ -93,10 +93,11 @@ def measure(
         notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
+    by_user = ranked.by_user(by_event)
     if prepared.name == "time":
-        notes += _warm_and_cold(prepared, ranked.user, by_event)
+        notes += _warm_and_cold(prepared, np.unique(ranked.user), by_user)
     whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}
-    return Measured(ranked.by_user(by_event), whole, protocol, notes)
+    return Measured(by_user, whole, protocol, notes)
 
 
 def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
@@ -107,15 +108,13 @@ def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
     return f"{said}; over the other events: {_told(without)}"
 
 
-def _warm_and_cold(split: Split, user: np.ndarray, by_event: dict[str, Tensor]) -> list[str]:
-    """How users fare who have a training event, and those who have none."""
+def _warm_and_cold(split: Split, user: np.ndarray, by_user: dict[str, np.ndarray]) -> list[str]:
+    """How those of these users fare who have a training event, and those who have none."""
     warm, notes = split.train_end[user] > split.events.offsets[user], list[str]()
     for of, these in (("with", warm), ("without", ~warm)):
         if these.any():
-            _, who = np.unique(user[these], return_inverse=True)
-            count = np.bincount(who)
-            means = {name: float((np.bincount(who, v.numpy()[these]) / count).mean()) for name, v in by_event.items()}
-            notes.append(f"{len(count):,} users {of} training events: {_told(means)}")
+            means = {name: float(values[these].mean()) for name, values in by_user.items()}
+            notes.append(f"{int(these.sum()):,} users {of} training events: {_told(means)}")
     return notes
 
 

@@ -80,7 +80,8 @@ def _histories(
     """What a person must know of the reading is added to `notes`."""
     rows = _rows_of_histories(source, reading) if users is None else None
     if rows is not None:
-        for own, items, offsets in (_parquet_rows if isinstance(rows, ParquetFile) else _json_rows)(rows, notes):
+        packed = _parquet_rows(rows, notes) if isinstance(rows, ParquetFile) else _json_rows(rows, notes)
+        for own, items, offsets in packed:
             yield Users(own, system.vocabularies["items"].numbers(items), offsets)
         return
     events = read_events(source, reading)
@@ -146,7 +147,7 @@ def _rows_of_histories(path: Path, reading: Reading) -> ParquetFile | JsonLines 
     return rows if "history" in rows.columns else None
 
 
-def _parquet_rows(source: Any, notes: list[str]) -> Iterator[Packed]:
+def _parquet_rows(source: ParquetFile, notes: list[str]) -> Iterator[Packed]:
     import polars as pl
 
     path, names = source.name, source.columns
@@ -174,7 +175,7 @@ def _bounds(lists: Any) -> np.ndarray:
     return (offsets - offsets[0]).astype(np.int64)
 
 
-def _json_rows(source: Any, notes: list[str]) -> Iterator[Packed]:
+def _json_rows(source: JsonLines, notes: list[str]) -> Iterator[Packed]:
     kinds: dict[str, Any] = {}
     read = 0
     for rows, places in source.rows():

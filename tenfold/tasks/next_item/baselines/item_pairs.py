@@ -5,6 +5,7 @@ Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neig
 """
 
 import math
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -29,9 +30,9 @@ class ItemPairs(Counted):
             value=torch.zeros(pairs),
         )
 
+    @abstractmethod
     def weigh(self, prepared: Split) -> scipy.sparse.csr_matrix:
         """(V + 1, V + 1): what an item of the history says of each item."""
-        raise NotImplementedError
 
     def count(self, prepared: Split) -> None:
         table = self.weigh(prepared)
