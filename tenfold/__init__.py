@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tenfold.systems import load_class, rows
+from tenfold.registry import load_class, rows
 from tenfold.version import VERSION
 
 __version__ = VERSION

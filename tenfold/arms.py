@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tenfold.errors import OptionError
 from tenfold.ops.heap import give_back_freed_memory
 from tenfold.options import assignments, expand, flat, parse, rows
+from tenfold.registry import load_class
 
 if TYPE_CHECKING:
     from tenfold.budget import Budget
@@ -51,8 +52,6 @@ def parse_arm(text: str) -> Arm:
 
     A comma inside a value is no separator unless a name and '=' follow it.  Raises OptionError.
     """
-    from tenfold.systems import load_class  # the table of names, which imports nothing; a class only when touched
-
     head, colon, values = text.strip().partition(":")
     label, equals, name = head.partition("=")
     if not equals:

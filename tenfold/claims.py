@@ -22,6 +22,7 @@ from tenfold.compare import BLUE, GREY, machine, save_figure, whisker
 from tenfold.errors import OptionError, nearest
 from tenfold.files import check_writable, write_whole
 from tenfold.metrics.bootstrap import DRAWS, Figures, mean_interval, quantiles, ratio_interval
+from tenfold.registry import SYSTEMS, load_class, rows
 from tenfold.version import VERSION
 
 if TYPE_CHECKING:
@@ -287,8 +288,6 @@ class Measurements:
 
 def claims_of(name: str) -> Sequence[Claim]:
     """The claims of a system, from its room's claims.py. Raises OptionError."""
-    from tenfold.systems import SYSTEMS, load_class, rows  # the table of names; rooms load when touched
-
     load_class(name)  # refuses a name that is in no table
     room = rows()[name].path.partition(":")[0].rpartition(".")[0]
     if importlib.util.find_spec(f"{room}.claims") is None:

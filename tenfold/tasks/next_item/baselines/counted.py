@@ -12,14 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.splits import Split
-from tenfold.options import options
+from tenfold.tasks.next_item.baselines.options import NoOptions as Options
 from tenfold.tasks.next_item.task import NextItem, State
 from tenfold.training import Stage
-
-
-@options
-class Options:
-    """There is nothing to choose."""
 
 
 class Counts(nn.Module):

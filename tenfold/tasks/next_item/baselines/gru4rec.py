@@ -3,23 +3,13 @@
 Ours: tied items and the task's losses in place of its ranking losses, windows in place of session-parallel batches.
 """
 
-from typing import Annotated
-
 import torch
 from torch import Tensor, nn
 
 from tenfold.nn.dropout import Dropout
-from tenfold.options import Tune, option, options
-from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.baselines.options import GRU4RecOptions as Options
+from tenfold.tasks.next_item.options import Training
 from tenfold.tasks.next_item.task import NextItem
-
-
-@options
-class Options:
-    dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
-    dropout: Annotated[float, option("of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
-    loss: LossOptions = LossOptions()
-    training: Training = Training()
 
 
 class GRU(nn.Module):

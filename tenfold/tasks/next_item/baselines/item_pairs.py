@@ -6,7 +6,7 @@ Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neig
 
 import math
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.splits import Split
-from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.baselines.counted import Counted, Counts
+from tenfold.tasks.next_item.baselines.options import ItemKNNOptions
 
 
 class ItemPairs(Counted):
@@ -74,22 +74,14 @@ class FirstOrderMarkov(ItemPairs):
         return self.sum_of_rows(last, torch.ones_like(last, dtype=self.popular.dtype)) + self.popular
 
 
-@options
-class KNNOptions:
-    neighbours: Annotated[int, option("K, of each item", gt=0, tune=Tune(20, 500, "log", whole=True))] = 100
-    shrink: Annotated[float, option("events that a pair lacks for its likeness to be halved", ge=0)] = 20.0
-    half_life: Annotated[float, option("events back at which an item of the history counts half", gt=0,
-                                       tune=Tune(1, 100, "log"))] = 10.0  # fmt: skip
-
-
 class ItemKNN(ItemPairs):
     """The items nearest to those of the history: cosine of their users, shrunk (Sarwar et al., WWW 2001).
 
     Ours: the history's items count less the longer ago they were, without which the rule ignores order.
     """
 
-    options: KNNOptions  # type: ignore[assignment]
-    tiny: ClassVar[Any] = KNNOptions(neighbours=7, shrink=1.0)
+    options: ItemKNNOptions  # type: ignore[assignment]
+    tiny: ClassVar[Any] = ItemKNNOptions(neighbours=7, shrink=1.0)
 
     def weigh(self, prepared: Split) -> scipy.sparse.csr_matrix:
         events, size = prepared.events, self.sizes["items"] + 1

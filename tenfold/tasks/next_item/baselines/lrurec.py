@@ -6,7 +6,7 @@ parts that its complex ones give. Ours: no bias for each item, because all rival
 Adam without weight decay; the task's windows and losses.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,24 +15,9 @@ from tenfold.errors import OptionError
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Block, DenseFeedForward
 from tenfold.ops.linear_recurrence import linear_recurrence
-from tenfold.options import Tune, option, options
-from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.baselines.options import LRURecOptions as Options
+from tenfold.tasks.next_item.options import Training
 from tenfold.tasks.next_item.task import NextItem
-
-
-@options
-class Options:
-    dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
-    layers: Annotated[int, option("blocks", gt=0)] = 2
-    dropout: Annotated[float, option("of embeddings, recurrence and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
-        0.2
-    )
-    r_min: Annotated[float, option("inner radius of the ring on which the recurrence's factors start", gt=0, lt=1)] = (
-        0.8
-    )
-    r_max: Annotated[float, option("outer radius: the nearer to 1, the longer the memory", gt=0, lt=1)] = 0.99
-    loss: LossOptions = LossOptions()
-    training: Training = Training()
 
 
 class LinearRecurrentUnit(nn.Module):

@@ -5,26 +5,10 @@ full softmax, which is far stronger than the paper's one negative (`loss.name=bc
 the paper's; `expansion=4`, usual today, was better by a twelfth on MovieLens-1M (docs/log.md).
 """
 
-from typing import Annotated, Literal
-
-from tenfold.options import Tune, option, options
+from tenfold.tasks.next_item.baselines.options import SASRecOptions as Options
 from tenfold.tasks.next_item.network import ItemTransformer
-from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.options import Training
 from tenfold.tasks.next_item.task import NextItem
-
-
-@options
-class Options:
-    dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
-    layers: Annotated[int, option("blocks", gt=0)] = 2
-    heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 1
-    dropout: Annotated[float, option("of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
-        0.2
-    )
-    norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
-    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
-    loss: LossOptions = LossOptions()
-    training: Training = Training()
 
 
 class SASRec(NextItem):

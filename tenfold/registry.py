@@ -1,0 +1,153 @@
+"""The tables of names: systems, baselines, tasks and commands of rooms. A row here makes a new one known.
+
+Command line, contract tests, comparisons and the README's table are made from these rows. Nothing is imported here:
+what a row names is loaded when it is asked for, so that this module stands on a low floor.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from tenfold.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from tenfold.system import System
+
+
+class Row(NamedTuple):
+    """A system or a baseline. Paths are 'module:Class'."""
+
+    path: str  # empty where the room is not built yet
+    gives: str  # what a user gets, in one sentence
+    paper: str  # arXiv number, or where the rule comes from
+    extra: str | None = None  # what `pip install tenfold[...]` must have brought
+    exported: str = ""  # the class that answers from what the system's `export` wrote
+    options: str = ""  # the class of its options, in a module that imports no torch: help answers at once
+    task: str = ""  # a row of TASKS; a baseline's is the table it stands in
+
+
+class Task(NamedTuple):
+    """What systems of one kind have in common, as far as help and flags need it. Paths name modules without torch."""
+
+    gives: str  # what is answered, in a few words
+    data: str  # what DATA is
+    read: str  # class of options: how its files are read
+    protocol: str  # class of options: how `evaluate` measures
+    predict: str  # class of options: how `predict` answers
+    splits: tuple[str, ...]
+    units: str  # what figures are averaged over
+    inputs: Mapping[str, str] = {}  # further files beside DATA, by flag: what each is
+    question: tuple[str, str] = ("", "")  # a flag of `predict` that asks one question in the terminal, and its help
+
+
+class Command(NamedTuple):
+    """A verb of a room: a function with the signature that typer reads, in a module that imports no torch."""
+
+    path: str
+    help: str
+
+
+SYSTEMS = {
+    "lisa": Row("tenfold.systems.lisa.system:LISA",
+                "next-item recommendation over very long histories, attention in linear time", "2105.14068",
+                exported="tenfold.systems.lisa.export:Compact",
+                options="tenfold.systems.lisa.options:Options", task="next_item"),
+    "limarec": Row("", "a recommender that is updated per event, online, at constant cost per user", "2105.14060"),
+    "rehearsal": Row("", "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096"),
+    "tcl": Row("", "who will interact with what next, on a graph that grows in continuous time", "2105.07944"),
+    "sana": Row("", "faithful text from a table of facts, with nothing left out and nothing invented", "2105.14778"),
+    "m6t": Row("", "a transformer with far more parameters at the same cost per token", "2105.15082"),
+    "ufcbert": Row("", "pictures from any mix of text, reference pictures and preserved blocks", "2105.14211"),
+    "lowrankgan": Row("", "edits of one region of a generated picture that leave the rest alone", "2106.04488"),
+    "iais": Row("", "search for pictures by text and text by pictures, with relations understood", "2105.13868"),
+    "iad": Row("", "a small classifier that stays right under attack, taught by a teacher it trusts where it should",
+               "2106.04928"),
+}  # fmt: skip
+
+_BASELINES = "tenfold.tasks.next_item.baselines"
+
+
+def _baseline(module_and_class: str, gives: str, paper: str, options: str = "NoOptions") -> Row:
+    return Row(f"{_BASELINES}.{module_and_class}", gives, paper, options=f"{_BASELINES}.options:{options}")
+
+
+BASELINES = {
+    "next_item": {
+        "sasrec": _baseline("sasrec:SASRec", "next items by self-attention over the last events", "1808.09781",
+                            "SASRecOptions"),
+        "gru4rec": _baseline("gru4rec:GRU4Rec", "next items from a recurrent network", "1511.06939", "GRU4RecOptions"),
+        "lrurec": _baseline("lrurec:LRURec", "next items from a linear recurrence", "2310.02367", "LRURecOptions"),
+        "transformer": _baseline("transformer:Transformer", "next items by any attention", "2006.16236",
+                                 "TransformerOptions"),
+        "item-knn": _baseline("item_pairs:ItemKNN", "items whose users also had the history's items",
+                              "Sarwar et al. 2001", "ItemKNNOptions"),
+        "markov": _baseline("item_pairs:FirstOrderMarkov", "items that came right after the last one", "-"),
+        "personal-frequency": _baseline("counted:PersonalFrequency", "the items that the user had most often", "-"),
+        "repeat-last": _baseline("counted:RepeatLast", "the user's latest items again", "-"),
+        "popularity": _baseline("counted:Popularity", "the most popular items, for everybody", "-"),
+    },
+}  # fmt: skip
+
+TASKS = {
+    "next_item": Task(
+        gives="what comes next after a history of events",
+        data="an event log: CSV, TSV, JSONL, Parquet, .inter, text; or .gz",
+        read="tenfold.data.options:ReadOptions",
+        protocol="tenfold.tasks.next_item.options:Protocol",
+        predict="tenfold.tasks.next_item.options:PredictOptions",
+        splits=("loo", "stream", "time", "none"),
+        units="users",
+        question=("history", "one history instead of a file: item ids, commas between"),
+    ),
+}
+
+COMMANDS: dict[str, Command] = {}
+
+
+def rows() -> dict[str, Row]:
+    """All that can be fitted: the systems whose room stands, and the baselines, each with its task."""
+    built = {name: row for name, row in SYSTEMS.items() if row.path}
+    return built | {
+        name: row._replace(task=task) for task, baselines in BASELINES.items() for name, row in baselines.items()
+    }
+
+
+def named(path: str) -> type:
+    """'module:Class' -> the class, imported only now."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def row_of(name: str) -> Row:
+    """Raises OptionError for a name that is not in the tables, or whose room is not built."""
+    if name in SYSTEMS and not SYSTEMS[name].path:
+        raise OptionError(f"the room of '{name}' is not built yet; there are {', '.join(rows())}")
+    if name not in rows():
+        raise OptionError(f"there is no system '{name}'; {nearest(name, rows())}")
+    return rows()[name]
+
+
+def load_class(name: str) -> "type[System]":
+    """The class of a system or baseline, imported only now. Raises OptionError for a name that is not in the tables."""
+    return _imported(name, row_of(name).path)
+
+
+def class_called(class_name: str) -> "type[System]":
+    """What config.json of an artifact names: a system, or what answers from its export. Raises OptionError."""
+    there = {
+        path.rpartition(":")[2]: (n, path) for n, row in rows().items() for path in (row.path, row.exported) if path
+    }
+    if class_name not in there:
+        raise OptionError(f"this Tenfold has no system '{class_name}'; {nearest(class_name, there)}")
+    return _imported(*there[class_name])
+
+
+def _imported(name: str, path: str) -> "type[System]":
+    row = rows()[name]
+    module, _, cls = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), cls)
+    except ModuleNotFoundError as error:
+        if row.extra is None or (error.name or "").startswith("tenfold"):
+            raise
+        raise OptionError(f"'{name}' needs {error.name}; install it with: pip install 'tenfold[{row.extra}]'") from None
