@@ -100,7 +100,7 @@ class Events:
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
         names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))
         if times is not None:
-            _check_times(histories, times)
+            check_times(histories, times)
         clock = None if times is None else np.array([t for history in times for t in history], dtype=np.float64)
         items = catalogue.numbers(flat)
         if clock is not None:
@@ -148,13 +148,22 @@ class Events:
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
-def _check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float]]) -> None:
-    """Raises DataError."""
+def check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float]]) -> None:
+    """Raises DataError where not each event has a time."""
     if len(times) != len(histories):
         raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")
     for row, (history, own) in enumerate(zip(histories, times, strict=True)):
         if len(history) != len(own):
             raise DataError(f"history {row} has {len(history)} events and {len(own)} times; give each event one")
+
+
+def seconds(times: Sequence[float]) -> np.ndarray:
+    """Times of events as float64. Raises DataError."""
+    try:
+        return np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError):
+        odd = next(time for time in times if not isinstance(time, int | float))
+        raise DataError(f"an event's time is a number of seconds; found {odd!r}") from None
 
 
 def refuse_reading(reading: Reading | None) -> None:

@@ -53,6 +53,14 @@ class Windows:
         start, stop = self.draw(seed, epoch)
         return _cut(self.split.events.items, start[indices], stop[indices])
 
+    def along(self, values: np.ndarray, indices: np.ndarray, seed: int | None, epoch: int) -> np.ndarray:
+        """What an array (E,) along the events, such as their times, holds of these windows: (B, longest), 0 on the
+        right."""
+        start, stop = (bounds[indices] for bounds in self.draw(seed, epoch))
+        within = np.arange(max(int((stop - start).max(initial=0)), 1))
+        real = within < (stop - start)[:, None]
+        return np.where(real, values[np.where(real, start[:, None] + within, 0)], np.zeros(1, values.dtype))
+
     def histories(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The whole training parts of these windows' users, end to end, and their B + 1 offsets."""
         users = self.user[indices]

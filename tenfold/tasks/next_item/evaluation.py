@@ -163,10 +163,14 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
     rows_at_once = scores_at_once(len(system.vocabularies["items"]))
     for chosen in alike(known[stop] - known[start], EVENTS_AT_ONCE):
         rows = torch.from_numpy(padded(events.items, start[chosen], stop[chosen])).to(device)
+        clock = None
+        if system.uses_times and events.times is not None:
+            clock = torch.from_numpy(padded_times(events.times, events.items, start[chosen], stop[chosen])).to(device)
         mine = np.concatenate([by_pass[first[p] : first[p + 1]] for p in chosen])
         row = np.repeat(np.arange(len(chosen)), first[chosen + 1] - first[chosen])
         at = column[mine]
-        users = system.users_at(rows, *(torch.from_numpy(x).to(device) for x in (row, np.maximum(at, 0))))
+        asked = (torch.from_numpy(x).to(device) for x in (row, np.maximum(at, 0)))
+        users = system.users_at(rows, *asked, **system.timed(clock))
         for part in (slice(i, i + rows_at_once) for i in range(0, len(mine), rows_at_once)):
             scores = system.scores(users[part])
             if (at[part] < 0).any():
@@ -198,6 +202,16 @@ def padded(items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray
     if np.count_nonzero(rows) < lengths.sum():  # unknown ones in between: the known ones move up
         rows = np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
     return rows
+
+
+def padded_times(times: np.ndarray, items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The times of the events that `padded` gives: (P, L) float64, 0 on the right."""
+    lengths = stop - start
+    columns = np.arange(max(int(lengths.max(initial=0)), 1))
+    places = np.where(columns < lengths[:, None], start[:, None] + columns, 0)
+    known = (columns < lengths[:, None]) & (items[places] != 0)
+    order = np.argsort(~known, axis=1, kind="stable")
+    return np.take_along_axis(np.where(known, times[places], 0.0), order, axis=1)
 
 
 def seen_items(split: Split, queries: Queries, chunk: np.ndarray) -> Tensor:

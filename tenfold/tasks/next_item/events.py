@@ -20,22 +20,26 @@ class NextItemBatch(NamedTuple):
     events: Tensor  # (B, L)
     next: Tensor  # (B, L), the event after each; 0 where there is none
     negatives: Tensor  # bce: (B, L, k), each position's own; sampled losses: (B, k), a window's; softmax: (B, 0)
+    times: Tensor | None = None  # (B, L) float64 of the events, as the log counts them, for methods that use times
 
 
 def distinct(batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
     """The items (U,) of a batch, 0 first, and the batch with an item's place among them in place of its number."""
-    every = [batch.events.new_zeros(1), *(part.flatten() for part in batch)]
+    of_items = batch.events, batch.next, batch.negatives
+    every = [batch.events.new_zeros(1), *(part.flatten() for part in of_items)]
     items, places = torch.unique(torch.cat(every), return_inverse=True)
-    parts = places[1:].split([part.numel() for part in batch])
-    return items, NextItemBatch(*(part.view_as(old) for part, old in zip(parts, batch, strict=True)))
+    parts = places[1:].split([part.numel() for part in of_items])
+    return items, NextItemBatch(*(part.view_as(old) for part, old in zip(parts, of_items, strict=True)), batch.times)
 
 
 class NextItemSamples:
     """The training windows of a split, made into batches. What is drawn is a function of (seed, epoch, window)."""
 
-    def __init__(self, split: Split, length: int, loss: LossOptions) -> None:
+    def __init__(self, split: Split, length: int, loss: LossOptions, *, times: bool = False) -> None:
+        """times: batches carry those of the events, where the log has any."""
         self.windows, self.items = Windows(split, length), len(split.events.catalogue)
         self.split, self.loss = split, loss
+        self.times = split.events.times if times else None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -46,7 +50,11 @@ class NextItemSamples:
 
     def batch(self, draw: Draw) -> NextItemBatch:
         events, following = self.windows.batch(draw.indices, draw.seed, draw.epoch)
-        return NextItemBatch(*map(torch.from_numpy, (events, following, self._negatives(draw, following))))
+        parts = map(torch.from_numpy, (events, following, self._negatives(draw, following)))
+        if self.times is None:
+            return NextItemBatch(*parts)
+        times = self.windows.along(self.times, draw.indices, draw.seed, draw.epoch)
+        return NextItemBatch(*parts, torch.from_numpy(times))
 
     def _negatives(self, draw: Draw, following: np.ndarray) -> np.ndarray:
         k = self.loss.negatives

@@ -44,6 +44,7 @@ class Users(NamedTuple):
     ids: Sequence[Any]
     numbers: np.ndarray
     offsets: np.ndarray
+    times: np.ndarray | None = None  # of the events
 
 
 def predict(
@@ -90,8 +91,10 @@ def _histories(
     of_ours = np.concatenate([[0], system.vocabularies["items"].numbers(events.catalogue.series)]).astype(np.int32)
     for first in range(0, len(ids), USERS_AT_ONCE):
         some = ids[first : first + USERS_AT_ONCE]
-        parts = [of_ours[events.history(int(u))] for u in some]
-        yield Users(events.users.ids(some + 1), np.concatenate(parts), _offsets([len(p) for p in parts]))
+        places = np.concatenate([np.arange(events.offsets[u], events.offsets[u + 1]) for u in some])
+        offsets = _offsets((events.offsets[some + 1] - events.offsets[some]).tolist())
+        clock = None if events.times is None else events.times[places]
+        yield Users(events.users.ids(some + 1), of_ours[events.items[places]], offsets, clock)
 
 
 def _chosen(events: Events, users: Path, log: Path, reading: Reading, notes: list[str]) -> np.ndarray:
@@ -215,7 +218,11 @@ def _answers(system: "NextItem", some: Users, k: int, exclude_seen: bool) -> pa.
     histories = [some.numbers[a:b] for a, b in zip(some.offsets[:-1], some.offsets[1:], strict=True)]
     known = [h[h > 0] for h in histories]
     lengths = np.array([len(h) for h in known])
-    items, scores = system.top_k(known, k=k, exclude_seen=exclude_seen)
+    clocks = None
+    if system.uses_times and some.times is not None:
+        parts = zip(some.offsets[:-1], some.offsets[1:], histories, strict=True)
+        clocks = [some.times[a:b][h > 0] for a, b, h in parts]
+    items, scores = system.top_k(known, k=k, exclude_seen=exclude_seen, times=clocks)
     real = np.isfinite(scores)
     offsets = pa.array(_offsets(real.sum(1).tolist()), pa.int32())
     catalogue = system.vocabularies["items"].series.to_arrow()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from tenfold.data.events import seconds
 from tenfold.data.packing import alike
 from tenfold.errors import DataError, StateError
 from tenfold.streaming import Store, id_of, key_of, open_store, pack_many, unpack_many
@@ -51,7 +52,7 @@ class Session:
                 f"an event is a user, an item and, if there are times, a time; found {len(users)} users, "
                 f"{len(items)} items{'' if times is None else f' and {len(times)} times'}"
             )
-        clock = None if times is None else _seconds(times)
+        clock = None if times is None else seconds(times)
         numbers = self.system.item_numbers(items, on_unseen).astype(np.int64)
         known = np.flatnonzero(numbers)
         if not len(known):
@@ -62,6 +63,7 @@ class Session:
         order = np.argsort(of_event, kind="stable")  # a user's events stay in their order
         counts = np.bincount(of_event, minlength=len(keys))
         events, ends = numbers[known][order], np.cumsum(counts)
+        when = np.full(len(known), np.nan) if clock is None else clock[known][order]
         last = known[order[ends - 1]]  # each user's last event
 
         def change(values: list[bytes | None]) -> list[bytes]:
@@ -70,8 +72,11 @@ class Session:
                 rows = np.zeros((len(some), int(counts[some].max())), dtype=np.int64)
                 there = np.arange(rows.shape[1]) < counts[some, None]
                 rows[there] = np.concatenate([events[ends[u] - counts[u] : ends[u]] for u in some])
-                changed = states[some]
-                self.system.advance(changed, rows)
+                changed, more = states[some], dict[str, np.ndarray]()
+                if self.system.uses_times:
+                    more["times"] = np.where(there, 0.0, np.nan)
+                    more["times"][there] = np.concatenate([when[ends[u] - counts[u] : ends[u]] for u in some])
+                self.system.advance(changed, rows, **more)
                 states[some] = changed
             states["events"] += counts
             states["item"] = numbers[last]
@@ -129,11 +134,3 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _seconds(times: Sequence[float]) -> np.ndarray:
-    try:
-        return np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError):
-        odd = next(time for time in times if not isinstance(time, int | float))
-        raise DataError(f"an event's time is a number of seconds; found {odd!r}") from None

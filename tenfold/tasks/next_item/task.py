@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from tenfold import artifact
-from tenfold.data.events import Events, read_events, refuse_reading
+from tenfold.data.events import Events, check_times, read_events, refuse_reading, seconds
 from tenfold.data.options import Reading
 from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split, split
@@ -69,6 +69,9 @@ class NextItem(System):
     protocol, answering = Protocol, Answering
     shown = ("user", "items")
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
+    # `encode` and `advance` take the times of events too, and `batch.times` holds them. Where a log or a history has
+    # none they are None, and in `advance` NaN. They are numbers as the log counts them, or seconds since 1970.
+    uses_times: ClassVar[bool] = False
 
     def encode(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """events (B, L), a whole history or what came since `state` -> a user vector at each position, (B, L, ...)."""
@@ -80,8 +83,12 @@ class NextItem(System):
 
     def loss(self, batch: NextItemBatch) -> Loss:
         """Every event predicts the next one."""
-        user, _ = self.encode(batch.events)
+        user, _ = self.encode(batch.events, **self.timed(batch.times))
         return next_item_loss(self.options.loss, user, self.item_table(), batch)
+
+    def timed(self, times: Tensor | np.ndarray | None) -> dict[str, Any]:
+        """The argument `times` for those methods that take one."""
+        return {"times": times} if self.uses_times else {}
 
     def item_table(self) -> Tensor:
         """(V + 1, d), tied: what an event is read as is also what it is found by."""
@@ -139,7 +146,7 @@ class NextItem(System):
             name="next_item",
             network=self.network,
             loss=self.loss,
-            data=NextItemSamples(prepared, training.length, self.options.loss),
+            data=NextItemSamples(prepared, training.length, self.options.loss, times=self.uses_times),
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
@@ -209,17 +216,21 @@ class NextItem(System):
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
         on_unseen: OnUnseen = "skip",
+        times: Sequence[Any] | None = None,
     ) -> Any:
         """What comes next after `history`, a list of item ids, oldest first: Recommendations. A list of lists: a list.
 
         exclude, candidates: item ids never and only to be recommended.  on_unseen: what an item unknown to the system
-        does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  Keeps no state.
+        does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  times: of the events, as
+        the log that was fitted counts them; only methods that use times look at them.  Keeps no state.
         """
         several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
         histories = [_ids(h) for h in history] if several else [_ids(history)]
+        clocks = None if times is None else [seconds(own) for own in (times if several else [times])]
         found = self.recommend_batch(
-            histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, on_unseen=on_unseen
-        )
+            histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, on_unseen=on_unseen,
+            times=clocks,
+        )  # fmt: skip
         return found if several else found[0]
 
     def recommend_batch(
@@ -231,10 +242,15 @@ class NextItem(System):
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
         on_unseen: OnUnseen = "skip",
+        times: Sequence[np.ndarray] | None = None,
     ) -> list[Recommendations]:
         numbers = [self.item_numbers(h, on_unseen) for h in histories]
+        if times is not None:
+            check_times(histories, times)
+            times = [own[n > 0] for own, n in zip(times, numbers, strict=True)]
         top, values = self.top_k(
             [n[n > 0].astype(np.int64) for n in numbers],
+            times=times,
             k=k,
             exclude=self._items().numbers(_ids(exclude)),
             candidates=None if candidates is None else self._candidates(candidates, on_unseen),
@@ -291,8 +307,10 @@ class NextItem(System):
         exclude: np.ndarray | None = None,
         candidates: np.ndarray | None = None,
         exclude_seen: bool = False,
+        times: Sequence[np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Histories in numbers, each known -> the numbers (B, k) of the best items and their scores, -inf for none.
+        times: of each history's events.
 
         Histories of about one length are answered together, a few at a time: memory does not grow with their number.
         """
@@ -301,20 +319,29 @@ class NextItem(System):
         read = lengths if self.context is None else np.minimum(lengths, self.context)
         items, scores = np.zeros((len(histories), k), dtype=np.int64), np.zeros((len(histories), k), dtype=np.float32)
         for some in alike(read, EVENTS_AT_ONCE, scores_at_once(len(self._items()))):
-            found = self._scored([histories[n] for n in some], exclude_seen)
+            clocks = None if times is None else [times[n] for n in some]
+            found = self._scored([histories[n] for n in some], exclude_seen, clocks)
             items[some], scores[some] = self._first_k(found, k, exclude=exclude, candidates=candidates)
         return items, scores
 
     @torch.no_grad()
-    def _scored(self, histories: Sequence[np.ndarray], exclude_seen: bool) -> Tensor:
+    def _scored(
+        self, histories: Sequence[np.ndarray], exclude_seen: bool, times: Sequence[np.ndarray] | None
+    ) -> Tensor:
         """(B, V + 1), -inf for what is not to be recommended."""
         context = self.context
         looked_at = [h if context is None else h[-context:] for h in histories]
         lengths = torch.tensor([len(h) for h in looked_at])
         rows = torch.zeros(len(looked_at), max(int(lengths.max()), 1), dtype=torch.long)
-        rows[torch.arange(rows.shape[1]) < lengths[:, None]] = torch.from_numpy(np.concatenate(looked_at)).long()
-        device, row = self.device, torch.arange(len(rows))
-        users = self.users_at(rows.to(device), row.to(device), (lengths - 1).clamp(min=0).to(device))
+        real = torch.arange(rows.shape[1]) < lengths[:, None]
+        rows[real] = torch.from_numpy(np.concatenate(looked_at)).long()
+        device, row, clock = self.device, torch.arange(len(rows)), None
+        if self.uses_times and times is not None:
+            clock = torch.zeros(rows.shape, dtype=torch.float64)
+            clock[real] = torch.from_numpy(np.concatenate([t if context is None else t[-context:] for t in times]))
+            clock = clock.to(device)
+        last = (lengths - 1).clamp(min=0).to(device)
+        users = self.users_at(rows.to(device), row.to(device), last, **self.timed(clock))
         scores = self.scores(users)
         if bool((lengths == 0).any()):
             scores[(lengths == 0).to(device)] = self.popularity().to(scores)
@@ -342,9 +369,9 @@ class NextItem(System):
         best = scores.topk(k, dim=1)
         return best.indices.cpu().numpy(), best.values.float().cpu().numpy()
 
-    def users_at(self, rows: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    def users_at(self, rows: Tensor, row: Tensor, column: Tensor, times: Tensor | None = None) -> Tensor:
         """rows (B, L), padded on the right; row, column (N,): the user vectors (N, ...) after those events."""
-        user, _ = self.encode(rows)
+        user, _ = self.encode(rows, **self.timed(times))
         return user[row, column]
 
     # Streams: a method whose state has one size says how large it is, how events change it, and what it answers from.
@@ -352,7 +379,8 @@ class NextItem(System):
     state_size: int = 0  # numbers of one user's state; 0 where a method keeps none that can be stored
 
     def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
-        """states (N,) of streaming/records.py, whose `state` is changed in place by the events rows (N, L), 0: none."""
+        """states (N,) of streaming/records.py, whose `state` is changed in place by the events rows (N, L), 0: none.
+        Where the class `uses_times` a third argument `times` (N, L) comes with them, NaN where an event has none."""
         raise NotImplementedError
 
     def users_after(self, states: np.ndarray) -> Tensor:

@@ -66,7 +66,7 @@ class Counted(NextItem):
         until = torch.arange(length - new, length, device=events.device)[:, None]
         return history[:, None, :] * (torch.arange(length, device=events.device) <= until), history
 
-    def users_at(self, rows: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    def users_at(self, rows: Tensor, row: Tensor, column: Tensor, times: Tensor | None = None) -> Tensor:
         return rows[row] * (torch.arange(rows.shape[1], device=rows.device) <= column[:, None])
 
     def scores(self, user: Tensor) -> Tensor:
