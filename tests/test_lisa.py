@@ -223,10 +223,11 @@ def test_a_catalogue_of_some_items_gives_the_loss_of_the_whole(events):
 
 
 def test_distinct_items_of_a_batch():
-    batch = NextItemBatch(torch.tensor([[9, 4, 0]]), torch.tensor([[4, 7, 0]]), torch.tensor([[7, 30]]))
+    times = torch.tensor([[5.0, 6.5, 0.0]])
+    batch = NextItemBatch(torch.tensor([[9, 4, 0]]), torch.tensor([[4, 7, 0]]), torch.tensor([[7, 30]]), times)
     items, small_batch = distinct(batch)
     assert items.tolist() == [0, 4, 7, 9, 30]
-    assert [part.tolist() for part in small_batch] == [[[3, 1, 0]], [[1, 2, 0]], [[2, 4]]]
+    assert [part.tolist() for part in small_batch] == [[[3, 1, 0]], [[1, 2, 0]], [[2, 4]], times.tolist()]
 
 
 def test_a_stream_equals_the_batch_over_five_thousand_events(fitted):

@@ -148,7 +148,7 @@ class Events:
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
-def check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float]]) -> None:
+def check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float] | np.ndarray]) -> None:
     """Raises DataError where not each event has a time."""
     if len(times) != len(histories):
         raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")

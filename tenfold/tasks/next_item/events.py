@@ -29,7 +29,8 @@ def distinct(batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
     every = [batch.events.new_zeros(1), *(part.flatten() for part in of_items)]
     items, places = torch.unique(torch.cat(every), return_inverse=True)
     parts = places[1:].split([part.numel() for part in of_items])
-    return items, NextItemBatch(*(part.view_as(old) for part, old in zip(parts, of_items, strict=True)), batch.times)
+    events, following, negatives = (part.view_as(old) for part, old in zip(parts, of_items, strict=True))
+    return items, NextItemBatch(events, following, negatives, batch.times)
 
 
 class NextItemSamples:
@@ -50,11 +51,10 @@ class NextItemSamples:
 
     def batch(self, draw: Draw) -> NextItemBatch:
         events, following = self.windows.batch(draw.indices, draw.seed, draw.epoch)
-        parts = map(torch.from_numpy, (events, following, self._negatives(draw, following)))
-        if self.times is None:
-            return NextItemBatch(*parts)
-        times = self.windows.along(self.times, draw.indices, draw.seed, draw.epoch)
-        return NextItemBatch(*parts, torch.from_numpy(times))
+        drawn, times = self._negatives(draw, following), None
+        if self.times is not None:
+            times = torch.from_numpy(self.windows.along(self.times, draw.indices, draw.seed, draw.epoch))
+        return NextItemBatch(torch.from_numpy(events), torch.from_numpy(following), torch.from_numpy(drawn), times)
 
     def _negatives(self, draw: Draw, following: np.ndarray) -> np.ndarray:
         k = self.loss.negatives
