@@ -87,14 +87,14 @@ def movies(seconds: float, quick: bool) -> dict[str, float]:
     for name, arm in arms(quick, windows=32, lr=1e-3).items():  # most histories are short
         fitted, found = trained(arm, events, "loo", seconds)
         tested = fitted.evaluate(events, exclude_seen=True)
-        by_user = tested.by_user["ndcg@10"]
-        assert len(by_user) == len(lengths)
+        per_user = tested.per_unit["ndcg@10"]
+        assert len(per_user) == len(lengths)
         found["ndcg@10"] = tested["ndcg@10"]
         for low, high in pairwise(BORDERS):
             there = (lengths > low) & (lengths <= high)
             if there.any():
                 figures[f"movies_users_{low}_to_{high}"] = float(there.sum())
-                found[f"ndcg@10_{low}_to_{high}"] = float(by_user[there].mean())
+                found[f"ndcg@10_{low}_to_{high}"] = float(per_user[there].mean())
         figures |= {f"movies_{name}_{figure}": value for figure, value in found.items()}
         print(f"movies, {name}: {found}", flush=True)
     return figures

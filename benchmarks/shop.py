@@ -128,7 +128,7 @@ def sasrec(shop: Shop, folder: Path) -> tuple[float, tuple[float, float]]:
     rule = load_class("repeat-last")()
     rule.fit(log, split="loo")
     oracle = shop.truth().filter(pl.col("last"))["hit_10"].to_numpy()
-    table = np.stack([system.figures(log)["hr@10"], rule.figures(log)["hr@10"], oracle], axis=1)  # (U, 3)
+    table = np.stack([fit.evaluate(log).per_unit["hr@10"] for fit in (system, rule)] + [oracle], axis=1)  # (U, 3)
 
     def share(means: np.ndarray) -> np.ndarray:
         return (means[..., 0] - means[..., 1]) / (means[..., 2] - means[..., 1])

@@ -181,7 +181,7 @@ class Claim:
     metric: str = "ndcg@10"
     seeds: Mapping[Size, int] = field(default_factory=lambda: {"cpu": 5, "gpu": 5, "quick": 2})
     split: str | None = None
-    protocol: Mapping[str, Any] = field(default_factory=dict)  # what `figures` takes, e.g. exclude_seen
+    protocol: Mapping[str, Any] = field(default_factory=dict)  # what `evaluate` takes, e.g. exclude_seen
     note: str = ""  # a deviation that a reader must know of
 
     def __post_init__(self) -> None:
@@ -282,7 +282,7 @@ class Measurements:
             self._fitted[fit] = arm.clone().fit(dataset, split=split, budget=budget)
         key = (fit, repr(sorted(protocol.items())))
         if key not in self._figures:
-            self._figures[key] = self._fitted[fit].figures(dataset, part="test", **protocol)
+            self._figures[key] = self._fitted[fit].evaluate(dataset, part="test", **protocol).per_unit
         return self._figures[key]
 
 

@@ -254,12 +254,13 @@ def evaluate(
     lines = []
     for figure, value in found.items():
         low, high = found.intervals.get(figure, (None, None))
-        without = "only one: none" if figure in found.by_user else ""
+        without = "only one: none" if figure in found.measured else ""
         lines.append([figure, f"{value:.4f}", without if low is None else f"{low:.4f} .. {high:.4f}"])
-    print_table(["figure", "mean", "95 % interval"], lines, right=(1,))
+    print_table(["figure", "value", f"95 % interval, over {system.units}"], lines, right=(1,))
     say(*found.notes)
     if output is not None:
-        whole = {"figures": dict(found), "intervals": found.intervals, "protocol": found.protocol, "notes": found.notes}
+        whole = {"figures": dict(found), "intervals": found.intervals, "units": system.units}
+        whole |= {"protocol": found.protocol, "notes": found.notes}
         write_whole(Path(output), json.dumps(whole, indent=1).encode())
 
 

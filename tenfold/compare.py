@@ -234,10 +234,10 @@ def compare(
     done: list[_Measured] = []
     for number, arm in enumerate(chosen, start=1):
         one = _measure(arm, dataset, split, budget, trials, metric, tell, protocol)
-        metric = watched({name: float(values.mean()) for name, values in one.evaluation.by_user.items()}, metric)
+        metric = watched(one.evaluation, metric)
         done.append(one)
         tell(
-            f"{number} of {len(chosen)}, {arm.label}: {metric} {one.evaluation.by_user[metric].mean():.4f}, "
+            f"{number} of {len(chosen)}, {arm.label}: {metric} {one.evaluation[metric]:.4f}, "
             f"fitted in {one.cost.seconds:.1f} s"
         )
     assert metric is not None  # there is at least one arm
@@ -271,19 +271,19 @@ def _compared(
 ) -> Comparison:
     units = done[0].arm.kind.units
     for one in done:
-        found, first = (each.evaluation.by_user.get(metric, ()) for each in (one, done[0]))
+        found, first = (each.evaluation.per_unit.get(metric, ()) for each in (one, done[0]))
         if len(found) == 0 or len(found) != len(first):
             raise DataError(
                 f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same "
                 f"{units}; compare systems of one task"
             )
-    count = len(done[0].evaluation.by_user[metric])  # a figure of other units has no pairs with the watched one
+    count = len(done[0].evaluation.per_unit[metric])  # a figure of other units has no pairs with the watched one
     names = [
         name
-        for name in done[0].evaluation.by_user
-        if all(len(one.evaluation.by_user.get(name, ())) == count for one in done)
+        for name in done[0].evaluation.per_unit
+        if all(len(one.evaluation.per_unit.get(name, ())) == count for one in done)
     ]
-    table = np.stack([[one.evaluation.by_user[name] for name in names] for one in done])  # (arms, figures, users)
+    table = np.stack([[one.evaluation.per_unit[name] for name in names] for one in done])  # (arms, figures, users)
     means, users = table.mean(-1), table.shape[-1]
     order = sorted(range(len(done)), key=lambda i: (-means[i, names.index(metric)], i))
     best = order[0] if against == "best" else [one.arm.label for one in done].index(against)
@@ -303,7 +303,7 @@ def _compared(
                     apart = quantiles(drawn[:, i, j] - drawn[:, best, j])
                     differences[name] = (float(means[i, j] - means[best, j]), *apart)
         figures = {name: float(means[i, j]) for j, name in enumerate(names)}
-        figures |= {name: value for name, value in one.evaluation.items() if name not in one.evaluation.by_user}
+        figures |= {name: value for name, value in one.evaluation.items() if name not in one.evaluation.per_unit}
         size = sum(weight.numel() for weight in one.system.network.parameters())
         rows.append(
             Row(

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, cast, get_type_hints
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,11 +17,14 @@ from tenfold import artifact
 from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError, nearest
+from tenfold.metrics.evaluation import Evaluation, Statistic, base_name
 from tenfold.options import expand, flat, options, parse
 from tenfold.options import rows as option_rows
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, Stage, train
 from tenfold.version import VERSION
+
+__all__ = ["Answered", "Data", "Evaluation", "Nothing", "Statistic", "System", "is_first_process"]
 
 
 class Data(Protocol):
@@ -47,20 +49,6 @@ class Answered(int):
     notes: Sequence[str] = ()
 
 
-class Evaluation(dict[str, float]):
-    """Figures by name; beside them the protocol, each user's figures, 95 % intervals, and what a reader must know.
-
-    A figure of all users together, as coverage, has neither users' figures nor an interval.
-    """
-
-    def __init__(self, figures: Mapping[str, float]) -> None:
-        super().__init__(figures)
-        self.protocol = ""
-        self.by_user: dict[str, np.ndarray] = {}
-        self.intervals: dict[str, tuple[float, float]] = {}
-        self.notes: list[str] = []
-
-
 class System(ABC):
     """One of the ten methods, or a baseline of one: the same life for each.
 
@@ -75,6 +63,7 @@ class System(ABC):
     answering: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, strength, beams ...
     shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows that a terminal shows; none: only files
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
+    lower_is_better: ClassVar[tuple[str, ...]] = ()  # figures, without '@k', of which less is better: ("ece",)
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
 
     def __init__(self, options: Any = None, /, **values: Any) -> None:
@@ -148,12 +137,8 @@ class System(ABC):
         """What to train, in order; the code after a `yield` runs when that stage is trained."""
 
     @abstractmethod
-    def figures(self, data: Any, **protocol: Any) -> dict[str, np.ndarray]:
-        """The task's figures, one for each user (pair, table, picture), so that claims can draw among them."""
-
-    @abstractmethod
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
-        """Their means, by the protocol that the result names.
+        """The task's figures by the protocol that the result names: `Evaluation.of` what was found of each unit.
 
         Every task takes split (the fitted one unless given), part ('test' or 'validation') and reading; the rest are
         the fields of its class `protocol`.
@@ -173,6 +158,11 @@ class System(ABC):
         protocol: what `evaluate` takes. Raises OptionError where it cannot be had of this dataset.
         """
         return ()
+
+    @classmethod
+    def direction(cls, figure: str) -> int:
+        """1 where more of this figure is better, -1 where less is."""
+        return -1 if base_name(figure) in cls.lower_is_better else 1
 
     @classmethod
     def as_protocol(cls, words: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,8 @@ class Tuned:
         names = list(self.trials[0].values)
         for column in ("trial", self.metric, "fit", *names):
             table.add_column(column, justify="right")
-        for trial in sorted(self.trials, key=lambda t: (t.figure is None, -(t.figure or 0.0), t.number)):
+        sign = self.arm.kind.direction(self.metric)
+        for trial in sorted(self.trials, key=lambda t: (t.figure is None, -sign * (t.figure or 0.0), t.number)):
             figure = trial.note if trial.figure is None else f"{trial.figure:.4f}"
             seconds = "" if trial.cost is None else f"{trial.cost.seconds:.1f} s"
             cells = [f"{trial.number}", figure, seconds, *(f"{trial.values[name]}" for name in names)]
@@ -122,12 +123,11 @@ def tune(
                 raise
             trial = Trial(number, values, None, None, f"failed: {error}")
         else:
-            if metric is None:  # what `compare` watches: a mean over units, where there is one
-                metric = watched(evaluation.by_user or evaluation, None)
-            watched(evaluation, metric)
+            metric = watched(evaluation, metric)
             trial = Trial(number, values, evaluation[metric], cost)
-            if best is None or evaluation[metric] > best[0] or math.isnan(best[0]):
-                best = (evaluation[metric], number, system, cost)
+            gain = arm.kind.direction(metric) * evaluation[metric]
+            if best is None or gain > best[0] or math.isnan(best[0]):
+                best = (gain, number, system, cost)
         tried[repr(options)] = trial
         done.append(trial)
         figure = trial.note if trial.figure is None else f"{metric} {trial.figure:.4f} in {cost.seconds:.1f} s"
@@ -167,9 +167,14 @@ def check_measurable(arm: Arm, dataset: Any, metric: str | None, **protocol: Any
 
 
 def watched(evaluation: Mapping[str, Any], metric: str | None) -> str:
-    """The figure to choose by: the one asked for or, without one, ndcg where there is one. Raises OptionError."""
+    """The figure to choose by: the one asked for or, without one, ndcg where there is one, else the first that units
+    can be drawn for, else the first. Raises OptionError."""
+    if not evaluation:
+        raise OptionError("nothing was measured: the system's evaluation holds no figure to choose by")
     if metric is None:
-        return next((name for name in evaluation if name.startswith("ndcg")), next(iter(evaluation)))
+        drawn = [name for name in getattr(evaluation, "measured", evaluation) if name in evaluation]
+        names = drawn or list(evaluation)
+        return next((name for name in names if name.startswith("ndcg")), names[0])
     if metric not in evaluation:
         raise OptionError(f"there is no figure '{metric}'; {nearest(metric, evaluation)}")
     return metric

@@ -20,9 +20,8 @@ from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.files import digest, replacing
-from tenfold.metrics.bootstrap import mean_interval
 from tenfold.options import option, options
-from tenfold.system import Answered, Evaluation, System
+from tenfold.system import Answered, Evaluation, Statistic, System
 from tenfold.training import Stage
 
 
@@ -97,10 +96,17 @@ class Teacher(nn.Module):
         return self.say(self.drop(torch.tanh(self.read(x) + self.error(scale))))
 
 
+def weighted_median(values, weights):
+    """Of values that are there so many times each."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) >= weights.sum() / 2
+    return values[order][np.argmax(reached)]
+
+
 class Scales(System):
     options: Options
     tiny = Options(training=Training(lr=0.1))
-    splits, units = ("fifths", "none"), "weighings"
+    splits, units, lower_is_better = ("fifths", "none"), "weighings", ("median_error",)
     protocol, answering = Protocol, Answering
     unit = "gram"
 
@@ -174,19 +180,16 @@ class Scales(System):
     def validate(self, part):
         return {"closeness": -float((self.weigh(part) - part.y).abs().mean())}
 
-    def figures(self, data, *, split=None, part="test", within=0.5, reading=None):
+    def evaluate(self, data, *, split=None, part="test", within=0.5, reading=None):
         _ = self.network
         dataset = self.read(data, reading)
         asked = self.prepare(dataset, split or self.fitted["split"]).part(part)
-        return {"right": ((self.weigh(asked) - asked.y).abs() < within).float().numpy()[:, 0].astype(float)}
-
-    def evaluate(self, data, **protocol):
-        found = self.figures(data, **protocol)
-        evaluation = Evaluation({name: float(values.mean()) for name, values in found.items()})
-        evaluation.by_user, evaluation.protocol = found, f"every fifth weighing, {protocol}"
-        if len(found["right"]) > 1:
-            evaluation.intervals = {name: mean_interval(values) for name, values in found.items()}
-        return evaluation
+        off = (self.weigh(asked) - asked.y).abs().numpy()[:, 0].astype(float)
+        return Evaluation.of(
+            {"right": (off < within).astype(float)},
+            statistics={"median_error": Statistic(partial(weighted_median, off), len(off))},
+            protocol=f"every fifth weighing, {part} part, right within {within}",
+        )
 
     def predict(self, data, output, *, digits=3, reading=None):
         asked = self.read(data, reading)

@@ -40,6 +40,7 @@ TASKS = {
         newer=lambda: weighings(120, scales=9),
         alone=lambda: weighings(5, scales=2),
         answer=lambda system: system.weigh(weighings(9)).tolist(),
+        between=(0.0, 10.0),  # the median error is in grams
     ),
 }
 # What can be fitted, and a system of another task, so that no test of the contract takes one task for all.

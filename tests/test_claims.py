@@ -130,7 +130,7 @@ def test_the_figures_are_those_of_the_test_part_by_the_protocol_named(events):
     found = measurements.measure(asked, "quick").finding
     assert with_seen.others["two"] != found.others["two"]
     for name, system in arms.items():
-        own = system.clone().fit(events, split="stream").figures(events, part="test", exclude_seen=True)["mrr"].mean()
+        own = system.clone().fit(events, split="stream").evaluate(events, part="test", exclude_seen=True)["mrr"]
         assert found.others[name] == pytest.approx(own)
     assert found.value == pytest.approx(found.others["one"] / found.others["two"])
 

@@ -79,19 +79,19 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
         "net": GRU4Rec(parse_arm(TINY).options).fit(events, budget=BUDGET),
         "markov": FirstOrderMarkov().fit(events),
     }
-    by_user = {label: system.figures(events, exclude_seen=True) for label, system in alone.items()}
-    best = max(by_user, key=lambda label: by_user[label]["ndcg@10"].mean())
+    per_unit = {label: system.evaluate(events, exclude_seen=True).per_unit for label, system in alone.items()}
+    best = max(per_unit, key=lambda label: per_unit[label]["ndcg@10"].mean())
     assert comparison.reference == best and comparison.users == len(events)
-    assert [row.label for row in comparison.rows] == sorted(by_user, key=lambda n: -by_user[n]["ndcg@10"].mean())
+    assert [row.label for row in comparison.rows] == sorted(per_unit, key=lambda n: -per_unit[n]["ndcg@10"].mean())
     for row in comparison.rows:
-        for name, values in by_user[row.label].items():
+        for name, values in per_unit[row.label].items():
             assert row.figures[name] == pytest.approx(values.mean())
             width = 0.15 * (row.intervals[name][1] - row.intervals[name][0])
             assert row.intervals[name] == pytest.approx(mean_interval(values), abs=width + 1e-12)
             if row.label != best:
                 difference, low, high = row.differences[name]
-                assert difference == pytest.approx(values.mean() - by_user[best][name].mean())
-                expected = difference_interval(values, by_user[best][name])
+                assert difference == pytest.approx(values.mean() - per_unit[best][name].mean())
+                expected = difference_interval(values, per_unit[best][name])
                 assert (low, high) == pytest.approx(expected, abs=0.15 * (high - low) + 1e-12)
         assert row.parameters == sum(w.numel() for w in alone[row.label].network.parameters())
     assert comparison.rows[0].better_or_worse("ndcg@10", comparison.reference) == "reference"
@@ -205,7 +205,7 @@ def test_a_figure_of_fewer_than_the_watched_one_is_left_out(events):
 
         def evaluate(self, data, **protocol):
             found = super().evaluate(data, **protocol)
-            found["attacked"], found.by_user["attacked"] = 0.5, np.array([0.0, 1.0])
+            found["attacked"], found.per_unit["attacked"] = 0.5, np.array([0.0, 1.0])
             return found
 
     found = compare(events, {"one": Attacked(), "two": Attacked()}, budget=BUDGET, metric="hr@10")

@@ -144,7 +144,7 @@ def test_unknown_items_are_left_out_of_histories_and_miss_as_targets(events):
     ranked = evaluation.rank(system, prepared, queries, k=10)
     unknown = prepared.events.items[queries.position] == 0
     assert unknown.any() and (ranked.untrained == unknown).all()
-    assert system.figures(events)["hr@10"][unknown].max() == 0
+    assert system.evaluate(events).per_unit["hr@10"][unknown].max() == 0
 
 
 def test_the_time_split_tells_warm_users_from_cold_ones():
@@ -172,10 +172,9 @@ def test_figures_of_a_stream_are_averaged_within_users_first(events):
     ranked = evaluation.rank(system, prepared, queries, k=10)
     hit = (ranked.above < 10).double().numpy()
     expected = [hit[queries.user == u].mean() for u in np.unique(queries.user)]
-    assert_close(system.figures(events, split="stream")["hr@10"], np.array(expected), atol=0.35, rtol=0)  # ties aside
-    assert system.evaluate(events, split="stream")["hr@10"] == pytest.approx(
-        float(system.figures(events, split="stream")["hr@10"].mean())
-    )
+    found = system.evaluate(events, split="stream")
+    assert_close(found.per_unit["hr@10"], np.array(expected), atol=0.35, rtol=0)  # ties aside
+    assert found["hr@10"] == pytest.approx(float(found.per_unit["hr@10"].mean()))
 
 
 def test_a_protocol_says_what_it_was(events):

@@ -64,10 +64,10 @@ def test_a_mean_over_users_is_watched_and_no_number_is_not_the_best_for_ever(eve
     evaluate, calls = GRU4Rec.evaluate, []
 
     def sometimes(self, data, **protocol):
-        found, by_user = evaluate(self, data, **protocol), {"right": np.ones(61)}
+        found, per_unit = evaluate(self, data, **protocol), {"right": np.ones(61)}
         calls.append(self.options)
         figures = Evaluation({"whole": 0.5, "right": math.nan if len(calls) == 1 else 0.1 * len(calls)})
-        figures.by_user, figures.protocol = by_user, found.protocol
+        figures.per_unit, figures.protocol = per_unit, found.protocol
         return figures
 
     monkeypatch.setattr(GRU4Rec, "evaluate", sometimes)

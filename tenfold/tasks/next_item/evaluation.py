@@ -17,6 +17,7 @@ from tenfold.data.options import Reading
 from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
+from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks
 from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, sampled_ranks
 
@@ -42,18 +43,11 @@ class Ranked(NamedTuple):
     untrained: np.ndarray  # (Q,), whether no training event holds the target: it counts as a miss
     coverage: float  # share of the catalogue that stands in somebody's first k
 
-    def by_user(self, by_event: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    def per_user(self, by_event: dict[str, Tensor]) -> dict[str, np.ndarray]:
         """Figures (Q,), averaged within users: (users,)."""
         _, user = np.unique(self.user, return_inverse=True)
         count = np.bincount(user)
         return {name: np.bincount(user, values.numpy()) / count for name, values in by_event.items()}
-
-
-class Measured(NamedTuple):
-    by_user: dict[str, np.ndarray]
-    whole: dict[str, float]  # figures of all users together: nobody has a share of them
-    protocol: str  # one sentence that says how the figures were taken
-    notes: list[str]  # what a reader must know beside it
 
 
 def measure(
@@ -66,7 +60,7 @@ def measure(
     exclude_seen: bool = False,
     sampled: int = 0,
     reading: Reading | None = None,
-) -> Measured:
+) -> Evaluation:
     """The arguments are those of `NextItem.evaluate`. Raises DataError, NotFittedError, OptionError."""
     _ = system.network  # refuses a system that was not fitted before any file is read
     items = len(system.vocabularies["items"])
@@ -93,11 +87,11 @@ def measure(
         notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
-    by_user = ranked.by_user(by_event)
+    per_user = ranked.per_user(by_event)
     if prepared.name == "time":
-        notes += _warm_and_cold(prepared, np.unique(ranked.user), by_user)
-    whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}
-    return Measured(by_user, whole, protocol, notes)
+        notes += _warm_and_cold(prepared, np.unique(ranked.user), per_user)
+    whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}  # nobody has a share of it
+    return Evaluation.of(per_user, whole=whole, protocol=protocol, notes=notes)
 
 
 def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
@@ -108,12 +102,12 @@ def _untrained(ranked: Ranked, by_event: dict[str, Tensor]) -> str:
     return f"{said}; over the other events: {_told(without)}"
 
 
-def _warm_and_cold(split: Split, user: np.ndarray, by_user: dict[str, np.ndarray]) -> list[str]:
+def _warm_and_cold(split: Split, user: np.ndarray, per_user: dict[str, np.ndarray]) -> list[str]:
     """How those of these users fare who have a training event, and those who have none."""
     warm, notes = split.train_end[user] > split.events.offsets[user], list[str]()
     for of, these in (("with", warm), ("without", ~warm)):
         if these.any():
-            means = {name: float(values[these].mean()) for name, values in by_user.items()}
+            means = {name: float(values[these].mean()) for name, values in per_user.items()}
             notes.append(f"{int(these.sum()):,} users {of} training events: {_told(means)}")
     return notes
 

@@ -23,7 +23,6 @@ from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError, UnknownIdError
 from tenfold.files import digest
 from tenfold.metrics import ranking
-from tenfold.metrics.bootstrap import mean_interval
 from tenfold.metrics.sampled import check_sampled
 from tenfold.system import Answered, Evaluation, System
 from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, measure, rank, scores_at_once
@@ -158,14 +157,10 @@ class NextItem(System):
     def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
         k = min(10, len(self.vocabularies["items"]))
         ranked = rank(self, prepared, queries, k=k)
-        by_user = ranked.by_user(ranking.figures(ranked.above, ranked.tied, [k]))
-        return {name: float(by_user[name].mean()) for name in (f"ndcg@{k}", f"hr@{k}")}  # the first one is watched
+        per_user = ranked.per_user(ranking.figures(ranked.above, ranked.tied, [k]))
+        return {name: float(per_user[name].mean()) for name in (f"ndcg@{k}", f"hr@{k}")}  # the first one is watched
 
     # The protocol.
-
-    def figures(self, data: Any, **protocol: Any) -> dict[str, np.ndarray]:
-        """One figure for each user with a held-out event; arguments as `evaluate`'s."""
-        return measure(self, data, **protocol).by_user
 
     @classmethod
     def figure_names(
@@ -196,13 +191,7 @@ class NextItem(System):
         sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  reading: how a file is read.
         Raises DataError, OptionError.
         """
-        measured = measure(self, data, **protocol)
-        found = Evaluation({name: float(values.mean()) for name, values in measured.by_user.items()})
-        if len(next(iter(measured.by_user.values()))) > 1:  # one user has no interval
-            found.intervals = {name: mean_interval(values) for name, values in measured.by_user.items()}
-        found.update(measured.whole)
-        found.protocol, found.by_user, found.notes = measured.protocol, measured.by_user, measured.notes
-        return found
+        return measure(self, data, **protocol)
 
     # The verb.
 
