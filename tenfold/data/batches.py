@@ -1,5 +1,6 @@
 """What every kind of file and frame gives: batches of columns, the line of each row, and wrong rows, counted."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ class Source(ABC):
         self.name = name
         self.bad = BadRows(name, self.place, refuse=on_bad_rows == "refuse")
         self.columns: list[str] = []
+        self.loose: set[str] = set()  # columns whose values may be of any kinds: they are only compared, or are names
 
     @abstractmethod
     def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
@@ -93,9 +95,19 @@ def nested(source: Source, name: str, values: list[Any], places: np.ndarray) -> 
         ) from error
 
 
+def _loose(name: str, values: list[Any], found: list[type]) -> pl.Series:
+    """Values as they are where all are of one kind, else as JSON writes them, texts without their quotes."""
+    if found == [bool] or (found and set(found) <= {int, float} and not any(abs(v) > 2**53 for v in values if v)):
+        return pl.Series(name, values, dtype=pl.Boolean if found == [bool] else pl.Float64 if float in found else None)
+    text = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str) for v in values]
+    return pl.Series(name, text, dtype=pl.String)
+
+
 def of_one_kind(source: Source, name: str, values: list[Any], places: np.ndarray, kinds: dict[str, Any]) -> pl.Series:
     """Values as a column; text and numbers together are refused, because 7 and "7" may be two. Raises DataError."""
     found = [kind for kind in dict.fromkeys(map(type, values)) if kind is not type(None)]  # as they come
+    if name in source.loose:
+        return _loose(name, values, found)
     known: Any = pl.Null
     for kind in found:
         now = pl.String if issubclass(kind, str) else pl.Int64 if kind is int else pl.Float64 if kind is float else kind

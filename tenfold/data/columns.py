@@ -30,7 +30,12 @@ ALIASES: Mapping[
         *("createdat", "created", "reviewtime"),
     ),
     "event": ("eventid",),  # ids of events: one that was there before is a duplicate
+    "kind": (  # view, cart, buy ...
+        *("event", "eventtype", "eventname", "type", "kind", "action", "actiontype", "behavior", "behaviour"),
+        *("behaviortype", "behaviourtype", "interaction", "interactiontype"),
+    ),
 }
+MOST_KINDS = 256  # of events; a column of more is none of kinds
 PARTS: Mapping[str, tuple[str, ...]] = {  # what the parts of a split are also called
     "train": ("training",),
     "validation": ("valid", "val", "dev"),
@@ -218,6 +223,14 @@ def own_ids(column: pl.Series, source: str) -> pl.Series:
     if dtype == pl.Null:
         return column.cast(pl.Int64)
     raise DataError(f"{source}: column '{column.name}' holds {dtype}, and ids must be text or whole numbers")
+
+
+def kinds(column: pl.Series) -> pl.Series:
+    """What happened, as text; null where the row does not say."""
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        return pl.Series(column.name, [None] * len(column), dtype=pl.String)
+    text = column.cast(pl.String)
+    return pl.select(pl.when(text != "").then(text)).to_series()
 
 
 def whole_numbers(ids: pl.Series) -> pl.Series:

@@ -3,7 +3,7 @@
 Shapes: E events, U users, V items. Items and users are numbered in the order in which the file first names them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import polars as pl
 from tenfold.data import columns, packing
 from tenfold.data.attributes import read_attributes
 from tenfold.data.batches import Batch, Source, nothing_left
+from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
 from tenfold.data.options import Reading
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
@@ -26,50 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class ReadReport:
-    """What was found in a file and what was done about it."""
-
-    source: str = ""
-    place: str = "row"
-    columns: dict[str, str] = field(default_factory=dict)  # role -> the file's own name
-    rows: int = 0  # that were rows at all, wrong ones included
-    bad: int = 0
-    first_bad: tuple[tuple[int, str], ...] = ()
-    left_out: int = 0  # by `where`
-    duplicates: int = 0  # left out
-    equal: int = 0  # equal (user, item, time), kept
-    out_of_order: int = 0  # events earlier than one before them of the same user
-    dropped: int = 0  # events of users or items with too few
-    remarks: tuple[str, ...] = ()
-
-    def sentences(self) -> list[str]:
-        """For a person; nothing when there is nothing to say."""
-        found = []
-        if self.bad:
-            shown = "; ".join(f"{self.place} {place}: {why}" for place, why in self.first_bad)
-            more = f"; and {self.bad - len(self.first_bad):,} more" if self.bad > len(self.first_bad) else ""
-            found.append(f"{self.bad:,} of {self.rows:,} rows of {self.source} are wrong and left out ({shown}{more})")
-        if self.left_out:
-            found.append(f"{self.left_out:,} of {self.rows:,} rows are left out by where")
-        if self.out_of_order:
-            found.append(
-                f"{self.source} is not in order of time ({self.out_of_order:,} events are earlier than one before them "
-                "of the same user): it was sorted, equal times in the file's order"
-            )
-        if self.duplicates:
-            found.append(f"{self.duplicates:,} duplicates are left out")
-        if self.equal:
-            found.append(
-                f"{self.equal:,} events equal an earlier one in user, item and time; they are kept without deduplicate"
-            )
-        if self.dropped:
-            found.append(f"{self.dropped:,} events of users or items with too few events are left out")
-        return [*found, *self.remarks]
-
-
 @dataclass(frozen=True, eq=False)
-class Events:
+class Events(Dataset):
     """User u has items[offsets[u] : offsets[u + 1]], in order of time; items count from 1, and 0 is an unknown one."""
 
     items: np.ndarray  # (E,) int32
@@ -81,6 +40,8 @@ class Events:
     catalogue: Vocabulary
     report: ReadReport = field(default_factory=ReadReport)
     attributes: pl.DataFrame | None = None  # (V rows) of the items 1..V, with a column `title` where there is one
+    kinds: np.ndarray | None = None  # (E,) int32 from 1: view, cart, buy ...; 0 where the file says none
+    kind_names: Vocabulary | None = None
 
     @classmethod
     def from_histories(
@@ -90,8 +51,10 @@ class Events:
         users: Sequence[Any] | None = None,
         times: Sequence[Sequence[float]] | None = None,
         titles: dict[Any, str] | None = None,
+        kinds: Sequence[Sequence[str | None]] | None = None,
     ) -> Self:
-        """Lists of item ids, one for each user; users are numbered from 1 where they have no ids. Raises DataError."""
+        """Lists of item ids, one for each user; users are numbered from 1 where they have no ids. times, kinds: of each
+        event. Raises DataError."""
         try:
             flat = pl.Series([item for history in histories for item in history], strict=True)
         except (TypeError, pl.exceptions.PolarsError) as error:
@@ -101,14 +64,23 @@ class Events:
         names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))
         if times is not None:
             check_times(histories, times)
+        of_kind, kind_names = None, None
+        if kinds is not None:
+            check_times(histories, kinds, "kinds")
+            names_of = pl.Series([kind for history in kinds for kind in history], dtype=pl.String)
+            kind_names = Vocabulary(names_of.drop_nulls().unique(maintain_order=True))
+            of_kind = kind_names.numbers(names_of)
         clock = None if times is None else np.array([t for history in times for t in history], dtype=np.float64)
         items = catalogue.numbers(flat)
         if clock is not None:
+            if of_kind is not None:
+                packing.sort_each(of_kind, clock.copy(), offsets)
             packing.sort_each(items, clock, offsets)
         frame = None
         if titles is not None:
             frame = pl.DataFrame({"title": pl.Series([titles.get(own) for own in catalogue.series], dtype=pl.String)})
-        return cls(items, offsets, clock, names, catalogue, ReadReport(source="histories", rows=len(flat)), frame)
+        report = ReadReport(source="histories", rows=len(flat))
+        return cls(items, offsets, clock, names, catalogue, report, frame, of_kind, kind_names)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -116,16 +88,25 @@ class Events:
     def history(self, user: int) -> np.ndarray:
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """Users are in no system's vocabulary: their ids are the log's own."""
+        return {"items": self.catalogue} | ({} if self.kind_names is None else {"kinds": self.kind_names})
+
     @cached_property
-    def fingerprint(self) -> str:
-        """Of ids, items, order and times; whatever file they stood in."""
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """Of ids, items, order, times and kinds; whatever file they stood in."""
         clock = b"" if self.times is None else packing.raw(self.times)
+        kinds = [] if self.kinds is None or self.kind_names is None else [
+            self.kind_names.fingerprint.encode(), packing.raw(self.kinds)
+        ]  # fmt: skip
         return digest(
             self.users.fingerprint.encode(),
             self.catalogue.fingerprint.encode(),
             packing.raw(self.items),
             packing.raw(self.offsets),
             clock,
+            *kinds,
         )
 
     def title(self, number: int) -> str:
@@ -136,9 +117,21 @@ class Events:
                 return str(title)
         return str(self.catalogue.ids([number])[0])
 
-    def recoded(self, catalogue: Vocabulary) -> Self:
-        """The same log in another vocabulary's numbers; events whose item is not in it stay in place as number 0."""
-        new = np.concatenate([[0], catalogue.numbers(self.catalogue.series)]).astype(np.int32)
+    def recoded(self, vocabularies: Mapping[str, Vocabulary] | Vocabulary) -> Self:
+        """The same log in other vocabularies' numbers, `items` and `kinds`; events whose item is not in them stay in
+        place as number 0. A vocabulary alone is that of the items. Raises DataError."""
+        if isinstance(vocabularies, Vocabulary):
+            vocabularies = {"items": vocabularies}
+        check_names(self, vocabularies)
+        if "kinds" in vocabularies and self.kinds is not None and self.kind_names is not None:
+            kinds = renumbering(self.kind_names, vocabularies["kinds"])[self.kinds]
+            return replace(self, kinds=kinds, kind_names=vocabularies["kinds"]).recoded(
+                {name: known for name, known in vocabularies.items() if name != "kinds"}
+            )
+        if "items" not in vocabularies:
+            return self
+        catalogue = vocabularies["items"]
+        new = renumbering(self.catalogue, catalogue)
         frame = self.attributes
         if frame is not None:
             where = pl.DataFrame({"number": pl.Series(new[1:]), "row": pl.Series(range(len(new) - 1), dtype=pl.UInt32)})
@@ -148,13 +141,15 @@ class Events:
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
-def check_times(histories: Sequence[Sequence[Any]], times: Sequence[Sequence[float] | np.ndarray]) -> None:
-    """Raises DataError where not each event has a time."""
-    if len(times) != len(histories):
-        raise DataError(f"there are {len(histories)} histories and {len(times)} lists of times; give each one")
-    for row, (history, own) in enumerate(zip(histories, times, strict=True)):
+def check_times(
+    histories: Sequence[Sequence[Any]], values: Sequence[Sequence[Any] | np.ndarray], named: str = "times"
+) -> None:
+    """Raises DataError where not each event has a time, or what else is `named`."""
+    if len(values) != len(histories):
+        raise DataError(f"there are {len(histories)} histories and {len(values)} lists of {named}; give each one")
+    for row, (history, own) in enumerate(zip(histories, values, strict=True)):
         if len(history) != len(own):
-            raise DataError(f"history {row} has {len(history)} events and {len(own)} times; give each event one")
+            raise DataError(f"history {row} has {len(history)} events and {len(own)} {named}; give each event one")
 
 
 def seconds(times: Sequence[float]) -> np.ndarray:
@@ -197,11 +192,16 @@ class _Arrivals:
         self.source, self.strict_order = source, reading.require_sorted
         self.roles = columns.roles(source.name, source.columns, reading.columns)
         self.where = columns.conditions(source.name, reading.where, source.columns)
-        self.wanted = list(dict.fromkeys([*self.roles.values(), *(condition.column for condition in self.where)]))
+        compared = [condition.column for condition in self.where]
+        source.loose = {name for role, name in self.roles.items() if role == "kind"} | set(compared)
+        source.loose -= {name for role, name in self.roles.items() if role != "kind"}
+        self.wanted = list(dict.fromkeys([*self.roles.values(), *compared]))
         self.numberings = {role: packing.Numbering() for role in self.roles if role != "time"}
+        self.kind_is_chosen = "kind" in columns.spelled_out(reading.columns)
         self.clock = columns.Times()
         self.latest = np.full(1, -np.inf)
-        self.parts: dict[str, list[np.ndarray]] = {role: [] for role in ("user", "item", "time")}
+        self.parts: dict[str, list[np.ndarray]] = {role: [] for role in ("user", "item", "time", "kind")}
+        self.remarks = list[str]()
         self.wrong = 0  # of those that came; others were no rows and never came
         self.rows = self.left_out = self.duplicates = self.out_of_order = 0
 
@@ -214,7 +214,10 @@ class _Arrivals:
             wrong += unclear
             self.left_out += int((~keep).sum()) - len(unclear)
             frame, places = frame.filter(pl.Series(keep)), places[keep]
-        read, good, more = columns.checked(self.source.name, frame, places, self.roles, self.clock)
+        needed = {role: name for role, name in self.roles.items() if role != "kind"}
+        read, good, more = columns.checked(self.source.name, frame, places, needed, self.clock)
+        if "kind" in self.roles:
+            read["kind"] = columns.kinds(frame[self.roles["kind"]])
         wrong += more
         self.wrong += len(wrong)
         self.source.bad.add(wrong)
@@ -234,10 +237,26 @@ class _Arrivals:
         items, _ = self.numberings["item"].add(read["item"])
         self.parts["user"].append(users)
         self.parts["item"].append(items)
+        if "kind" in read:
+            self._keep_kinds(read["kind"])
         if "time" in read:
             times = read["time"].to_numpy()
             self.parts["time"].append(times)
             self._check_order(users, times, places)
+
+    def _keep_kinds(self, kinds: pl.Series) -> None:
+        """Raises DataError where a column that was named as the kind is none."""
+        there = kinds.is_not_null().to_numpy()
+        found = np.zeros(len(kinds), np.int32)
+        found[there] = self.numberings["kind"].add(kinds.drop_nulls())[0]
+        self.parts["kind"].append(found)
+        if self.numberings["kind"].count > columns.MOST_KINDS:
+            name = self.roles.pop("kind")
+            what = f"column '{name}' of {self.source.name} holds more than {columns.MOST_KINDS} kinds of events"
+            if self.kind_is_chosen:
+                raise DataError(f"{what}; name another one with columns='kind=NAME', or none")
+            self.remarks.append(f"{what}: it is not taken for the kind")
+            self.parts["kind"] = []
 
     def _check_order(self, users: np.ndarray, times: np.ndarray, places: np.ndarray) -> None:
         count = self.numberings["user"].count
@@ -271,18 +290,24 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
     offsets = packing.offsets_of(users, arrivals.numberings["user"].count)
     items = packing.packed(users, arrivals.whole("item"), offsets)
     times = packing.packed(users, arrivals.whole("time"), offsets) if arrivals.parts["time"] else None
+    kinds = packing.packed(users, arrivals.whole("kind"), offsets) if arrivals.parts["kind"] else None
+    kind_names = None if kinds is None else Vocabulary(arrivals.numberings["kind"].ids())
     del users
     if arrivals.out_of_order and times is not None:
+        if kinds is not None:  # the sort is stable: both move alike
+            packing.sort_each(kinds, times.copy(), offsets)
         packing.sort_each(items, times, offsets)
     names, catalogue = arrivals.ids("user"), arrivals.ids("item")
 
     duplicates, equal = arrivals.duplicates, 0
     if reading.deduplicate or times is not None:
-        again = packing.repeats(items, np.empty(0) if times is None else times, offsets, len(catalogue))
+        same, count = packing.together(items, len(catalogue), kinds, 0 if kind_names is None else len(kind_names))
+        again = packing.repeats(same, np.empty(0) if times is None else times, offsets, count)
         found = int(again.sum())
         duplicates, equal = (duplicates + found, 0) if reading.deduplicate else (duplicates, found)
     keep = ~again if reading.deduplicate else None
     if keep is not None and found:
+        kinds = None if kinds is None else kinds[keep]
         items, offsets, times, names = _only(keep, items, offsets, times, names)
     dropped = 0
     if reading.min_user_events > 1 or reading.min_item_events > 1:
@@ -293,6 +318,7 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
                 f"{source.name}: no user has {reading.min_user_events} events of items that have "
                 f"{reading.min_item_events}; lower min_user_events or min_item_events"
             )
+        kinds = None if kinds is None else kinds[keep]
         items, offsets, times, names = _only(keep, items, offsets, times, names)
         items, left = packing.renumbered(items, len(catalogue))
         catalogue = catalogue.gather(left - 1)
@@ -311,9 +337,9 @@ def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
         equal=equal,
         out_of_order=arrivals.out_of_order,
         dropped=dropped,
-        remarks=(*untimed, *remarks),
+        remarks=(*untimed, *arrivals.remarks, *remarks),
     )
-    return Events(items, offsets, times, Vocabulary(names), vocabulary, report, attributes)
+    return Events(items, offsets, times, Vocabulary(names), vocabulary, report, attributes, kinds, kind_names)
 
 
 def _only(

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -17,7 +18,7 @@ import polars as pl
 
 from tenfold.data import columns as known
 from tenfold.data.batches import Batch, Source, nested, nothing_left
-from tenfold.data.events import ReadReport
+from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.sources import table_of
 from tenfold.data.text_files import chunks, not_utf8, opened
 from tenfold.data.vocabulary import Vocabulary
@@ -68,12 +69,13 @@ class FactTable(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FactTables:
+class FactTables(Table):
     """Row i is a table and its texts."""
 
     frame: pl.DataFrame  # columns table, texts, invented, and the file's others under their own names
     roles: dict[str, str]  # title, id, split, as far as there are any -> the file's own column
     report: ReadReport
+    numbered: Vocabulary | None = None  # names of attributes, where they were numbered before; else the tables' own
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -94,9 +96,11 @@ class FactTables:
     def __iter__(self) -> Iterator[FactTable]:
         return (self[row] for row in range(len(self)))
 
-    @property
+    @cached_property
     def attributes(self) -> Vocabulary:
         """The names of attributes, in the order in which the tables first have them."""
+        if self.numbered is not None:
+            return self.numbered
         cells = self.frame["table"].explode().drop_nulls()
         return Vocabulary(cells.struct.field("attribute").unique(maintain_order=True))
 
@@ -108,6 +112,26 @@ class FactTables:
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         return replace(self, frame=self.frame[known.index(rows, len(self))])
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {"attributes": self.attributes}
+
+    def recoded(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
+        """The same tables, whose `attribute_numbers` are those of other `attributes`; 0 where these lack a name."""
+        check_names(self, vocabularies)
+        return replace(self, numbered=vocabularies.get("attributes", self.numbered))
+
+    def attribute_numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """(C,) int32 numbers of the attributes of all cells, table after table, and where each begins, (N + 1,)."""
+        counts = self.frame["table"].list.len().fill_null(0).to_numpy().astype(np.int64)
+        cells = self.frame.filter(pl.Series(counts > 0))["table"].explode()
+        names = cells.struct.field("attribute") if len(cells) else pl.Series([], dtype=pl.String)
+        return self.attributes.numbers(names), np.concatenate([[0], np.cumsum(counts)])
+
+    def contents_of_fingerprint(self) -> Iterator[bytes]:
+        yield repr(sorted(self.roles.items())).encode()
+        yield b"" if self.numbered is None else self.numbered.to_bytes()
 
 
 def read_fact_tables(

@@ -7,7 +7,7 @@ file first names them; 0 is unknown.
 import csv
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +21,7 @@ import polars as pl
 from tenfold.data import columns as known
 from tenfold.data import packing
 from tenfold.data.batches import Batch, Source, nothing_left
-from tenfold.data.events import ReadReport
+from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
 from tenfold.data.options import Reading
 from tenfold.data.sources import table_of, told
 from tenfold.data.text_files import opened
@@ -59,7 +59,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TemporalGraph:
+class TemporalGraph(Dataset):
     """Interactions in order of time; equal times in the order of the file, equal rows as often as they are there."""
 
     sources: np.ndarray  # (E,) int32
@@ -144,8 +144,34 @@ class TemporalGraph:
         arrays = {"sources": self.sources[index], "destinations": self.destinations[index], "times": self.times[index]}
         return replace(self, **arrays, features=of(self.features), kinds=of(self.kinds), parts=parts)
 
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        every = {"entities": self.entities, "partners": self.partners, "kinds": self.kind_names}
+        return {name: vocabulary for name, vocabulary in every.items() if vocabulary is not None}
+
+    def recoded(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
+        """The same interactions in other vocabularies' numbers; those of an unknown entity stay in place as number 0.
+
+        Raises DataError where one of the two numberings is of a bipartite graph and the other is not.
+        """
+        check_names(self, vocabularies)
+        entities = vocabularies.get("entities", self.entities)
+        of_sources = renumbering(self.entities, entities)
+        partners, of_destinations = self.partners, of_sources
+        if self.partners is not None:
+            partners = vocabularies.get("partners", self.partners)
+            own = renumbering(self.partners, partners)[1:]
+            shifted = np.where(own > 0, own + len(entities), 0)
+            of_destinations = np.concatenate([np.zeros(len(self.entities) + 1, np.int32), shifted]).astype(np.int32)
+        kinds, kind_names = self.kinds, self.kind_names
+        if kinds is not None and kind_names is not None and "kinds" in vocabularies:
+            kinds = renumbering(kind_names, vocabularies["kinds"])[kinds]
+            kind_names = vocabularies["kinds"]
+        arrays = {"sources": of_sources[self.sources], "destinations": of_destinations[self.destinations]}
+        return replace(self, **arrays, entities=entities, partners=partners, kinds=kinds, kind_names=kind_names)
+
     @cached_property
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> str:  # type: ignore[override]
         """Of ids, interactions, features, kinds, times and parts; whatever file they stood in."""
         ids = (self.entities, self.partners, self.kind_names)
         arrays = [self.sources, self.destinations, self.times, self.features, self.kinds]

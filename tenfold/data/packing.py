@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numba import njit
 
+DIRECT = 1 << 26  # pairs of item and kind that may be counted in a table
 GROWTH = 4  # a table of numbers is made so much larger when it is half full
 
 
@@ -180,6 +181,18 @@ def repeats(items, times, offsets, catalogue):  # type: ignore[no-untyped-def]
             again[place] = seen[items[place]] == stretch
             seen[items[place]] = stretch
     return again
+
+
+def together(items: np.ndarray, catalogue: int, kinds: np.ndarray | None, names: int) -> tuple[np.ndarray, int]:
+    """One number (E,) for each pair of an item 1..catalogue and a kind 0..names, and the largest there may be."""
+    if kinds is None or not names:
+        return items, catalogue
+    pairs = items.astype(np.int64) * (names + 1) + kinds
+    most = (catalogue + 1) * (names + 1)
+    if most < DIRECT:
+        return pairs.astype(np.int32), most
+    found, dense = np.unique(pairs, return_inverse=True)
+    return dense.astype(np.int32), len(found)
 
 
 @njit(cache=True, nogil=True)

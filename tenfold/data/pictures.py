@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from tenfold.data import columns as known
 from tenfold.data.attributes import typed
 from tenfold.data.batches import BadRows, Source, nothing_left
-from tenfold.data.events import ReadReport
+from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.sources import table_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, nearest
@@ -38,7 +38,7 @@ ROLES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(Table):
     """Row i has a picture, columns, and perhaps more pictures, such as a mask or a reference."""
 
     frame: pl.DataFrame  # (N rows) what the file says beside the pictures, under the file's own names
@@ -129,6 +129,30 @@ class Pictures:
         contents = {name: column.gather(index) for name, column in self.contents.items()}
         frame = self.frame[index] if self.frame.width else self.frame
         return replace(self, frame=frame, contents=contents, places=self.places[index])
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {"classes": self.classes}
+
+    def recoded(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
+        """The same pictures, whose `labels()` are numbers in other `classes`; 0 for a class that these do not hold."""
+        check_names(self, vocabularies)
+        return replace(self, classes=vocabularies.get("classes", self.classes))
+
+    def contents_of_fingerprint(self) -> Iterator[bytes]:
+        """Roles, classes and the compressed pictures: files are read."""
+        yield repr((self.image, sorted(self.masks), sorted(self.roles.items()))).encode()
+        yield self.classes.to_bytes()
+        for name, column in self.contents.items():
+            yield name.encode()
+            for row, content in enumerate(column):
+                try:
+                    held = Path(content).read_bytes() if isinstance(content, str) else content
+                except OSError as error:
+                    raise DataError(
+                        f"{self._of(name, row)} its file cannot be read: {error.strerror or error}"
+                    ) from error
+                yield b"none" if held is None else len(held).to_bytes(8) + held
 
     def _decoded(self, column: str, row: int, size: tuple[int, int] | None = None) -> np.ndarray | None:
         content = self.contents[column][int(row)]

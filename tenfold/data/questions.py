@@ -1,8 +1,9 @@
 """Questions about what users did, or about any long stream: the answer, whose it is, when it is asked, the evidence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -11,7 +12,8 @@ import polars as pl
 
 from tenfold.data import columns as known
 from tenfold.data.batches import Source, nothing_left
-from tenfold.data.events import Events, ReadReport
+from tenfold.data.dataset import ReadReport, Table, check_names
+from tenfold.data.events import Events
 from tenfold.data.sources import table_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
@@ -51,12 +53,13 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
+class Questions(Table):
     """Q questions."""
 
     frame: pl.DataFrame  # (Q rows) a column for each of Question's fields that the file has, then the file's others
     places: np.ndarray  # (Q,) the line or row of each
     report: ReadReport
+    numbered: Vocabulary | None = None  # answers, where they were numbered before; else the questions' own
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -70,9 +73,11 @@ class Questions:
     def __iter__(self) -> Iterator[Question]:
         return (self[row] for row in range(len(self)))
 
-    @property
+    @cached_property
     def answers(self) -> Vocabulary:
         """All answers, sorted."""
+        if self.numbered is not None:
+            return self.numbered
         return Vocabulary(self.frame["answer"].unique().sort())
 
     def split(self, name: str) -> Self:
@@ -86,6 +91,22 @@ class Questions:
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         index = known.index(rows, len(self))
         return replace(self, frame=self.frame[index], places=self.places[index])
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {"answers": self.answers}
+
+    def recoded(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
+        """The same questions, whose `answer_numbers` are those of other `answers`; 0 for one that these do not hold."""
+        check_names(self, vocabularies)
+        return replace(self, numbered=vocabularies.get("answers", self.numbered))
+
+    def answer_numbers(self) -> np.ndarray:
+        """(Q,) int32."""
+        return self.answers.numbers(self.frame["answer"])
+
+    def contents_of_fingerprint(self) -> Iterable[bytes]:
+        yield b"" if self.numbered is None else self.numbered.to_bytes()
 
     def asked_of(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
         """Whose history each question is about (Q,), as rows of `events`, and how many events of it had been seen (Q,).
