@@ -1,4 +1,4 @@
-"""Reading an event log: 10 million rows of CSV with text ids, read, checked, numbered and packed by user.
+"""ReadOptions an event log: 10 million rows of CSV with text ids, read, checked, numbered and packed by user.
 
 Each reading is a process of its own, so that its time and its largest memory are its own: from the file's name to the
 packed arrays, imports apart. Beside ours: what one writes with pandas (read_csv, factorize, a stable sort) and with

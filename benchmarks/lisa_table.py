@@ -33,7 +33,7 @@ def untrained(system: S, items: int) -> S:
     drawn = np.random.default_rng(0).choice(10**10, items, replace=False)
     ids = pl.Series(drawn).cast(pl.String).str.zfill(10)
     system.sizes, system.vocabularies = {"items": items}, {"items": Vocabulary(ids)}
-    system.facts = {"item_counts": torch.randint(1, 1000, (items + 1,))}
+    system.statistics = {"item_counts": torch.randint(1, 1000, (items + 1,))}
     system._network = system.build().eval()
     return system
 

@@ -3,7 +3,6 @@
 torch and what needs it is imported inside the commands: `--help` and `list` answer at once.
 """
 
-import inspect
 import json
 import os
 import re
@@ -17,15 +16,22 @@ from typing import Annotated, Any, Optional, cast
 
 import typer
 
-from tenfold.command_line import SUMMARIES, Commands, columns, command, print_rich, print_table, say, shown
+from tenfold.command_line import SUMMARIES, Commands, columns, command, flag_rows, print_rich, print_table, say, shown
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
+from tenfold.options import assignments, expand, names, parse, presets, rows
+from tenfold.registry import TASKS, load_class, named, row_of
 from tenfold.systems import load
 from tenfold.version import VERSION
 
 READING = re.compile(r"\b(columns|encoding|on_bad_rows)=(?=[\w'])")  # how the library's sentences name what to say
 SHOWN = 10  # answers that a terminal shows
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
+
+
+class RunKept(Exception):  # noqa: N818  it is no error
+    """A fit was interrupted, and its run can be gone on with."""
+
 
 app = Commands(
     name="tenfold",
@@ -34,68 +40,65 @@ app = Commands(
 SUMMARIES["shop"] = "The embedded marketplace: made on the spot, from a seed."
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a system or baseline; `tenfold list` names them")]
-Log = Annotated[
-    str, typer.Argument(metavar="DATA", help="an event log: CSV, TSV, JSONL, Parquet, .inter, text; or .gz")
-]
+DATA = "; ".join(f"for {task.replace('_', ' ')}: {row.data}" for task, row in TASKS.items())
+DataFile = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
 SplitName = Annotated[
     Optional[str], typer.Option("--split", help="loo, stream, time or none; what a system knows, `tenfold info` says")
 ]
 Device = Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")]
-ListLengths = Annotated[Optional[list[int]], typer.Option("-k", help="list length; repeat for more [default: 10]")]
-ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="leave out what the history holds")]
 Measured = Annotated[
     Optional[list[str]],
     typer.Option("--protocol", metavar="NAME=VALUE", help="how it is measured; repeat. `tenfold info NAME` lists them"),
 ]
 
 
-def _reading(values: Mapping[str, Any], folder: str | None = None, without: Sequence[str] = ()) -> Any:
-    """How the log is read: as told or, for an artifact, as the log was that it was fitted on, but for `without`."""
-    from tenfold.data.options import Reading
-    from tenfold.options import parse
-
+def _read_options(kind: Any, words: Mapping[str, Any], folder: str | None = None, without: Sequence[str] = ()) -> Any:
+    """How files are read: as told or, for an artifact, as those were that it was fitted on, but for `without`."""
     kept: dict[str, Any] = {}
     if folder is not None:
         from tenfold.artifact import read_config
 
-        kept = read_config(Path(folder)).get("fitted", {}).get("reading", {})
+        fitted = read_config(Path(folder)).get("fitted", {})
+        kept = fitted.get("read_options", fitted.get("reading", {}))
         kept = {name: value for name, value in kept.items() if name not in without}
-    return parse(Reading, kept | dict(values))
+    _refuse_unknown(kind, kind.read_options, words, "reads its files without")
+    return kind.as_read_options(kept | dict(words))
+
+
+def _inputs(kind: Any, files: Mapping[str, Any]) -> dict[str, Any]:
+    for name in files:
+        if name not in kind.inputs:
+            raise OptionError(f"a {kind.__name__} takes no --{name.replace('_', '-')}; leave it out")
+    return dict(files)
 
 
 def _budget(values: Mapping[str, Any]) -> Any:
     from tenfold.budget import Budget
-    from tenfold.options import parse
 
     return parse(Budget, ({} if sys.stderr.isatty() else {"progress": "lines"}) | dict(values))
 
 
-def _protocol(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
-    """How a system of this class is to measure: what was given by --protocol and by the flags of recommenders."""
-    return _words(kind, kind.protocol, kind.as_protocol, "is not measured by", words, flags)
+def _protocol(kind: Any, general: Sequence[str] | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """How a system of this class is to measure: what was given by --protocol and by flags of its own."""
+    _refuse_unknown(kind, kind.protocol, flags, "is not measured by")
+    return dict(kind.as_protocol(assignments(list(general or ())) | dict(flags)))
 
 
-def _answering(kind: Any, words: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
-    """How it is to answer: what was given by --how and by flags."""
-    return _words(kind, kind.answering, kind.as_answering, "answers without", words, flags)
+def _predict_options(kind: Any, general: Sequence[str] | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """How it is to answer: what was given by --how and by flags of its own."""
+    _refuse_unknown(kind, kind.predict_options, flags, "answers without")
+    return dict(kind.as_predict_options(assignments(list(general or ())) | dict(flags)))
 
 
-def _words(
-    kind: Any, group: type, typed: Any, refusal: str, words: Sequence[str] | None, flags: Mapping[str, Any]
-) -> dict[str, Any]:
+def _refuse_unknown(kind: Any, group: type, flags: Mapping[str, Any], refusal: str) -> None:
     """A flag that was given and that the system does not know is refused as the person wrote it."""
-    from tenfold.options import assignments, names
-
-    given, known = _given(**flags), names(group)
-    for name in given:
+    known = names(group)
+    for name in flags:
         if name not in known:
-            raise OptionError(f"a {kind.__name__} {refusal} {_flag(name)}; leave it out")
-    return dict(typed(assignments(list(words or ())) | given))
-
-
-def _flag(name: str) -> str:
-    return {"ks": "-k", "k": "-k"}.get(name, f"--{name.replace('_', '-')}")
+            flag = next(row.flag for kind_of in ("read", "protocol", "predict") for row in flag_rows(f"tasks:{kind_of}")
+                        if row.name == name)  # fmt: skip
+            raise OptionError(f"a {kind.__name__} {refusal} {flag}; leave it out")
 
 
 def _on(system: Any, device: str) -> Any:
@@ -107,11 +110,6 @@ def _on(system: Any, device: str) -> Any:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         told = str(error).strip().splitlines()[0]
         raise OptionError(f"--device {device} cannot be had here: {told}") from None
-
-
-def _given(**flags: Any) -> dict[str, Any]:
-    """What a task does not know it is not asked for."""
-    return {name: value for name, value in flags.items() if value not in (None, []) and value is not False}
 
 
 @command("list")
@@ -139,14 +137,16 @@ def info(
             config["fitted"][f"last epoch of {stage}"] = epochs[-1] if epochs else None
         print(json.dumps(config, indent=1))
         return
-    from tenfold.options import presets, rows
-    from tenfold.systems import load_class
-    from tenfold.systems import rows as system_rows
-
-    cls = load_class(what)
-    row = system_rows()[what]
-    print(f"{what}: {row.gives} ({row.paper})\nsplits: {', '.join(cls.splits)}")
-    options = cls.options_class()
+    row = row_of(what)
+    if row.options and row.task:
+        task = TASKS[row.task]
+        options, splits = named(row.options), task.splits
+        groups = {"evaluate": named(task.protocol), "predict": named(task.predict), "reading": named(task.read)}
+    else:  # a room that does not say in its row what its options are: its class does
+        cls = load_class(what)
+        options, splits = cls.options_class(), cls.splits
+        groups = {"evaluate": cls.protocol, "predict": cls.predict_options, "reading": cls.read_options}
+    print(f"{what}: {row.gives} ({row.paper})\nsplits: {', '.join(splits)}")
     for name, values in presets(options).items():
         print(f"preset={name}: {', '.join(f'{key}={value}' for key, value in values.items())}")
     lines = [[r.name, r.type, r.bounds, shown(r.default), r.meaning, "yes" if r.tune else ""] for r in rows(options)]
@@ -154,16 +154,16 @@ def info(
         print_table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
     else:
         print("it has no options")
-    for name, group in (("evaluate --protocol", cls.protocol), ("predict --how", cls.answering)):
-        lines = [[r.name, r.type, shown(r.default), r.meaning] for r in rows(group)]
+    for name, group in groups.items():
+        lines = [[r.flag, r.type, shown(r.default), r.meaning] for r in rows(group)]
         if lines:
             print_table([name, "type", "default", "meaning"], lines)
 
 
-@command("fit", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
+@command("fit", budget="tenfold.budget:Budget", read="tasks:read", files="tasks:inputs")
 def fit(
     name: Name,
-    data: Log,
+    data: DataFile,
     output: Annotated[str, typer.Option("-o", "--output", help="folder of the fitted system; its run is in DIR.run")],
     sets: Sets = None,
     split: SplitName = None,
@@ -171,39 +171,44 @@ def fit(
     start_from: Annotated[Optional[str], typer.Option(help="a fitted system whose weights to start from")] = None,
     *,
     budget: dict[str, Any],
-    reading: dict[str, Any],
+    read: dict[str, Any],
+    files: dict[str, Any],
 ) -> None:
     """Fit a system on your data and save it."""
     from tenfold.artifact import check_free
-    from tenfold.options import assignments, expand, parse
     from tenfold.system import is_first_process
-    from tenfold.systems import load_class
 
     cls = load_class(name)
     chosen = expand(cls.options_class(), assignments(sets or []))
     if start_from is not None:
         chosen = {**cls.load(start_from).get_params(), **chosen}
     system = cls(parse(cls.options_class(), chosen))
-    limits, how = _budget(budget), _reading(reading)
+    limits, how, inputs = _budget(budget), _read_options(cls, read), _inputs(cls, files)
     check_writable(Path(output))
     check_free(Path(output))
     told: list[str] = []
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         told.append(line)
         if is_first_process():
             say(line)
 
-    system.fit(
-        data,
-        split=split,
-        budget=limits,
-        run=_run_of(output),
-        resume=resume,
-        start_from=start_from,
-        reading=how,
-        tell=tell,
-    )
+    try:
+        system.fit(
+            data,
+            split=split,
+            budget=limits,
+            run=_run_of(output),
+            resume=resume,
+            start_from=start_from,
+            read_options=how,
+            inputs=inputs,
+            log=log,
+        )
+    except KeyboardInterrupt:
+        if (_run_of(output) / "run.json").exists():
+            raise RunKept from None
+        raise
     if is_first_process():
         say(*system.notes[len(told) :])
         system.save(output)
@@ -222,33 +227,32 @@ def _run_of(output: str) -> Path:
     return folder.with_name(f"{folder.name}.run")
 
 
-@command("evaluate", reading="tenfold.data.options:Reading")
+@command("evaluate", read="tasks:read", files="tasks:inputs", protocol="tasks:protocol")
 def evaluate(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
-    data: Log,
-    k: ListLengths = None,
+    data: DataFile,
     split: SplitName = None,
     part: Annotated[str, typer.Option(help="test or validation")] = "test",
-    exclude_seen: ExcludeSeen = False,
-    sampled: Annotated[
-        Optional[int], typer.Option(help="rank among so many sampled items instead of all, as 2018's papers")
-    ] = None,
-    protocol: Measured = None,
+    general: Measured = None,
     device: Device = "cpu",
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="write the figures as JSON too")] = None,
     *,
-    reading: dict[str, Any],
+    read: dict[str, Any],
+    files: dict[str, Any],
+    protocol: dict[str, Any],
 ) -> None:
     """Measure a fitted system on what was held out, and say how."""
     if part not in ("test", "validation"):
         raise OptionError(f"--part is test or validation; found '{part}'")
     system = _on(load(folder), device)
+    kind = type(system)
     found = system.evaluate(
         data,
         split=split,
         part=part,
-        **_protocol(type(system), protocol, ks=k, exclude_seen=exclude_seen, sampled=sampled),
-        reading=_reading(reading, folder, without=["items"]),  # nobody is shown a title
+        read_options=_read_options(kind, read, folder, without=["items"]),  # nobody is shown a title
+        inputs=_inputs(kind, files),
+        **_protocol(kind, general, protocol),
     )
     print(found.protocol)
     lines = []
@@ -264,70 +268,62 @@ def evaluate(
         write_whole(Path(output), json.dumps(whole, indent=1).encode())
 
 
-@command("predict", reading="tenfold.data.options:Reading")
+@command("predict", read="tasks:read", files="tasks:inputs", how="tasks:predict", asked="tasks:question")
 def predict(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
-    input: Annotated[Optional[str], typer.Option("-i", "--input", help="rows of user and history, or a log")] = None,
+    input: Annotated[Optional[str], typer.Option("-i", "--input", help="the file to answer, as for `fit`")] = None,
     output: Annotated[
         Optional[str],
-        typer.Option("-o", "--output", help=".parquet or .jsonl; without it the first answers as a table"),
+        typer.Option("-o", "--output", help=".parquet, .jsonl or .csv; without it the first answers as a table"),
     ] = None,
-    history: Annotated[Optional[str], typer.Option(help="one history instead: item ids, commas between")] = None,
-    users: Annotated[Optional[str], typer.Option(help="a file of users to answer, with --history-from")] = None,
-    history_from: Annotated[Optional[str], typer.Option(help="the log that holds these users' histories")] = None,
-    k: Annotated[Optional[int], typer.Option("-k", help="items for each user [default: 10]")] = None,
-    exclude_seen: ExcludeSeen = False,
-    on_unseen: Annotated[
-        Optional[str], typer.Option(help="an unknown item in a history: skip or refuse [default: skip]")
-    ] = None,
-    chosen: Annotated[
+    general: Annotated[
         Optional[list[str]],
         typer.Option("--how", metavar="NAME=VALUE", help="how it answers; repeat. `tenfold info NAME` lists them"),
     ] = None,
     device: Device = "cpu",
     *,
-    reading: dict[str, Any],
+    read: dict[str, Any],
+    files: dict[str, Any],
+    how: dict[str, Any],
+    asked: dict[str, Any],
 ) -> None:
-    """Answer file to file, or recommend for one history as a table."""
-    if users is not None and history_from is None:
-        raise OptionError("--users needs --history-from, the log that holds their histories")
-    source = input or history_from
-    if (history is None) == (source is None) or (input and history_from):
-        raise OptionError(
-            "give one of --input FILE, --history-from LOG (with --users FILE or without), --history i9,i4"
-        )
+    """Answer file to file, or one question as a table."""
     system = _on(load(folder), device)
-    how = _answering(type(system), chosen, k=k, exclude_seen=exclude_seen, on_unseen=on_unseen)
-    if history is not None:
+    kind = type(system)
+    chosen = _predict_options(kind, general, how)
+    question = _question(kind, asked)
+    source = input or chosen.get("history_from")
+    if (question is None) == (source is None) or (input and chosen.get("history_from")):
+        flags = " or ".join(f"--{flag}" for flag in dict.fromkeys(row.question[0] for row in TASKS.values()) if flag)
+        raise OptionError(f"give one of --input FILE, --history-from LOG (with --users FILE or without), {flags}")
+    if question is not None:
         if output is not None:
-            raise OptionError("--history is answered in the terminal; answers for a file come from --input FILE")
-        _recommend(system, history, how)
+            raise OptionError("one question is answered in the terminal; answers for a file come from --input FILE")
+        answer = system.answer(question, **chosen)
+        print_table(list(answer.columns), [list(map(str, row)) for row in answer.rows])
+        say(*answer.notes)
         return
     if output is None and not system.shown:
-        raise OptionError(f"a {type(system).__name__} answers into files: --output says where")
-    how |= _given(users=users, history_from=history_from)
-    _known(system.predict, how)
+        raise OptionError(f"a {kind.__name__} answers into files: --output says where")
     # Those who ask today may be few and their items rare, and the file of titles may lie elsewhere.
-    how["reading"] = _reading(reading, folder, without=["items", "min_user_events", "min_item_events"])
+    chosen["read_options"] = _read_options(kind, read, folder, without=["items", "min_user_events", "min_item_events"])
+    chosen["inputs"] = _inputs(kind, files)
     if output is None:
-        _print_first(system, source, how)
+        _print_first(system, source, chosen)
         return
-    count = system.predict(source, output, **how)
+    count = system.predict(source, output, **chosen)
     say(*count.notes, f"{count:,} {system.units} answered in {output}")
 
 
-def _recommend(system: Any, history: str, how: Mapping[str, Any]) -> None:
-    """The answer to one history, as a table."""
-    if not hasattr(system, "recommend"):
-        raise OptionError(f"a {type(system).__name__} recommends nothing; give a file with --input")
-    _known(system.recommend, how)
-    found = system.recommend([item.strip() for item in history.split(",")], **how)
-    lines = [[str(place), str(r.item), f"{r.score:.4f}"] for place, r in enumerate(found, 1)]
-    print_table(["rank", "item", "score"], lines, right=(0, 2))
-    if found.skipped:
-        say(f"{found.skipped} events of the history are of items that this system does not know")
-    if found.by_popularity:
-        say("no item of the history is known: these are the most popular items")
+def _question(kind: Any, asked: Mapping[str, str]) -> str | None:
+    """The one question that was asked in the words of the system's task."""
+    if not asked:
+        return None
+    own = {row.question[0] for row in TASKS.values() if named(row.protocol) is kind.protocol}
+    for flag in asked:
+        if flag not in own:
+            raise OptionError(f"a {kind.__name__} answers no --{flag}; leave it out")
+    return next(iter(asked.values()))
 
 
 def _print_first(system: Any, source: Any, how: Mapping[str, Any]) -> None:
@@ -345,12 +341,6 @@ def _cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _known(verb: Any, how: Mapping[str, Any]) -> None:
-    takes = inspect.signature(verb).parameters
-    if unknown := [name for name in how if name not in takes]:
-        raise OptionError(f"a {type(verb.__self__).__name__} answers without {_flag(unknown[0])}; leave it out")
-
-
 @command("export")
 def export(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
@@ -364,9 +354,9 @@ def export(
         say(note)
 
 
-@command("compare", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
+@command("compare", budget="tenfold.budget:Budget", read="tasks:read", files="tasks:inputs", protocol="tasks:protocol")
 def compare(
-    data: Log,
+    data: DataFile,
     arm: Annotated[
         list[str], typer.Option("--arm", metavar="ARM", help="NAME, NAME:OPTION=VALUE,... or LABEL=NAME:...")
     ],
@@ -375,12 +365,12 @@ def compare(
     trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
     against: Annotated[str, typer.Option(help="the arm that differences are to: a label, or best")] = "best",
     metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg, or the first]")] = None,
-    k: ListLengths = None,
-    exclude_seen: ExcludeSeen = False,
-    protocol: Measured = None,
+    general: Measured = None,
     *,
     budget: dict[str, Any],
-    reading: dict[str, Any],
+    read: dict[str, Any],
+    files: dict[str, Any],
+    protocol: dict[str, Any],
 ) -> None:
     """Arms side by side: one split, one budget, paired intervals, one table."""
     from tenfold import compare as comparing
@@ -397,8 +387,9 @@ def compare(
         trials=trials,
         metric=metric,
         against=against,
-        reading=_reading(reading),
-        **_protocol(arms[0].kind, protocol, ks=k, exclude_seen=exclude_seen),
+        read_options=_read_options(arms[0].kind, read),
+        inputs=_inputs(arms[0].kind, files),
+        **_protocol(arms[0].kind, general, protocol),
         tell=say,
     )
     if output is not None:
@@ -407,21 +398,21 @@ def compare(
     print_rich(found.table(columns()))
 
 
-@command("tune", budget="tenfold.budget:Budget", reading="tenfold.data.options:Reading")
+@command("tune", budget="tenfold.budget:Budget", read="tasks:read", files="tasks:inputs", protocol="tasks:protocol")
 def tune(
     name: Name,
-    data: Log,
+    data: DataFile,
     trials: Annotated[int, typer.Option(help="fits, the first with the options as given")] = 16,
     sets: Sets = None,
     split: SplitName = None,
     metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg, or the first]")] = None,
-    k: ListLengths = None,
-    exclude_seen: ExcludeSeen = False,
-    protocol: Measured = None,
+    general: Measured = None,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
     *,
     budget: dict[str, Any],
-    reading: dict[str, Any],
+    read: dict[str, Any],
+    files: dict[str, Any],
+    protocol: dict[str, Any],
 ) -> None:
     """Search a system's options at random; the validation part chooses."""
     from tenfold import tune as tuning
@@ -432,7 +423,6 @@ def tune(
         check_writable(Path(output))
         check_free(Path(output))  # somebody else's folder is refused before the search, not after it
     arm = parse_arm(f"{name}:{','.join(sets)}" if sets else name)
-    how = _reading(reading)
     found = tuning.tune(
         arm,
         data,
@@ -440,8 +430,9 @@ def tune(
         split=split,
         budget=_budget({"progress": "none"} | budget),
         metric=metric,
-        reading=how,
-        **_protocol(arm.kind, protocol, ks=k, exclude_seen=exclude_seen),
+        read_options=_read_options(arm.kind, read),
+        inputs=_inputs(arm.kind, files),
+        **_protocol(arm.kind, general, protocol),
         tell=say,
     )
     if output is not None:
@@ -488,7 +479,6 @@ def shop_new(
     shop: dict[str, Any],
 ) -> None:
     """Draw a marketplace and write its files."""
-    from tenfold.options import parse
     from tenfold.shop import Shop
     from tenfold.shop.options import Options as ShopOptions
 
@@ -547,25 +537,15 @@ def _main(arguments: Sequence[str] | None) -> int:
             return 0
         say(f"error: {_sentence(error)}")
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    if code == INTERRUPTED and arguments[:1] == ["fit"] and _keeps_a_run(arguments):
+    except RunKept:
         again = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
         say("interrupted; the run is kept. To go on:", f"  {shlex.join(['tenfold', *again])}")
-    elif code == INTERRUPTED:
+        return INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         say("interrupted")
     return code
-
-
-def _keeps_a_run(arguments: Sequence[str]) -> bool:
-    """Whether there is something that `fit` with these words can go on with."""
-    for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        name, _, joined = word.partition("=")
-        if word[:2] == "-o" and len(name) > 2:  # as in -oruns/mine
-            name, joined = "-o", word[2:]
-        if name in ("-o", "--output"):
-            return (_run_of(joined or value) / "run.json").exists()
-    return False
 
 
 def _sentence(error: Exception) -> str:

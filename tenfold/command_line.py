@@ -1,22 +1,24 @@
 """What the command line is made of: commands that are made when called, flags made from options, tables.
 
-Flags for options that the library has are made from where these are written (`Budget`, `Reading`), so that help, bounds
-and defaults are said once; and only when their command is called, so that `--help` answers at once.
+Flags for options that the library has are made from where these are written (`Budget`, `ReadOptions`), so that help,
+bounds and defaults are said once; and only when their command is called, so that `--help` answers at once.
 """
 
 import functools
-import importlib
 import inspect
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, cast
 
 import typer
 import typer.core
 import typer.main
 
 from tenfold.errors import OptionError, nearest
+from tenfold.options import Row, rows
+from tenfold.registry import COMMANDS as ROOMS
+from tenfold.registry import TASKS, Task, named
 
 COMMANDS: dict[str, Callable[[], Any]] = {}  # by name ("shop new"); made when asked for
 SUMMARIES: dict[str, str] = {}  # a line on each, and on groups of them
@@ -29,21 +31,21 @@ def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def made() -> Any:
-            one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            one.command(name.rpartition(" ")[2])(with_flags(function, {g: named(p) for g, p in groups.items()}))
-            return typer.main.get_command(one)
-
-        COMMANDS[name] = made
+        COMMANDS[name] = functools.partial(_made, name, function, groups)
         SUMMARIES[name] = (function.__doc__ or "").partition("\n")[0]
         return function
 
     return decorate
 
 
-def named(path: str) -> type:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _made(name: str, function: Callable[..., Any], groups: Mapping[str, str]) -> Any:
+    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    one.command(name.rpartition(" ")[2])(with_flags(function, groups) if groups else function)
+    return typer.main.get_command(one)
+
+
+def _summary(name: str) -> str:
+    return ROOMS[name].help if name in ROOMS else SUMMARIES.get(name, "")
 
 
 class Commands(typer.core.TyperGroup):
@@ -54,14 +56,17 @@ class Commands(typer.core.TyperGroup):
         self.prefix = prefix
 
     def list_commands(self, ctx: Any) -> list[str]:
-        own = [name.removeprefix(self.prefix) for name in COMMANDS if name.startswith(self.prefix)]
+        every = [*COMMANDS, *ROOMS]
+        own = [name.removeprefix(self.prefix) for name in every if name.startswith(self.prefix)]
         return list(dict.fromkeys(name.partition(" ")[0] for name in own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = self.prefix + cmd_name
         if name in COMMANDS:
             return COMMANDS[name]()
-        if any(other.startswith(f"{name} ") for other in COMMANDS):
+        if name in ROOMS:
+            return _made(name, cast(Callable[..., Any], named(ROOMS[name].path)), {})
+        if any(other.startswith(f"{name} ") for other in [*COMMANDS, *ROOMS]):
             return Commands(f"{name} ", name=cmd_name, help=SUMMARIES.get(name))
         return None
 
@@ -72,18 +77,19 @@ class Commands(typer.core.TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES.get(self.prefix + name, "")) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, _summary(self.prefix + name)) for name in self.list_commands(ctx)])
 
 
-def with_flags(function: Callable[..., Any], groups: Mapping[str, type]) -> Callable[..., Any]:
-    from tenfold.options import rows
-
+def with_flags(function: Callable[..., Any], groups: Mapping[str, str]) -> Callable[..., Any]:
+    """The function with a flag for each option of each group; it gets a dict of those given, by the group's name."""
     own = inspect.signature(function)
     flags: dict[str, inspect.Parameter] = {}
     whose: dict[str, tuple[str, str]] = {}
-    for group, cls in groups.items():
-        for row in rows(cls):
+    for group, path in groups.items():
+        for row in flag_rows(path):
             key = row.name.replace(".", "_")
+            if key in whose or key in own.parameters:
+                raise ValueError(f"two options of one command are called '{key}', of {group} and of {whose.get(key)}")
             whose[key] = (group, row.name)
             kind = inspect.Parameter.KEYWORD_ONLY
             flags[key] = inspect.Parameter(key, kind, default=None, annotation=flag_of(row, group))
@@ -103,15 +109,64 @@ def with_flags(function: Callable[..., Any], groups: Mapping[str, type]) -> Call
     return wrapped
 
 
-def flag_of(row: Any, panel: str) -> Any:
+def flags(**groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For a room's command: flags for the options of each group, given as 'module:Class'."""
+    return lambda function: with_flags(function, groups)
+
+
+def flag_rows(path: str) -> list[Row]:
+    """The options that a group has flags for: those of a class, 'module:Class', or what all tasks have.
+
+    'tasks:read', 'tasks:protocol' and 'tasks:predict' are the classes of that name in the table of tasks,
+    'tasks:inputs' the files beside the data, 'tasks:question' what `predict` answers in the terminal. An option of one
+    name in several tasks is one flag; where not all tasks have it, or mean different things by it, its help says whose
+    it is.
+    """
+    of, _, kind = path.partition(":")
+    if of != "tasks":
+        return list(rows(named(path)))
+    found: dict[str, dict[str, Row]] = {}  # by name, then by task
+    for task, row in TASKS.items():
+        for option in _rows_of_task(row, kind):
+            found.setdefault(option.name, {})[task] = option
+    return [_one_for(by_task, len(TASKS)) for by_task in found.values()]
+
+
+def _one_for(by_task: Mapping[str, Row], tasks: int) -> Row:
+    whose: dict[Row, list[str]] = {}
+    for task, row in by_task.items():
+        whose.setdefault(row, []).append(task)
+    first = next(iter(by_task.values()))
+    if len(whose) == 1 and len(by_task) == tasks:
+        return first
+    told = "; ".join(f"{', '.join(names)}: {row.meaning}" for row, names in whose.items())
+    same = all(row.type == first.type and row.default == first.default for row in whose)
+    return first._replace(meaning=told) if same else first._replace(meaning=told, type="", bounds="", default=None)
+
+
+def _rows_of_task(task: Task, kind: str) -> list[Row]:
+    if kind == "inputs":
+        return [_text_row(name, "FILE", meaning) for name, meaning in task.inputs.items()]
+    if kind == "question":
+        return [_text_row(task.question[0], "TEXT", task.question[1])] if task.question[0] else []
+    return list(rows(named(getattr(task, kind))))
+
+
+def _text_row(name: str, kind: str, meaning: str) -> Row:
+    return Row(name, kind, "", None, meaning, None, "--" + name.replace("_", "-"))
+
+
+def flag_of(row: Row, panel: str) -> Any:
     """The annotation of an option's flag: text that the option itself checks, a switch, or a list of texts."""
-    told = f"{row.meaning} [{row.type}{', ' + row.bounds if row.bounds else ''}; default: {shown(row.default)}]"
-    flag = "--" + row.name.replace("_", "-").replace(".", "-")
+    limits = f" [{row.type}{', ' + row.bounds if row.bounds else ''}; default: {shown(row.default)}]"
+    told = row.meaning + (limits if row.type and not row.type.isupper() else "")
     if row.type == "bool":
-        return Annotated[Optional[bool], typer.Option(flag, help=told, rich_help_panel=panel)]
+        return Annotated[Optional[bool], typer.Option(row.flag, help=told, rich_help_panel=panel)]
     if row.type.startswith("tuple"):
-        return Annotated[Optional[list[str]], typer.Option(flag.rstrip("s"), help=told, rich_help_panel=panel)]
-    return Annotated[Optional[str], typer.Option(flag, help=told, metavar="VALUE", rich_help_panel=panel)]
+        flag = row.flag if len(row.flag) == 2 else row.flag.rstrip("s")
+        return Annotated[Optional[list[str]], typer.Option(flag, help=told, rich_help_panel=panel)]
+    shape = row.type if row.type.isupper() else "VALUE"
+    return Annotated[Optional[str], typer.Option(row.flag, help=told, metavar=shape, rich_help_panel=panel)]
 
 
 def shown(value: Any) -> str:

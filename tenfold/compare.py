@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from tenfold.data.options import Reading
     from tenfold.system import Evaluation, System
 
 BLUE, GREY = "#1f5fa8", "#5b6470"
@@ -206,7 +205,8 @@ def compare(
     trials: int = 0,
     metric: str | None = None,
     against: str = "best",
-    reading: "Reading | None" = None,
+    read_options: Any = None,
+    inputs: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda line: None,
     **protocol: Any,
 ) -> Comparison:
@@ -229,7 +229,7 @@ def compare(
     for arm in chosen:
         if split not in arm.kind.splits:
             raise OptionError(f"arm '{arm.label}' knows the splits {', '.join(arm.kind.splits)}; found '{split}'")
-    dataset = chosen[0].system().read(data, reading)
+    dataset = chosen[0].system().read(data, read_options, **(inputs or {}))
     check_measurable(chosen[0], dataset, metric, split=split, **protocol)
     done: list[_Measured] = []
     for number, arm in enumerate(chosen, start=1):

@@ -37,9 +37,13 @@ class Tune(NamedTuple):
         return round(value) if self.whole else float(f"{value:.3g}")  # three digits: what a person would write down
 
 
-def option(meaning: str, *, tune: Tune | None = None, **bounds: Any) -> Any:
-    """What stands in Annotated beside an option's type; bounds are pydantic's (gt, ge, lt, le)."""
-    return Field(description=meaning, json_schema_extra={"tune": cast(Any, tune)} if tune else None, **bounds)
+def option(meaning: str, *, tune: Tune | None = None, flag: str = "", **bounds: Any) -> Any:
+    """What stands in Annotated beside an option's type; bounds are pydantic's (gt, ge, lt, le).
+
+    flag: on the command line, where it is not --NAME.
+    """
+    extra = {name: cast(Any, value) for name, value in (("tune", tune), ("flag", flag)) if value}
+    return Field(description=meaning, json_schema_extra=extra or None, **bounds)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -61,6 +65,7 @@ class Row(NamedTuple):
     default: Any
     meaning: str
     tune: Tune | None
+    flag: str
 
 
 SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -70,12 +75,16 @@ def rows(cls: type) -> Iterator[Row]:
     """The options of a group and of the groups in it, in the order in which they are written."""
     for name, field in cls.__pydantic_fields__.items():  # type: ignore[attr-defined]
         if is_dataclass(field.annotation):
-            yield from (row._replace(name=f"{name}.{row.name}") for row in rows(cast(type, field.annotation)))
+            for row in rows(cast(type, field.annotation)):
+                whole = f"{name}.{row.name}"
+                yield row._replace(name=whole, flag="--" + whole.replace("_", "-").replace(".", "-"))
         else:
             limits = [f"{s} {getattr(m, b)}" for m in field.metadata for b, s in SIGNS.items() if hasattr(m, b)]
             extra = cast(Mapping[str, Any], field.json_schema_extra or {})
             kind = _spelled(field.annotation)
-            yield Row(name, kind, ", ".join(limits), _default(cls, name), field.description or "", extra.get("tune"))
+            flag = extra.get("flag") or "--" + name.replace("_", "-")
+            meaning = field.description or ""
+            yield Row(name, kind, ", ".join(limits), _default(cls, name), meaning, extra.get("tune"), flag)
 
 
 def _default(cls: type, name: str) -> Any:

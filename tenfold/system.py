@@ -5,17 +5,17 @@ import os
 import random
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, cast, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from tenfold import artifact
-from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
+from tenfold.deprecated import old_arguments, old_attribute, old_methods
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError, nearest
 from tenfold.metrics.evaluation import Evaluation, Statistic, base_name
 from tenfold.options import expand, flat, options, parse
@@ -43,9 +43,17 @@ class Nothing:
     """Where nothing can be chosen."""
 
 
-class Answered(int):
+class PredictionSummary(int):
     """How many answers `predict` wrote; `notes` says what a person must know of how the files were read."""
 
+    notes: Sequence[str] = ()
+
+
+class Answer(NamedTuple):
+    """The answer to one question, as a table for the terminal."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
     notes: Sequence[str] = ()
 
 
@@ -59,8 +67,10 @@ class System(ABC):
     tiny: ClassVar[Any]  # options with which the tests fit it in a second
     trains: ClassVar[bool] = True  # False where fitting only counts: there is nothing to kill, resume or share out
     splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
+    read_options: ClassVar[type] = Nothing  # what can be chosen of how its files are read
     protocol: ClassVar[type] = Nothing  # what can be chosen of how `evaluate` measures, beside split and part
-    answering: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, strength, beams ...
+    predict_options: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, beams ...
+    inputs: ClassVar[Mapping[str, str]] = {}  # files or tables beside `data` that `read` takes, by name: what each is
     shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows that a terminal shows; none: only files
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     lower_is_better: ClassVar[tuple[str, ...]] = ()  # figures, without '@k', of which less is better: ("ece",)
@@ -77,9 +87,7 @@ class System(ABC):
         self.options = options or parse(own, values)
         self.sizes: dict[str, int] = {}  # what the data fixed, e.g. the number of items
         self.vocabularies: dict[str, Vocabulary] = {}  # the user's own ids
-        self.facts: dict[
-            str, Tensor
-        ] = {}  # what answers need to know of the training data, e.g. how often an item came
+        self.statistics: dict[str, Tensor] = {}  # of the training data, for answers: how often an item came
         self.fitted: dict[str, Any] = {}  # on what and within which budget, for config.json
         self.history: dict[str, list[dict[str, float]]] = {}  # by stage: what each epoch brought
         self.notes: list[str] = []  # what a person must know of how the data was read and cut
@@ -89,8 +97,11 @@ class System(ABC):
     # What a task or a method says.
 
     @abstractmethod
-    def read(self, data: Any, reading: Reading | None = None) -> Any:
-        """The user's file, frame or dataset -> the task's dataset. Raises DataError."""
+    def read(self, data: Any, read_options: Any = None, **inputs: Any) -> Any:
+        """The user's file, frame or dataset, and what `inputs` names beside it -> the task's dataset.
+
+        read_options: an object of the class of that name.  Raises DataError.
+        """
 
     @abstractmethod
     def prepare(self, dataset: Any, split: str) -> Any:
@@ -100,12 +111,12 @@ class System(ABC):
     def learn_vocabularies(self, dataset: Any) -> dict[str, Vocabulary]:
         """The ids that the fitted system will know."""
 
-    def measure(self, prepared: Any) -> dict[str, int]:
+    def infer_sizes(self, prepared: Any) -> dict[str, int]:
         """The sizes that the network takes from the data."""
         return {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
 
-    def learn_facts(self, prepared: Any, older: Any = None) -> dict[str, Tensor]:
-        """What answers need to know of the training data (and that of `older`, started from), kept in the artifact."""
+    def training_statistics(self, prepared: Any, older: Any = None) -> dict[str, Tensor]:
+        """Of the training data (and that of `older`, started from): what answers need, kept in the artifact."""
         return {}
 
     def depends_on(self) -> dict[str, Any]:
@@ -113,18 +124,18 @@ class System(ABC):
         with another one does not go on."""
         return {}
 
-    def more_files(self) -> dict[str, bytes]:
+    def extra_files(self) -> dict[str, bytes]:
         """What an artifact holds beside weights, facts, vocabularies, by file name: a tokenizer, named directions."""
         return {}
 
-    def take_files(self, files: Mapping[str, bytes]) -> None:
+    def load_extra_files(self, files: Mapping[str, bytes]) -> None:
         """The other way, before `build`. Raises ArtifactError."""
         if files:
             raise ArtifactError(
                 f"a {type(self).__name__} knows nothing of the artifact's {', '.join(files)}; save it again"
             )
 
-    def tell(self, dataset: Any, prepared: Any) -> list[str]:
+    def data_notes(self, dataset: Any, prepared: Any) -> list[str]:
         """What a person must know of how the data was read and cut."""
         return prepared.sentences()
 
@@ -140,16 +151,30 @@ class System(ABC):
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
         """The task's figures by the protocol that the result names: `Evaluation.of` what was found of each unit.
 
-        Every task takes split (the fitted one unless given), part ('test' or 'validation') and reading; the rest are
-        the fields of its class `protocol`.
+        Every task takes split (the fitted one unless given), part ('test' or 'validation'), read_options and inputs;
+        the rest are the fields of its class `protocol`.
         """
 
     @abstractmethod
-    def predict(self, data: str | Path, output: str | Path, *_: Any, **how: Any) -> Answered:
-        """Answers file to file, in order and in bounded memory. Every task takes reading, and the fields of its class
-        `answering`; whatever else is its own."""
+    def predict(self, data: str | Path, output: str | Path, *_: Any, **how: Any) -> PredictionSummary:
+        """Answers file to file, in order and in bounded memory. Every task takes read_options, inputs, and the fields
+        of its class `predict_options`."""
+
+    def answer(self, question: str, **how: Any) -> Answer:
+        """One question as it is written on a command line, where the task's row in the tables has a flag for it.
+
+        how: fields of the class `predict_options`.  Raises OptionError.
+        """
+        raise OptionError(f"a {type(self).__name__} answers no single question; give a file with --input")
 
     # What all share.
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        old_methods(cls, measure="infer_sizes", learn_facts="training_statistics", tell="data_notes",
+                    more_files="extra_files", take_files="load_extra_files", answering="predict_options")  # fmt: skip
+
+    facts = old_attribute("facts", "statistics")
 
     @classmethod
     def figure_names(cls, dataset: Any, **protocol: Any) -> Sequence[str]:
@@ -170,9 +195,23 @@ class System(ABC):
         return cls._typed(cls.protocol, words, "is not measured by")
 
     @classmethod
-    def as_answering(cls, words: Mapping[str, Any]) -> dict[str, Any]:
+    def as_predict_options(cls, words: Mapping[str, Any]) -> dict[str, Any]:
         """The same for `predict`."""
-        return cls._typed(cls.answering, words, "answers without")
+        return cls._typed(cls.predict_options, words, "answers without")
+
+    @classmethod
+    def as_read_options(cls, words: Mapping[str, Any]) -> Any:
+        """An object of the class `read_options`. Raises OptionError."""
+        cls._typed(cls.read_options, words, "reads its files without")
+        return parse(cls.read_options, words)
+
+    @classmethod
+    def check_inputs(cls, names: Iterable[str]) -> None:
+        """Raises OptionError for one that the task does not take."""
+        for name in names:
+            if name not in cls.inputs:
+                what = nearest(name, cls.inputs) if cls.inputs else "it reads one file"
+                raise OptionError(f"a {cls.__name__} takes no input '{name}'; {what}")
 
     @classmethod
     def _typed(cls, group: type, words: Mapping[str, Any], refusal: str) -> dict[str, Any]:
@@ -217,6 +256,7 @@ class System(ABC):
     def device(self) -> torch.device:
         return next((w.device for w in [*self.network.parameters(), *self.network.buffers()]), torch.device("cpu"))
 
+    @old_arguments(reading="read_options", tell="log")
     def fit(
         self,
         data: Any,
@@ -226,16 +266,18 @@ class System(ABC):
         run: str | Path | None = None,
         resume: bool = False,
         start_from: "str | Path | Self | None" = None,
-        reading: Reading | None = None,
-        tell: Callable[[str], None] = lambda line: None,
+        read_options: Any = None,
+        inputs: Mapping[str, Any] | None = None,
+        log: Callable[[str], None] = lambda line: None,
         **limits: Any,
     ) -> Self:
         """Train on `data` within `budget`, or within the fields of one given by name (max_epochs=5, seed=1).
 
         data: a path, a pandas or polars frame, or a dataset of ours.  With a folder `run` the work can be interrupted
         and, with `resume`, gone on with, bit for bit.  start_from: a fitted system or its artifact; what it knows keeps
-        its weights, what is new in `data` gets fresh rows.  tell: called, before training, with what a person must know
-        of the data.  A fit that fails leaves the system as it was.
+        its weights, what is new in `data` gets fresh rows.  read_options: how files are read, an object of the class of
+        that name.  inputs: files or tables beside `data`, by the names in the class's `inputs`.  log: called, before
+        training, with what a person must know of the data.  A fit that fails leaves the system as it was.
         Raises DataError, OptionError, RunError, TrainingError.
         """
         if budget is not None and limits:
@@ -244,20 +286,21 @@ class System(ABC):
         split = split or self.splits[0]
         if split not in self.splits:
             raise OptionError(f"{type(self).__name__} knows the splits {', '.join(self.splits)}; found '{split}'")
+        self.check_inputs(inputs or {})
         older = type(self).load(start_from) if isinstance(start_from, str | Path) else copy.copy(start_from)
         if older is not None:
             _ = older.network  # refuses one that was not fitted, before any file is read
         before, folder, opened = dict(vars(self)), None if run is None else Path(run), False
         try:
-            dataset = self.read(data, reading)
+            dataset = self.read(data, read_options, **(inputs or {}))
             self.vocabularies = self._vocabularies(dataset, older)
             prepared: Data = self.prepare(dataset, split)
-            self.notes = self.tell(dataset, prepared)
+            self.notes = self.data_notes(dataset, prepared)
             for note in self.notes:
-                tell(note)
+                log(note)
             torch.manual_seed(budget.seed)
             self.budget = budget
-            self.sizes, self.facts = self.measure(prepared), self.learn_facts(prepared, older)
+            self.sizes, self.statistics = self.infer_sizes(prepared), self.training_statistics(prepared, older)
             self._network = self.build()
             if older is not None and self.trains:
                 artifact.grow_weights(self._network, artifact.own_weights(older.network))
@@ -284,7 +327,8 @@ class System(ABC):
             "data": prepared.fingerprint,
             "log": self.log_of(dataset),
             "seed": budget.seed,
-            "reading": asdict(reading or Reading()),
+            "read_options": asdict(read_options or self.read_options()),
+            "inputs": {name: str(given) for name, given in (inputs or {}).items() if isinstance(given, str | Path)},
             "history": self.history,
         }
         return self
@@ -318,8 +362,8 @@ class System(ABC):
         """Raises OutputError; what was in the folder before then is still whole."""
         weights = artifact.pack(artifact.own_weights(self.network))
         about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
-        files = {"model.safetensors": weights, "facts.safetensors": artifact.pack(self.facts)}
-        files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()} | self.more_files()
+        files = {"model.safetensors": weights, "statistics.safetensors": artifact.pack(self.statistics)}
+        files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()} | self.extra_files()
         artifact.write(Path(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
 
     @classmethod
@@ -332,9 +376,12 @@ class System(ABC):
             name.removeprefix("vocabulary_"): Vocabulary.from_bytes(artifact.read_file(folder, config, name))
             for name in kept
         }
-        system.facts = artifact.unpack(artifact.read_file(folder, config, "facts"))
-        more = {name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", "facts", *kept)}
-        system.take_files({name + ending: artifact.read_file(folder, config, name) for name, ending in more.items()})
+        counted = "statistics" if "statistics" in config["files"] else "facts"  # as it was called before 0.2
+        system.statistics = artifact.unpack(artifact.read_file(folder, config, counted))
+        more = {name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", counted, *kept)}
+        system.load_extra_files(
+            {name + ending: artifact.read_file(folder, config, name) for name, ending in more.items()}
+        )
         system._network = system.build().eval()
         artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
         return system

@@ -21,7 +21,6 @@ from tenfold.options import rows
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tenfold.data.options import Reading
     from tenfold.system import System
 
 DRAWS = 100  # tries to draw options that the system accepts together
@@ -89,7 +88,8 @@ def tune(
     budget: Budget | None = None,
     metric: str | None = None,
     seed: int = 0,
-    reading: "Reading | None" = None,
+    read_options: Any = None,
+    inputs: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda line: None,
     **protocol: Any,
 ) -> Tuned:
@@ -103,7 +103,7 @@ def tune(
     budget = budget or Budget()
     arm.kind.as_protocol(protocol)
     split = split or arm.kind.splits[0]
-    dataset = arm.system().read(data, reading)
+    dataset = arm.system().read(data, read_options, **(inputs or {}))
     check_measurable(arm, dataset, metric, split=split, **protocol)
     done: list[Trial] = []
     tried: dict[str, Trial] = {}

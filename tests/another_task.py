@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
@@ -16,12 +16,11 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from tenfold.data.options import Reading
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.files import digest, replacing
 from tenfold.options import option, options
-from tenfold.system import Answered, Evaluation, Statistic, System
+from tenfold.system import Answer, Evaluation, PredictionSummary, Statistic, System
 from tenfold.training import Stage
 
 
@@ -68,7 +67,12 @@ class Options:
 
 
 @options
-class Answering:
+class ReadOptions:
+    encoding: Annotated[str, option("what text files are written in")] = "utf-8"
+
+
+@options
+class PredictOptions:
     digits: Annotated[int, option("places behind the point", ge=0)] = 3
 
 
@@ -107,21 +111,28 @@ class Scales(System):
     options: Options
     tiny = Options(training=Training(lr=0.1))
     splits, units, lower_is_better = ("fifths", "none"), "weighings", ("median_error",)
-    protocol, answering = Protocol, Answering
+    read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
+    inputs: ClassVar = {"errors": "a file of what each scale is known to be off by: lines of scale and error"}
     unit = "gram"
 
-    def read(self, data, reading=None):
+    def read(self, data, read_options=None, errors=None):
+        encoding = (read_options or ReadOptions()).encoding
+        off = {row["scale"]: row["error"] for row in self._lines(errors, encoding)} if errors else {}
         if isinstance(data, Weighings):
-            return data
-        encoding = (reading or Reading()).only("encoding")["encoding"]
-        rows = [json.loads(line) for line in Path(data).read_text(encoding).splitlines()]
+            found = data
+        else:
+            rows = self._lines(data, encoding)
+            x, y = [row["x"] for row in rows], [[row.get("y", 0.0)] for row in rows]
+            found = Weighings([row["scale"] for row in rows], torch.tensor(x), torch.tensor(y))
+        known = torch.tensor([[off.get(scale, 0.0)] for scale in found.scales])
+        return Weighings(found.scales, found.x, found.y - known, found.tested)
+
+    @staticmethod
+    def _lines(path, encoding):
+        rows = [json.loads(line) for line in Path(path).read_text(encoding).splitlines()]
         if not rows:
-            raise DataError(f"{data} is empty; expected lines of scale, x and y")
-        return Weighings(
-            [row["scale"] for row in rows],
-            torch.tensor([row["x"] for row in rows]),
-            torch.tensor([[row.get("y", 0.0)] for row in rows]),
-        )
+            raise DataError(f"{path} is empty; expected lines of JSON")
+        return rows
 
     def prepare(self, dataset, split):
         return Weighings(dataset.scales, dataset.x, dataset.y, tested=split == "fifths")
@@ -164,10 +175,10 @@ class Scales(System):
     def depends_on(self):
         return {"the unit": self.unit}
 
-    def more_files(self):
+    def extra_files(self):
         return {"unit.txt": self.unit.encode()}
 
-    def take_files(self, files):
+    def load_extra_files(self, files):
         self.unit = files["unit.txt"].decode()
 
     def numbers(self, some):
@@ -180,9 +191,9 @@ class Scales(System):
     def validate(self, part):
         return {"closeness": -float((self.weigh(part) - part.y).abs().mean())}
 
-    def evaluate(self, data, *, split=None, part="test", within=0.5, reading=None):
+    def evaluate(self, data, *, split=None, part="test", within=0.5, read_options=None, inputs=None):
         _ = self.network
-        dataset = self.read(data, reading)
+        dataset = self.read(data, read_options, **(inputs or {}))
         asked = self.prepare(dataset, split or self.fitted["split"]).part(part)
         off = (self.weigh(asked) - asked.y).abs().numpy()[:, 0].astype(float)
         return Evaluation.of(
@@ -191,9 +202,9 @@ class Scales(System):
             protocol=f"every fifth weighing, {part} part, right within {within}",
         )
 
-    def predict(self, data, output, *, digits=3, reading=None):
-        asked = self.read(data, reading)
+    def predict(self, data, output, *, digits=3, read_options=None, inputs=None):
+        asked = self.read(data, read_options, **(inputs or {}))
         shown = (round(each, digits) for each in self.weigh(asked)[:, 0].tolist())
         with replacing(Path(output)) as beside:
             beside.write_text("".join(f"{json.dumps({'shows': each})}\n" for each in shown))
-        return Answered(len(asked.scales))
+        return PredictionSummary(len(asked.scales))

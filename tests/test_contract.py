@@ -330,7 +330,7 @@ def test_saving_over_an_older_one(cls, data, tmp_path, monkeypatch):
     assert torch.equal(weights(cls.load(tmp_path)), weights(old))
     new.save(tmp_path)
     assert torch.equal(weights(cls.load(tmp_path)), weights(new))
-    more = len(new.vocabularies) + len(new.more_files())
+    more = len(new.vocabularies) + len(new.extra_files())
     assert len(list(tmp_path.iterdir())) == 3 + more  # config.json, weights, facts
 
 
@@ -342,7 +342,7 @@ def test_saving_again_mends_what_was_damaged(events, tmp_path):
         with pytest.raises(ArtifactError, match="save or copy the system again"):
             Popularity.load(tmp_path)
         system.save(tmp_path)
-        assert torch.equal(Popularity.load(tmp_path).facts["item_counts"], system.facts["item_counts"])
+        assert torch.equal(Popularity.load(tmp_path).facts["item_counts"], system.statistics["item_counts"])
 
 
 def test_a_save_takes_nothing_of_anybody_else(events, tmp_path):

@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from tenfold.data.batches import BadRows
 from tenfold.data.events import read_events
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.sources import told
 from tenfold.data.text_files import Chunk, Layout, careful, quick
 from tenfold.data.text_sources import Delimited, JsonLines
@@ -148,7 +148,7 @@ def test_pieces_of_a_file_are_the_file(write, size):
     """Piece by piece, whatever their size; quoted fields hold separators, quotes and newlines."""
     titles = ["plain", "a,b", 'say ""no""', "two\nlines", "three\n\nlines", ""]
     content = "user,title,item\n" + "".join(f'u{n},"{title}",i{n % 3}\n' for n, title in enumerate(titles * 9))
-    source = Delimited(write("a.csv", content), Reading(), "csv", size)
+    source = Delimited(write("a.csv", content), ReadOptions(), "csv", size)
     batches = list(source.batches(["item", "title", "user"]))
     frame = pl.concat([batch.frame for batch in batches])
     expected = pd.read_csv(io.StringIO(content), keep_default_na=False)
@@ -449,7 +449,7 @@ def test_json_that_is_none(write):
     assert f"{path}, line 2: it is no JSON object" in refused(path)
     events = read_events(path, on_bad_rows="report")
     assert histories(events) == {1: [2], 3: [4]} and [place for place, _ in events.report.first_bad] == [2, 4]
-    pieces = JsonLines(write("c.jsonl", FILES["a.jsonl"]), Reading(), size=70)
+    pieces = JsonLines(write("c.jsonl", FILES["a.jsonl"]), ReadOptions(), size=70)
     assert [place for batch in pieces.batches(["user"]) for place in batch.places] == [1, 2, 3, 4, 5, 6]
 
 

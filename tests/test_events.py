@@ -13,7 +13,7 @@ from tenfold import Popularity
 from tenfold.data import packing
 from tenfold.data.columns import iso_seconds
 from tenfold.data.events import Events, read_events
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.splits import split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
@@ -157,7 +157,7 @@ def test_events_that_were_read_cannot_be_read_in_another_way():
     with pytest.raises(OptionError, match="min_item_events says how a file is read"):
         read_events(events, min_item_events=5)
     with pytest.raises(OptionError, match="min_user_events says how a file is read"):
-        Popularity().fit(split(events, "none"), split="none", reading=Reading(min_user_events=5))
+        Popularity().fit(split(events, "none"), split="none", read_options=ReadOptions(min_user_events=5))
 
 
 def test_duplicates_without_times_are_equal_pairs():
@@ -191,12 +191,12 @@ def test_k_cores(rows, least_user, least_item):
         if len(fewer) == len(left):
             break
         left = fewer
-    reading = Reading(min_user_events=least_user, min_item_events=least_item)
+    read_options = ReadOptions(min_user_events=least_user, min_item_events=least_item)
     if not left:
         with pytest.raises(DataError, match="lower min_user_events or min_item_events"):
-            read_events(log(rows, ("user", "item")), reading)
+            read_events(log(rows, ("user", "item")), read_options)
         return
-    events = read_events(log(rows, ("user", "item")), reading)
+    events = read_events(log(rows, ("user", "item")), read_options)
     assert histories(events) == {user: [i for u, i in left if u == user] for user, _ in left}
     assert events.report.dropped == len(rows) - len(left)
     assert sorted(events.catalogue.series) == sorted({i for _, i in left})
@@ -317,7 +317,7 @@ def test_options_of_reading():
         read_events(log(EVENTS, COLUMNS), column="user=user")
     with pytest.raises(OptionError, match="format"):
         read_events(log(EVENTS, COLUMNS), format="xls")
-    events = read_events(log(EVENTS, COLUMNS), Reading(where=("event=buy",)), min_user_events=2)
+    events = read_events(log(EVENTS, COLUMNS), ReadOptions(where=("event=buy",)), min_user_events=2)
     assert histories(events) == {"b": [1, 3]}
     assert read_events(events) is events
 

@@ -303,7 +303,7 @@ def test_items_of_equal_codes_come_by_popularity(events):
     with torch.no_grad():
         network.item.weight[[2, 5, 9]] = network.item.weight[1].clone()
     network.train().eval()  # the catalogue is encoded anew
-    system.facts["item_counts"][[1, 2, 5, 9]] = torch.tensor([3, 40, 7, 7])
+    system.statistics["item_counts"][[1, 2, 5, 9]] = torch.tensor([3, 40, 7, 7])
     assert system.collided() >= 4
     with torch.no_grad():
         user, _ = system.encode(torch.tensor([[3, 4]]))

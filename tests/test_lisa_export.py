@@ -57,7 +57,7 @@ def fit(events, preset="mini", **more):
     with torch.no_grad():
         system.network.item.weight[TWINS] = system.network.item.weight[1].clone()
     system.network.train().eval()  # the catalogue is encoded anew
-    system.facts["item_counts"][[1, *TWINS]] = torch.tensor([3, 40, 7, 7])
+    system.statistics["item_counts"][[1, *TWINS]] = torch.tensor([3, 40, 7, 7])
     return system
 
 
@@ -244,7 +244,7 @@ def test_no_table_is_ever_in_memory(tmp_path, monkeypatch):
     for preset in ("base", "mini"):
         system = small(preset)
         system.sizes, system.vocabularies = {"items": items}, {"items": Vocabulary(pl.Series(range(1, items + 1)))}
-        system.facts = {"item_counts": torch.arange(items + 1)}
+        system.statistics = {"item_counts": torch.arange(items + 1)}
         system._network = system.build().eval()
         answer = system.recommend(range(1, 60), k=9)
         export(system, tmp_path / preset)
@@ -407,7 +407,7 @@ def test_equal_codes_are_the_most_alike_by_popularity(pair):
         equal = system.network.catalogue().targets
         equal = (equal == equal[1]).all(1).nonzero().flatten().tolist()  # others may have fallen together with them
     assert {1, *TWINS} <= {*equal}
-    by_popularity = sorted(equal, key=lambda n: (-system.facts["item_counts"][n].item(), n))
+    by_popularity = sorted(equal, key=lambda n: (-system.statistics["item_counts"][n].item(), n))
     for one in (system, compact):
         for number in (1, *TWINS):
             others = [n for n in by_popularity if n != number]

@@ -239,7 +239,7 @@ def test_unknown_items_are_skipped_and_counted_or_refused(events):
     with pytest.raises(UnknownIdError, match="there is no item 'r1i33' in this system; did you mean 'r1i3'"):
         system.recommend(["r1i33"], on_unseen="refuse")
     alone = system.recommend(["what?"], k=3)
-    counts = system.facts["item_counts"]
+    counts = system.statistics["item_counts"]
     assert alone.by_popularity and [r.score for r in alone] == counts.sort(descending=True).values[:3].tolist()
     assert system.recommend([], k=3) == alone
     with pytest.raises(OptionError, match="none of the candidates"):

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold import Popularity, SASRec
 from tenfold.data.events import Events
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.errors import DataError, OptionError, OutputError, UnknownIdError
 from tenfold.tasks.next_item import predict as predicting
 
@@ -144,7 +144,7 @@ def test_a_history_is_a_list_of_a_user(system, tmp_path, monkeypatch, row, at_on
     bad, out = tmp_path / "bad.jsonl", tmp_path / "out.parquet"
     bad.write_text(lines(ANN, "", row, {"user": "kim", "history": []}))
     refused(system, DataError, r'bad\.jsonl, line 3: expected .*, an id and a list of ids, found \{"', bad, out)
-    answered = system.predict(bad, out, k=2, reading=Reading(on_bad_rows="report"))
+    answered = system.predict(bad, out, k=2, read_options=ReadOptions(on_bad_rows="report"))
     assert answered == 2 and list(read(out)) == ["ann", "kim"]
     sentence, without = answered.notes
     assert without == "1 of 2 users have no item that the system knows: popularity answered"
@@ -169,7 +169,10 @@ def test_the_line_in_another_encoding_is_named(system, tmp_path):
     bad.write_bytes((lines(ANN) * 20_000 + cafe).encode("latin-1"))  # far behind the first buffer
     refused(system, DataError, r"line 20001: byte 0xe9 is not UTF-8; .* encoding=latin-1", bad, out)
     bad.write_bytes((lines(ANN) + cafe).encode("latin-1"))
-    assert system.predict(bad, out, reading=Reading(encoding="latin-1")) == 2 and list(read(out)) == ["ann", "café"]
+    assert system.predict(bad, out, read_options=ReadOptions(encoding="latin-1")) == 2 and list(read(out)) == [
+        "ann",
+        "café",
+    ]
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -183,8 +186,10 @@ def test_histories_may_be_gzipped(system, tmp_path, ending):
 
 
 def test_histories_are_told_by_their_file_and_not_by_how_the_log_was_read(system, tmp_path):
-    reading = Reading(format="movielens", columns="user=1,item=2")
-    assert system.predict(written(tmp_path, "jsonl"), tmp_path / "out.jsonl", reading=reading) == len(HISTORIES)
+    read_options = ReadOptions(format="movielens", columns="user=1,item=2")
+    assert system.predict(written(tmp_path, "jsonl"), tmp_path / "out.jsonl", read_options=read_options) == len(
+        HISTORIES
+    )
 
 
 def test_rows_of_parquet_are_held_to_what_jsonl_is(system, tmp_path):
@@ -192,7 +197,7 @@ def test_rows_of_parquet_are_held_to_what_jsonl_is(system, tmp_path):
     users, histories = ["a", None, "b", "c"], [["r0i1"], ["r0i1"], None, []]
     pl.DataFrame({"user": users, "history": histories}).write_parquet(source)
     refused(system, DataError, r"in\.parquet, row 2: the row has no user or no history", source, out)
-    answered = system.predict(source, out, reading=Reading(on_bad_rows="report"))
+    answered = system.predict(source, out, read_options=ReadOptions(on_bad_rows="report"))
     assert answered == 2 and list(read(out)) == ["a", "c"] and "2 of 4 rows of " in answered.notes[0]
     pl.DataFrame({"user": [True], "history": [["r0i1"]]}).write_parquet(source)
     refused(
@@ -229,7 +234,7 @@ def test_what_was_found_while_reading_is_told(system, tmp_path):
     (without,) = system.predict(written(tmp_path, "jsonl"), out).notes
     assert without == "2 of 5 users have no item that the system knows: popularity answered"
     source.write_text("user,item,tme\nann,r0i1,3\n,r0i2,4\nbob,r0i1,5\n")
-    answered = system.predict(source, out, reading=Reading(on_bad_rows="report"))
+    answered = system.predict(source, out, read_options=ReadOptions(on_bad_rows="report"))
     wrong, untimed = answered.notes
     assert answered == 2 and f"{answered:,}" == "2"
     assert wrong.startswith(f"1 of 3 rows of {source} are wrong and left out (line 3: the user is missing")
@@ -245,11 +250,13 @@ def asked(system, tmp_path):
     source, out = tmp_path / "log.csv", tmp_path / "out.jsonl"
     source.write_text("user,item\n001,r0i1\n1,r0i2\n02,r1i1\nñ,r1i2\n")
 
-    def asked(name, content=None, **reading):
+    def asked(name, content=None, **read_options):
         path = tmp_path / name
         if content is not None:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        answered = system.predict(source, out, users=path, history_from=source, reading=Reading(**reading))
+        answered = system.predict(
+            source, out, users=path, history_from=source, read_options=ReadOptions(**read_options)
+        )
         return list(read(out)), answered.notes
 
     return asked

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from tenfold.data import columns
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, nearest
@@ -15,9 +15,9 @@ from tenfold.options import parse
 IDS = (*columns.ALIASES["item"], "id")
 
 
-def read_attributes(reading: Reading, catalogue: Vocabulary) -> tuple[pl.DataFrame, list[str]]:
+def read_attributes(reading: ReadOptions, catalogue: Vocabulary) -> tuple[pl.DataFrame, list[str]]:
     """A row for each item 1..V, with a column `title` where there is one; and remarks. Raises DataError."""
-    own = parse(Reading, {"encoding": reading.encoding, "on_bad_rows": reading.on_bad_rows})
+    own = parse(ReadOptions, {"encoding": reading.encoding, "on_bad_rows": reading.on_bad_rows})
     path = Path(reading.items)
     source = source_of(path, own)
     key = _key(source.name, source.columns, columns.spelled_out(reading.columns).get("item"))

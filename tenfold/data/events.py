@@ -16,7 +16,7 @@ from tenfold.data import columns, packing
 from tenfold.data.attributes import read_attributes
 from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
@@ -161,20 +161,20 @@ def seconds(times: Sequence[float]) -> np.ndarray:
         raise DataError(f"an event's time is a number of seconds; found {odd!r}") from None
 
 
-def refuse_reading(reading: Reading | None) -> None:
+def refuse_reading(reading: ReadOptions | None) -> None:
     """Events that are there already are not read: nothing is left to choose. Raises OptionError."""
     for name in reading.chosen() if reading else ():
         raise OptionError(f"{name} says how a file is read, and these events were read before; give it to read_events")
 
 
 def read_events(
-    data: "str | Path | pd.DataFrame | pl.DataFrame | Events", reading: Reading | None = None, **reading_fields: Any
+    data: "str | Path | pd.DataFrame | pl.DataFrame | Events", reading: ReadOptions | None = None, **reading_fields: Any
 ) -> Events:
     """Raises DataError with the file and the line of what is wrong, OptionError."""
     if reading is None or reading_fields:
         from dataclasses import asdict
 
-        reading = parse(Reading, {**(asdict(reading) if reading else {}), **reading_fields})
+        reading = parse(ReadOptions, {**(asdict(reading) if reading else {}), **reading_fields})
     if isinstance(data, Events):
         refuse_reading(reading)
         return data
@@ -188,7 +188,7 @@ def read_events(
 class _Arrivals:
     """Rows as they come: checked, and kept as numbers."""
 
-    def __init__(self, source: Source, reading: Reading) -> None:
+    def __init__(self, source: Source, reading: ReadOptions) -> None:
         self.source, self.strict_order = source, reading.require_sorted
         self.roles = columns.roles(source.name, source.columns, reading.columns)
         self.where = columns.conditions(source.name, reading.where, source.columns)
@@ -282,7 +282,7 @@ class _Arrivals:
         return np.concatenate(parts)
 
 
-def _packed(arrivals: _Arrivals, reading: Reading) -> Events:
+def _packed(arrivals: _Arrivals, reading: ReadOptions) -> Events:
     source, bad = arrivals.source, arrivals.source.bad
     if not arrivals.parts["user"]:
         raise DataError(nothing_left(source, arrivals.rows, arrivals.left_out, "events"))

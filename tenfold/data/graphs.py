@@ -22,7 +22,7 @@ from tenfold.data import columns as known
 from tenfold.data import packing
 from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.sources import table_of, told
 from tenfold.data.text_files import opened
 from tenfold.data.text_sources import SEPARATORS, Delimited
@@ -227,7 +227,7 @@ def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: st
         columns = IN_ORDER
     if first and layout == "lines":  # which are a user's items in an event log, and here one interaction
         values = {"columns": columns, "encoding": encoding, "on_bad_rows": on_bad_rows}
-        return Delimited(Path(data), parse(Reading, values), "spaces"), columns
+        return Delimited(Path(data), parse(ReadOptions, values), "spaces"), columns
     source = table_of(data, "interactions", columns=columns, **told_apart)
     if len(first) > 1 and len(first[1]) > len(first[0]) and "feature" in first[0][-1]:  # JODIE
         names = source.columns[:-1]

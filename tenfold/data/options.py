@@ -6,6 +6,7 @@ Imports neither torch nor a table library, so that help and checks of options ar
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+from tenfold.deprecated import warn
 from tenfold.errors import OptionError
 from tenfold.options import option, options
 
@@ -13,7 +14,7 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "recbole", "sasrec", 
 
 
 @options
-class Reading:
+class ReadOptions:
     """Everything about a file that cannot be seen from the file itself."""
 
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME where the names do not say it themselves")] = ""
@@ -31,7 +32,7 @@ class Reading:
 
     def chosen(self) -> dict[str, Any]:
         """What was set otherwise than usual."""
-        usual = asdict(Reading())
+        usual = asdict(ReadOptions())
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
     def only(self, *known: str) -> dict[str, Any]:
@@ -43,3 +44,10 @@ class Reading:
                     f"{name} = {value!r} says nothing of such files; what can be said is {', '.join(known)}"
                 )
         return {name: values[name] for name in known}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Reading":
+        warn("Reading", "ReadOptions")
+        return ReadOptions
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

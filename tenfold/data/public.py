@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.errors import DataError, nearest
 
 RAW = "https://raw.githubusercontent.com"
@@ -110,11 +110,11 @@ def public(name: str, *, downloader: Downloader | None = None, progress: bool = 
     return _file(_set(name).log, name, downloader, progress)
 
 
-def public_reading(name: str, *, downloader: Downloader | None = None, progress: bool = True) -> Reading:
+def public_reading(name: str, *, downloader: Downloader | None = None, progress: bool = True) -> ReadOptions:
     """How the log of this name is read, titles of its items included where there are any. Raises DataError."""
     found = _set(name)
     items = _file(found.titles, name, downloader, progress) if found.titles else ""
-    return Reading(format=found.format, items=str(items))  # type: ignore[arg-type]
+    return ReadOptions(format=found.format, items=str(items))  # type: ignore[arg-type]
 
 
 def _set(name: str) -> PublicSet:

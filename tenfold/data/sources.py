@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from tenfold.data.batches import Source
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.tables import Frame, PandasFrame, ParquetFile
 from tenfold.data.text_files import CutShortError, opened, pieces
 from tenfold.data.text_sources import LOOKED_AT, SEPARATORS, Delimited, JsonLines, OneLinePerUser
@@ -30,7 +30,7 @@ SUFFIXES = {
 }
 
 
-def source_of(data: Any, reading: Reading) -> Source:
+def source_of(data: Any, reading: ReadOptions) -> Source:
     """Raises DataError."""
     if isinstance(data, str | Path):
         path = Path(data)
@@ -55,7 +55,7 @@ def table_of(data: Any, holds: str, *, encoding: str, format: str, on_bad_rows: 
             if not next(pieces(Path(data), file, LOOKED_INTO), b"").strip():
                 raise DataError(f"{data} is empty; give a file with {holds}")
     values = {"columns": columns, "encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
-    return source_of(data, parse(Reading, values))
+    return source_of(data, parse(ReadOptions, values))
 
 
 def told(path: Path, encoding: str = "utf-8") -> str:

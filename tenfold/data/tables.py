@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from tenfold.data.batches import Batch, Source, nested, of_one_kind
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.text_files import opened
 from tenfold.errors import DataError
 
@@ -21,7 +21,7 @@ class Frame(Source):
     place = "row"
     text = False
 
-    def __init__(self, frame: pl.DataFrame, name: str, reading: Reading) -> None:
+    def __init__(self, frame: pl.DataFrame, name: str, reading: ReadOptions) -> None:
         super().__init__(name, reading.on_bad_rows)
         self.frame, self.columns = frame, frame.columns
 
@@ -35,7 +35,7 @@ class PandasFrame(Source):
     place = "row"
     text = False
 
-    def __init__(self, frame: Any, reading: Reading) -> None:
+    def __init__(self, frame: Any, reading: ReadOptions) -> None:
         super().__init__("the pandas frame", reading.on_bad_rows)
         self.frame, self.columns = frame, [str(name) for name in frame.columns]
 
@@ -82,7 +82,7 @@ class ParquetFile(Source):
     place = "row"
     text = False
 
-    def __init__(self, path: Path, reading: Reading) -> None:
+    def __init__(self, path: Path, reading: ReadOptions) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 

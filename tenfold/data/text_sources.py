@@ -11,7 +11,7 @@ import polars as pl
 
 from tenfold.data import columns
 from tenfold.data.batches import BadRows, Batch, Source, nested, of_one_kind
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.text_files import CHUNK, Chunk, Layout, chunks, not_utf8, rows_of, table
 from tenfold.errors import DataError
 
@@ -24,7 +24,7 @@ LOOKED_AT = 100  # lines from which a layout without a header is told
 class Delimited(Source):
     """CSV, TSV, RecBole's atomic files, MovieLens' `::` files and `user item` lines."""
 
-    def __init__(self, path: Path, reading: Reading, layout: str, size: int = CHUNK) -> None:
+    def __init__(self, path: Path, reading: ReadOptions, layout: str, size: int = CHUNK) -> None:
         super().__init__(str(path), reading.on_bad_rows)
         self.path, self.encoding, self.layout_name, self.size = path, reading.encoding, layout, size
         self.separator, self.quotes = SEPARATORS[layout], layout in ("csv", "tsv")
@@ -127,7 +127,7 @@ def _without_first(chunk: Chunk, layout: Layout) -> Chunk | None:
 class OneLinePerUser(Source):
     """`user item item ...`, white space between them."""
 
-    def __init__(self, path: Path, reading: Reading, layout: str = "lines", size: int = CHUNK) -> None:
+    def __init__(self, path: Path, reading: ReadOptions, layout: str = "lines", size: int = CHUNK) -> None:
         super().__init__(str(path), reading.on_bad_rows)
         self.path, self.encoding, self.size = path, reading.encoding, size
         self.columns = ["user", "item"]
@@ -158,7 +158,7 @@ class JsonLines(Source):
 
     text = False
 
-    def __init__(self, path: Path, reading: Reading, size: int = CHUNK) -> None:
+    def __init__(self, path: Path, reading: ReadOptions, size: int = CHUNK) -> None:
         super().__init__(str(path), reading.on_bad_rows)
         self.path, self.encoding, self.size = path, reading.encoding, size
         self.columns = self._names()

@@ -257,7 +257,7 @@ def export(system: LISA, folder: str | Path) -> Exported:
 
 def _items(system: LISA) -> bytes:
     """Ids and how often each was trained on, as Parquet."""
-    ids, counts = system.vocabularies["items"].series, system.facts["item_counts"][1:]
+    ids, counts = system.vocabularies["items"].series, system.statistics["item_counts"][1:]
     content = BytesIO()
     pl.DataFrame({"id": ids, "count": counts.cpu().numpy()}).write_parquet(content, statistics=False)
     return content.getvalue()
@@ -285,7 +285,7 @@ class Compact(LISA):
             raise ArtifactError(f"{folder}/config.json was changed or is another version's: no {error}") from None
         frame = pl.read_parquet(BytesIO(artifact.read_file(folder, config, "items")))
         system.vocabularies = {"items": Vocabulary(frame["id"])}
-        system.facts = {"item_counts": F.pad(torch.from_numpy(frame["count"].to_numpy().copy()), (1, 0))}
+        system.statistics = {"item_counts": F.pad(torch.from_numpy(frame["count"].to_numpy().copy()), (1, 0))}
         network = system._network = system.build().eval()
         weights = (artifact.unpack(artifact.read_file(folder, config, name)) for name in ("model", "codebooks"))
         artifact.put_weights(network, next(weights) | next(weights), f"{folder}")

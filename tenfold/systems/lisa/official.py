@@ -60,7 +60,7 @@ def from_official(checkpoint: str | Path | Mapping[str, Tensor], preset: str) ->
     items = len(theirs["item_embeddings.lookup_table"]) - 1
     system.sizes = {"items": items}
     system.vocabularies = {"items": Vocabulary(pl.Series(range(1, items + 1)))}
-    system.facts = {"item_counts": torch.ones(items + 1, dtype=torch.int64)}  # theirs are not told
+    system.statistics = {"item_counts": torch.ones(items + 1, dtype=torch.int64)}  # theirs are not told
     network = system._network = system.build().eval()
     ours = {NAMES[name]: weight for name, weight in theirs.items() if name in NAMES}
     for name in ("attention.query", "attention.key", "attention.value"):

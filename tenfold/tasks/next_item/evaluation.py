@@ -6,14 +6,14 @@ causal method looks at share one pass over the longest of them; the others get a
 Shapes: Q queries, P passes, L events of the longest pass in a chunk, V items (column 0 is padding).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
@@ -59,7 +59,8 @@ def measure(
     ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     sampled: int = 0,
-    reading: Reading | None = None,
+    read_options: ReadOptions | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """The arguments are those of `NextItem.evaluate`. Raises DataError, NotFittedError, OptionError."""
     _ = system.network  # refuses a system that was not fitted before any file is read
@@ -67,7 +68,7 @@ def measure(
     ks = ks or default_ks(items, sampled)
     check_ks(ks, items)
     check_sampled(sampled, ks)
-    dataset = system.read(data, reading)
+    dataset = system.read(data, read_options, **(inputs or {}))
     prepared = system.prepare(dataset, split or system.fitted.get("split") or system.splits[0])
     queries = prepared.queries(part)
     if len(queries.user) == 0:
@@ -80,7 +81,7 @@ def measure(
         f"split {prepared.name}, {part} part: {len(queries.user):,} events of {len(np.unique(queries.user)):,} users, "
         f"each ranked among {among}, items seen before {'left out' if exclude_seen else 'in the ranking'}"
     )
-    notes = system.tell(dataset, prepared)
+    notes = system.data_notes(dataset, prepared)
     if system.log_of(dataset) != system.fitted.get("log"):
         notes.append("this is not the log that the system was fitted on")
     elif prepared.fingerprint != system.fitted["data"]:
@@ -122,7 +123,7 @@ def rank(
     """sampled: 0 ranks among the whole catalogue, n among n items drawn once for each user that the user never had."""
     events, items = split.events, len(system.vocabularies["items"])
     target = torch.from_numpy(events.items[queries.position].astype(np.int64))  # 0: an item that the system never saw
-    untrained = system.facts["item_counts"][target] == 0
+    untrained = system.statistics["item_counts"][target] == 0
     target[untrained] = 0  # whose rank would be luck
     above, tied = torch.zeros_like(target), torch.zeros_like(target)
     drawn = np.zeros((0, 0))

@@ -39,19 +39,21 @@ class Training:
 
 
 @options
-class Answering:
+class PredictOptions:
     """How files of users are answered."""
 
-    k: Annotated[int, option("items for each user", gt=0)] = 10
+    k: Annotated[int, option("items for each user", flag="-k", gt=0)] = 10
     exclude_seen: Annotated[bool, option("what the history holds is not recommended")] = False
     on_unseen: Annotated[Literal["skip", "refuse"], option("an unknown item in a history")] = "skip"
+    users: Annotated[str | None, option("a file of users to answer, with history_from")] = None
+    history_from: Annotated[str | None, option("the log that holds these users' histories, in place of a file")] = None
 
 
 @options
 class Protocol:
     """How recommendations are measured, beside the split and its part."""
 
-    ks: Annotated[tuple[int, ...] | None, option("list lengths; none: 10")] = None
+    ks: Annotated[tuple[int, ...] | None, option("list length; repeat for more; none: 10", flag="-k")] = None
     exclude_seen: Annotated[bool, option("what the user had before is left out of the ranking")] = False
     sampled: Annotated[
         int, option("rank among so many items that the user never had, as 2018's papers; 0: all", ge=0)

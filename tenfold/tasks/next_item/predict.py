@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 from tenfold.data import columns
 from tenfold.data.batches import Source, of_one_kind
 from tenfold.data.events import Events, ReadReport, read_events
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.sources import source_of, told
 from tenfold.data.tables import ParquetFile
 from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
 from tenfold.metrics.ranking import check_ks
-from tenfold.system import Answered
+from tenfold.system import PredictionSummary
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen
@@ -56,13 +56,13 @@ def predict(
     users: Path | None,
     exclude_seen: bool,
     on_unseen: "OnUnseen",
-    reading: Reading,
-) -> Answered:
+    read_options: ReadOptions,
+) -> PredictionSummary:
     """The arguments are those of `NextItem.predict`."""
     check_ks([k], len(system.vocabularies["items"]))
     answered, by_popularity, notes = 0, 0, list[str]()
     with _writer(output) as write:
-        for some in _histories(system, source, reading, users, notes):
+        for some in _histories(system, source, read_options, users, notes):
             _refuse(system, some, source, on_unseen)
             answers = _answers(system, some, k, exclude_seen)
             by_popularity += answers["by_popularity"].true_count
@@ -70,24 +70,24 @@ def predict(
             answered += len(some.ids)
     if by_popularity:
         notes.append(f"{by_popularity:,} of {answered:,} users have no item that the system knows: popularity answered")
-    found = Answered(answered)
+    found = PredictionSummary(answered)
     found.notes = notes
     return found
 
 
 def _histories(
-    system: "NextItem", source: Path, reading: Reading, users: Path | None, notes: list[str]
+    system: "NextItem", source: Path, read_options: ReadOptions, users: Path | None, notes: list[str]
 ) -> Iterator[Users]:
     """What a person must know of the reading is added to `notes`."""
-    rows = _rows_of_histories(source, reading) if users is None else None
+    rows = _rows_of_histories(source, read_options) if users is None else None
     if rows is not None:
         packed = _parquet_rows(rows, notes) if isinstance(rows, ParquetFile) else _json_rows(rows, notes)
         for own, items, offsets in packed:
             yield Users(own, system.vocabularies["items"].numbers(items), offsets)
         return
-    events = read_events(source, reading)
+    events = read_events(source, read_options)
     notes += events.report.sentences()
-    ids = _chosen(events, users, source, reading, notes) if users else np.arange(len(events))
+    ids = _chosen(events, users, source, read_options, notes) if users else np.arange(len(events))
     of_ours = np.concatenate([[0], system.vocabularies["items"].numbers(events.catalogue.series)]).astype(np.int32)
     for first in range(0, len(ids), USERS_AT_ONCE):
         some = ids[first : first + USERS_AT_ONCE]
@@ -97,9 +97,9 @@ def _histories(
         yield Users(events.users.ids(some + 1), of_ours[events.items[places]], offsets, clock)
 
 
-def _chosen(events: Events, users: Path, log: Path, reading: Reading, notes: list[str]) -> np.ndarray:
+def _chosen(events: Events, users: Path, log: Path, read_options: ReadOptions, notes: list[str]) -> np.ndarray:
     """The places of the users that the file asks for. Raises DataError, UnknownIdError."""
-    source = _table(users, reading)
+    source = _table(users, read_options)
     asked, places = list[Any](), list[int]()
     for batch in source.batches(["user"]):
         ids = columns.own_ids(batch.frame["user"], source.name)
@@ -120,13 +120,15 @@ def _chosen(events: Events, users: Path, log: Path, reading: Reading, notes: lis
     return numbers.astype(np.int64) - 1
 
 
-def _table(path: Path, reading: Reading) -> Source:
+def _table(path: Path, read_options: ReadOptions) -> Source:
     """A file of users: Parquet, JSONL, CSV or TSV. Raises DataError."""
-    layout: Any = told(path, reading.encoding)
+    layout: Any = told(path, read_options.encoding)
     if not path.stat().st_size:
         raise DataError(f"{path} is empty; give a file with a column 'user' and a row for each user")
     layout = layout if layout in TABLES else "csv"  # one column has no separator that would tell
-    source = source_of(path, Reading(format=layout, encoding=reading.encoding, on_bad_rows=reading.on_bad_rows))
+    source = source_of(
+        path, ReadOptions(format=layout, encoding=read_options.encoding, on_bad_rows=read_options.on_bad_rows)
+    )
     if "user" not in source.columns:
         raise DataError(f"{path} has no column 'user'; found {', '.join(source.columns)}; rename the column of users")
     return source
@@ -138,13 +140,13 @@ def _left_out(source: Source, rows: int) -> list[str]:
     return report.sentences()
 
 
-def _rows_of_histories(path: Path, reading: Reading) -> ParquetFile | JsonLines | None:
+def _rows_of_histories(path: Path, read_options: ReadOptions) -> ParquetFile | JsonLines | None:
     """The file where it is rows of user and history, told by its column names."""
     try:
-        layout = told(path, reading.encoding)
+        layout = told(path, read_options.encoding)
         if layout not in ("parquet", "jsonl"):
             return None
-        rows = ParquetFile(path, reading) if layout == "parquet" else JsonLines(path, reading, JSON_AT_ONCE)
+        rows = ParquetFile(path, read_options) if layout == "parquet" else JsonLines(path, read_options, JSON_AT_ONCE)
     except DataError:
         return None  # the reader of events says what is wrong
     return rows if "history" in rows.columns else None

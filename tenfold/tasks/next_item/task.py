@@ -4,7 +4,7 @@ A trained method gives `build`, and `loss`, `encode` and `scores` where its own 
 only counts is a `Counted` (baselines/counted.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 from tenfold import artifact
 from tenfold.data.events import Events, check_times, read_events, refuse_reading, seconds
-from tenfold.data.options import Reading
+from tenfold.data.options import ReadOptions
 from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
@@ -24,11 +24,11 @@ from tenfold.errors import OptionError, UnknownIdError
 from tenfold.files import digest
 from tenfold.metrics import ranking
 from tenfold.metrics.sampled import check_sampled
-from tenfold.system import Answered, Evaluation, System
+from tenfold.system import Answer, Evaluation, PredictionSummary, System
 from tenfold.tasks.next_item.evaluation import EVENTS_AT_ONCE, measure, rank, scores_at_once
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
-from tenfold.tasks.next_item.options import Answering, Protocol
+from tenfold.tasks.next_item.options import PredictOptions, Protocol
 from tenfold.training import Loss, Stage, schedule
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class NextItem(System):
     """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
 
     splits = ("loo", "stream", "time", "none")
-    protocol, answering = Protocol, Answering
+    read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("user", "items")
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
     # `encode` and `advance` take the times of events too, and `batch.times` holds them. Where a log or a history has
@@ -100,11 +100,11 @@ class NextItem(System):
 
     # Data.
 
-    def read(self, data: Any, reading: Reading | None = None) -> Events | Split:
+    def read(self, data: Any, read_options: ReadOptions | None = None, **inputs: Any) -> Events | Split:
         if isinstance(data, Split):
-            refuse_reading(reading)
+            refuse_reading(read_options)
             return data
-        return read_events(data, reading)
+        return read_events(data, read_options)
 
     def prepare(self, dataset: Events | Split, split_name: str) -> Split:
         if isinstance(dataset, Split):
@@ -118,7 +118,7 @@ class NextItem(System):
     def _knows(self, events: Events) -> bool:
         return events.catalogue.fingerprint == self.vocabularies["items"].fingerprint
 
-    def tell(self, dataset: Events | Split, prepared: Split) -> list[str]:
+    def data_notes(self, dataset: Events | Split, prepared: Split) -> list[str]:
         return [*_log(dataset).report.sentences(), *prepared.sentences()]
 
     def log_of(self, dataset: Events | Split) -> str:
@@ -127,12 +127,12 @@ class NextItem(System):
     def learn_vocabularies(self, dataset: Events | Split) -> dict[str, Vocabulary]:
         return {"items": _log(dataset).catalogue}
 
-    def learn_facts(self, prepared: Split, older: Any = None) -> dict[str, Tensor]:
+    def training_statistics(self, prepared: Split, older: Any = None) -> dict[str, Tensor]:
         """item_counts (V + 1,): training events of each item. A newer log may hold the older one, whose events are not
         counted twice: of an item's two counts the larger stays."""
         counts = torch.from_numpy(prepared.train_counts())
         if older is not None:
-            before = older.facts["item_counts"]
+            before = older.statistics["item_counts"]
             counts[: len(before)] = torch.maximum(counts[: len(before)], before)
         return {"item_counts": counts}
 
@@ -188,7 +188,8 @@ class NextItem(System):
 
         data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
         ks: list lengths, 10 unless given.  exclude_seen: leave what the user had before out of the ranking.
-        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  reading: how a file is read.
+        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.
+        read_options: how a file is read.
         Raises DataError, OptionError.
         """
         return measure(self, data, **protocol)
@@ -395,7 +396,7 @@ class NextItem(System):
 
     def popularity(self) -> Tensor:
         """(V + 1,): how often each item stands in the training part; what a user without history gets."""
-        return self.facts["item_counts"].float()
+        return self.statistics["item_counts"].float()
 
     def predict(
         self,
@@ -407,23 +408,37 @@ class NextItem(System):
         history_from: str | Path | None = None,
         exclude_seen: bool = False,
         on_unseen: OnUnseen = "skip",
-        reading: Reading | None = None,
-    ) -> Answered:
+        read_options: ReadOptions | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> PredictionSummary:
         """File to file, in order; rows of histories in bounded memory, while an event log is read whole.
 
         What files may hold says `tasks.next_item.predict`.
 
         users: a file with a column `user`; with history_from, an event log, only they are answered, and one that the
-        log does not hold is named.  reading: of the log; of the other files only its encoding and on_bad_rows count.
+        log does not hold is named.  read_options: of the log; of the other files only its encoding and on_bad_rows
+        count.
         Returns the number of users answered.  Raises DataError, OptionError, UnknownIdError, OutputError.
         """
         from tenfold.tasks.next_item.predict import predict
 
+        self.check_inputs(inputs or {})
         source = Path(history_from or data)
         return predict(
             self, source, Path(output), k=k, users=None if users is None else Path(users), exclude_seen=exclude_seen,
-            on_unseen=on_unseen, reading=reading or Reading(),
+            on_unseen=on_unseen, read_options=read_options or ReadOptions(),
         )  # fmt: skip
+
+    def answer(self, question: str, **how: Any) -> Answer:
+        """What comes next after one history, written as item ids with commas between."""
+        found = self.recommend([item.strip() for item in question.split(",")], **how)
+        notes = []
+        if found.skipped:
+            notes.append(f"{found.skipped} events of the history are of items that this system does not know")
+        if found.by_popularity:
+            notes.append("no item of the history is known: these are the most popular items")
+        rows = [[place, one.item, f"{one.score:.4f}"] for place, one in enumerate(found, 1)]
+        return Answer(("rank", "item", "score"), rows, notes)
 
     def _items(self) -> Vocabulary:
         _ = self.network

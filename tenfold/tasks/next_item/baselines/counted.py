@@ -54,7 +54,7 @@ class Counted(NextItem):
         return self.network.popular
 
     def stages(self, prepared: Split) -> Iterator[Stage]:
-        counts = self.facts["item_counts"].float()
+        counts = self.statistics["item_counts"].float()
         self.network.popular.copy_(counts / (counts.max() + 1))
         self.count(prepared)
         yield from ()
