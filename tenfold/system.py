@@ -24,7 +24,7 @@ from tenfold.run import close_run, open_run
 from tenfold.training import Budget, Stage, train
 from tenfold.version import VERSION
 
-__all__ = ["Answered", "Data", "Evaluation", "Nothing", "Statistic", "System", "is_first_process"]
+__all__ = ["Answer", "Data", "Evaluation", "Nothing", "PredictionSummary", "Statistic", "System", "is_first_process"]
 
 
 class Data(Protocol):

@@ -8,10 +8,11 @@ import sys
 import textwrap
 
 import pytest
+import torch
 from another_task import Scales, weighings
 
-from tenfold import cli, systems
-from tenfold.systems import SYSTEMS, Row, load_class
+from tenfold import cli, command_line, systems
+from tenfold.systems import COMMANDS, SYSTEMS, TASKS, Command, Row, Task, load_class
 
 ROOM = """
     '''The item that came most often among the last few of a history: a room to show what a room needs.'''
@@ -74,10 +75,26 @@ def test_the_command_line_knows_it_by_its_row(room, events, tmp_path, capsys):
     assert json.loads((tmp_path / "f" / "config.json").read_text())["options"] == {"last": 1}
 
 
+WEIGHING = Task(
+    gives="what a scale shows",
+    data="lines of JSON: scale, x, y",
+    read="another_task:ReadOptions",
+    protocol="another_task:Protocol",
+    predict="another_task:PredictOptions",
+    splits=("fifths", "none"),
+    units="weighings",
+    inputs=Scales.inputs,
+    question=("weighing", "one weighing: the scale, then what lies on it, commas between"),
+)
+
+
 @pytest.fixture
 def scales(tmp_path, monkeypatch):
     """A file of weighings, and a row for the system of another task that reads it."""
-    monkeypatch.setitem(SYSTEMS, "scales", Row("another_task:Scales", "what scales show", "-"))
+    row = Row("another_task:Scales", "what scales show", "-", options="another_task:Options", task="weighing")
+    monkeypatch.setitem(SYSTEMS, "scales", row)
+    monkeypatch.setitem(TASKS, "weighing", WEIGHING)
+    monkeypatch.setitem(COMMANDS, "weigh", Command("another_task_commands:weigh", "What a scale shows, once."))
     some = weighings()
     lines = [
         json.dumps({"scale": scale, "x": x.tolist(), "y": y.item()})
@@ -100,9 +117,9 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
     assert code == 0 and "splits: fifths, none" in out and "how far off is right" in out
     code, _, err = told(capsys, "fit", "scales", scales, "-o", fitted, *quick)
     assert code == 0 and "106 weighings by 7 scales" in err and "student: 3 epochs; the last: loss" in err
-    code, out, _ = told(capsys, "evaluate", fitted, scales, "--protocol", "within=100")
+    code, out, _ = told(capsys, "evaluate", fitted, scales, "--within", "100")
     assert code == 0 and "every fifth weighing" in out and "right" in out and "1.0000" in out
-    code, _, err = told(capsys, "predict", fitted, "-i", scales, "-o", tmp_path / "shown.jsonl", "--how", "digits=1")
+    code, _, err = told(capsys, "predict", fitted, "-i", scales, "-o", tmp_path / "shown.jsonl", "--digits", "1")
     assert code == 0 and "106 weighings answered" in err
     shown = [json.loads(line)["shows"] for line in (tmp_path / "shown.jsonl").read_text().splitlines()]
     assert len(shown) == 106 and all(each == round(each, 1) for each in shown)
@@ -110,8 +127,31 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
     code, out, err = told(capsys, "compare", scales, *arms, "--max-epochs", "3", "--protocol", "within=1")
     out = " ".join(out.split())  # a terminal breaks lines where it must
     assert code == 0 and "bootstrap over weighings" in out and "seconds to answer for all weighings" in out
+    code, out, _ = told(capsys, "predict", fitted, "--weighing", "s1,0.5,0.5,1", "--digits", "2")
+    assert code == 0 and "shows" in out and len(out.split()[-1].partition(".")[2]) <= 2
+    code, out, _ = told(capsys, "weigh", fitted, "s1", "--x", "1,1,1")
+    assert code == 0 and out.startswith("s1: ")
+    code, out, _ = told(capsys, "--help")
+    assert code == 0 and "What a scale shows, once." in out
     code, out, _ = told(capsys, "tune", "scales", scales, "--trials", "1", "--max-epochs", "1")
     assert code == 0 and "right" in out
+
+
+def test_an_input_beside_the_data_is_a_flag_and_is_read(scales, tmp_path, capsys):
+    errors = tmp_path / "errors.jsonl"
+    errors.write_text("".join(json.dumps({"scale": f"s{n}", "error": n / 7}) + "\n" for n in range(7)))
+    fit = ["fit", "scales", scales, "--max-epochs", "1", "--errors", errors]
+    assert told(capsys, *fit, "-o", tmp_path / "f")[0] == 0
+    assert json.loads((tmp_path / "f" / "config.json").read_text())["fitted"]["inputs"] == {"errors": str(errors)}
+    scale = Scales(Scales.tiny).read(scales, errors=errors)
+    assert torch.allclose(scale.y, scale.x.sum(1, keepdim=True), atol=1e-6)  # what it is off by is taken off
+    code, _, err = told(capsys, "fit", "popularity", scales, "-o", tmp_path / "g", "--errors", errors)
+    assert code == 2 and "a Popularity takes no --errors; leave it out" in err
+
+
+def test_two_rows_of_one_command_never_share_a_flag(scales):
+    for name in command_line.COMMANDS:
+        assert COMMANDS.keys().isdisjoint(command_line.COMMANDS) and command_line.COMMANDS[name]() is not None
 
 
 @pytest.mark.parametrize(
@@ -128,11 +168,12 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
         (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "-k", "3"], "a Scales answers without -k; leave it out"),
         (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "--how", "k=3"], "answers without 'k'; there are digits"),
         (["predict", "F", "-i", "DATA", "-o", "x.jsonl", "--device", "gpu"], "--device gpu cannot be had here"),
-        (["predict", "F", "-i", "DATA", "--history-from", "DATA"], "give one of --input FILE, --history-from LOG"),
-        (["predict", "F", "--history", "s1"], "a Scales recommends nothing; give a file with --input"),
+        (["predict", "F", "-i", "DATA", "--history-from", "DATA"], "a Scales answers without --history-from"),
+        (["predict", "F", "-i", "DATA", "--weighing", "s1"], "give one of --input FILE, --history-from LOG"),
+        (["predict", "F", "--history", "s1"], "a Scales answers no --history; leave it out"),
         (
             ["fit", "scales", "DATA", "-o", "G", "--min-user-events", "3"],
-            "min_user_events = 3 says nothing of such files",
+            "a Scales reads its files without --min-user-events; leave it out",
         ),
         (["fit", "scales", "DATA", "-o", "G", "--split", "loo"], "Scales knows the splits fifths, none; found 'loo'"),
     ],
