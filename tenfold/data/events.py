@@ -97,9 +97,9 @@ class Events(Dataset):
     def fingerprint(self) -> str:  # type: ignore[override]
         """Of ids, items, order, times and kinds; whatever file they stood in."""
         clock = b"" if self.times is None else packing.raw(self.times)
-        kinds = [] if self.kinds is None or self.kind_names is None else [
-            self.kind_names.fingerprint.encode(), packing.raw(self.kinds)
-        ]  # fmt: skip
+        kinds: list[bytes | memoryview] = []
+        if self.kinds is not None and self.kind_names is not None:
+            kinds = [self.kind_names.fingerprint.encode(), packing.raw(self.kinds)]
         return digest(
             self.users.fingerprint.encode(),
             self.catalogue.fingerprint.encode(),
