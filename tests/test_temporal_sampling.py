@@ -6,18 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from small_streams import stream
 
 from tenfold.errors import DataError, OptionError, ShapeError
 from tenfold.ops import dependency_trees as dt
 from tenfold.ops import temporal_sampling as ts
 from tenfold.ops.temporal_index import TemporalIndex
-
-
-def stream(rows, nodes=7):
-    sources, destinations, times = (np.array(column) for column in zip(*rows, strict=True)) if len(rows) else [[]] * 3
-    order = np.argsort(times, kind="stable")
-    columns = (np.asarray(sources, np.int32)[order], np.asarray(destinations, np.int32)[order])
-    return TemporalIndex(*columns, np.asarray(times, np.float64)[order], nodes)
 
 
 def random_stream(events=300, nodes=23, moments=120, seed=0):

@@ -8,6 +8,7 @@ the end. `reach` says which events of the tree each side of each event depends o
 Shapes: Q queries, M = most events of a tree.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def roots(index: TemporalIndex, nodes: np.ndarray, cuts: np.ndarray) -> np.ndarr
 def trees_reference(index: TemporalIndex, roots: np.ndarray, depth: int, most: int) -> Trees:
     """As it is defined, with sets."""
     shape = (len(roots), most)
-    found = Trees(*(np.zeros(shape, np.int32) for _ in range(3)), reach=np.zeros((*shape, 2), np.int64))
+    found = _trees(np.zeros, shape)
     previous = index.previous
     for q, root in enumerate(roots.tolist()):
         listed, child = ([(root, 1)] if root else []), {root: 0}
@@ -74,9 +75,14 @@ def trees(index: TemporalIndex, roots: np.ndarray, depth: int, most: int) -> Tre
     """Compiled. As wide as the largest tree of the batch. Raises OptionError."""
     check_size(depth, most)
     shape = (len(roots), most)
-    found = Trees(*(np.empty(shape, np.int32) for _ in range(3)), reach=np.empty((*shape, 2), np.int64))
+    found = _trees(np.empty, shape)
     widest = loops.trees(roots, index.previous, depth, most, *found)
     return Trees(*(x[:, :widest] for x in found))
+
+
+def _trees(made: Callable[..., np.ndarray], shape: tuple[int, int]) -> Trees:
+    events, depths, children = (made(shape, np.int32) for _ in range(3))
+    return Trees(events, depths, children, made((*shape, 2), np.int64))
 
 
 def check_size(depth: int, most: int) -> None:

@@ -133,9 +133,18 @@ class TemporalIndex:
         place = np.arange(len(node)) - offsets[node] + self.begin[node]
         events = self.events[place]
         key = node * np.int64(self.count + 1) + events
-        columns = (self.partners[place], events, key, self.times)
-        padded = [np.concatenate([np.zeros(1, column.dtype), column]) for column in columns]
-        return Packed(torch.from_numpy(offsets + 1), *map(torch.from_numpy, padded), torch.from_numpy(self.previous))
+
+        def padded(column: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.concatenate([np.zeros(1, column.dtype), column]))
+
+        return Packed(
+            torch.from_numpy(offsets + 1),
+            padded(self.partners[place]),
+            padded(events),
+            padded(key),
+            padded(self.times),
+            torch.from_numpy(self.previous),
+        )
 
 
 def _check(sources: np.ndarray, destinations: np.ndarray, times: np.ndarray, nodes: int) -> None:

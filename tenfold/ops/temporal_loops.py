@@ -1,4 +1,5 @@
-"""The compiled loops of temporal_index.py, temporal_sampling.py and dependency_trees.py; what they mean is said there.
+"""The compiled loops of temporal_index.py, temporal_sampling.py, dependency_trees.py and pair_facts.py; what they mean is said there.
+All in one file, because numba looks for changes at a loop's own file only.
 
 Events are numbered 1..E in order of time, 0 is none; a node's entries are events[begin[node] : end[node]].
 """
@@ -14,6 +15,8 @@ from tenfold.splitmix import GOLDEN
 MOST = 63  # events of a tree: the bits of one whole number
 BITS = 8  # of the table in which a tree's events are found
 SLOTS = 1 << BITS
+RECENT = 20  # entries of a past that common partners are looked for in
+NEVER = -1e9  # log popularity of who was never met
 
 
 def loop(function: Callable[..., Any]) -> Any:
@@ -247,3 +250,89 @@ def _close(found, count, previous, reach, held, place, order):  # type: ignore[n
                 parent = place[slot]
                 bits = reach[parent, 0] | reach[parent, 1] | (np.int64(1) << parent)
             reach[j, side] = bits
+
+
+@loop
+def fading(begin, end, events, destinations, times, origin, rate, logs, counts):  # type: ignore[no-untyped-def]
+    for node in range(len(begin)):
+        total, count = NEVER, 0
+        for place in range(begin[node], end[node]):
+            event = events[place]
+            # the first entry of a self loop is its source's
+            again = place + 1 < end[node] and events[place + 1] == event
+            if destinations[event - 1] == node and not again:
+                at = rate * (np.float64(times[event - 1]) - origin)
+                count += 1
+                total = at if count == 1 else total + np.log1p(np.exp(at - total)) if at - total < 30 else at
+            logs[place], counts[place] = total, count
+
+
+@loop
+def facts(sources, cuts, candidates, begin, end, partners, events, senders, takers, logs, counts, marks, found):  # type: ignore[no-untyped-def]
+    """marks (N + 1, 8), all 0 before and after: what is known of a node while one query is answered."""
+    for q in range(len(sources)):
+        u, cut = sources[q], cuts[q]
+        first, stop = begin[u], _stop(u, cut, begin, end, events)
+        place, met = stop - 1, 0
+        last, second = 0, 0
+        while place >= first:
+            v, event = partners[place], events[place]
+            if marks[v, 4] == 0:
+                met += 1
+                marks[v, 4] = met
+                if met == 1:
+                    last = v
+                elif met == 2:
+                    second = v
+            if senders[event - 1] == u and takers[event - 1] == v:
+                marks[v, 0] = max(marks[v, 0], event)
+                marks[v, 2] += 1
+            else:
+                marks[v, 1] = max(marks[v, 1], event)
+                marks[v, 3] += 1
+            if stop - place <= RECENT:
+                marks[v, 7] = 1
+            place -= 1
+        for hop in range(2):
+            w = last if hop == 0 else second
+            if w > 0:
+                met = 0
+                for place in range(_stop(w, cut, begin, end, events) - 1, begin[w] - 1, -1):
+                    v = partners[place]
+                    if v != u and marks[v, 5 + hop] == 0:
+                        met += 1
+                        marks[v, 5 + hop] = met
+        row = 0 if len(candidates) == 1 else q
+        for c in range(candidates.shape[1]):
+            v = candidates[row, c]
+            if v == 0:
+                continue
+            one = found[q, c]
+            for fact in range(7):
+                one[fact] = marks[v, fact]
+            start, stop_v = begin[v], _stop(v, cut, begin, end, events)
+            if stop_v > start:
+                one[9], one[10], one[11] = logs[stop_v - 1], counts[stop_v - 1], events[stop_v - 1]
+                one[12] = 1.0 if partners[stop_v - 1] == u else 0.0
+            else:
+                one[9] = NEVER
+            for place in range(max(start, stop_v - RECENT), stop_v):
+                w = partners[place]
+                if marks[w, 7] == 1:
+                    again = False
+                    for before in range(max(start, stop_v - RECENT), place):
+                        again = again or partners[before] == w
+                    if not again:
+                        one[7] += 1
+                        one[8] += 1.0 / np.log(2.0 + _stop(w, cut, begin, end, events) - begin[w])
+        _clear(u, begin[u], stop, partners, marks)
+        for hop in range(2):
+            w = last if hop == 0 else second
+            if w > 0:
+                _clear(w, begin[w], _stop(w, cut, begin, end, events), partners, marks)
+
+
+@loop
+def _clear(node, first, stop, partners, marks):  # type: ignore[no-untyped-def]
+    for place in range(first, stop):
+        marks[partners[place]] = 0
