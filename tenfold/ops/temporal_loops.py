@@ -1,5 +1,6 @@
-"""The compiled loops of temporal_index.py, temporal_sampling.py, dependency_trees.py and pair_facts.py; what they mean is said there.
-All in one file, because numba looks for changes at a loop's own file only.
+"""The compiled loops of temporal_index.py, temporal_sampling.py, dependency_trees.py and pair_facts.py.
+
+What they mean is said there. All stand in one file, because numba looks for changes at a loop's own file only.
 
 Events are numbered 1..E in order of time, 0 is none; a node's entries are events[begin[node] : end[node]].
 """
