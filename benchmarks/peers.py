@@ -67,10 +67,20 @@ LISA = Peer(
     "no licence: to be read and measured, not copied",
     "lisa_vs_official",
 )
+SANA = Peer(
+    "logicwong/sana",
+    "checkout",
+    "utils/parent/table_text_eval.py",
+    "MIT for its part of fairseq, else no licence: to be read and measured, not copied",
+    "sana_decoding, parent, tests of PARENT",
+)
+KAIJU = Peer("KaijuML/parent", "checkout", "parent/parent.py", "no licence", "parent, tests of PARENT")
 PEERS = [
     SASREC,
     RECTOOLS,
     LISA,
+    SANA,
+    KAIJU,
     Peer("torchmetrics", "package", "torchmetrics", "Apache-2.0", "tests of the ranking metrics"),
     Peer("scikit-learn", "package", "sklearn", "BSD-3-Clause", "tests of the ranking metrics"),
 ]

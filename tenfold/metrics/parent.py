@@ -1,14 +1,15 @@
 """PARENT and PARENT-T: how much of a text its table, or a reference, says, and how much of the table the text says.
 
-Dhingra et al., ACL 2019 (arXiv 1906.01081); PARENT-T, which needs no reference: Wang et al., ACL 2020. The definition in
-plain Python stands beside the compiled version that people call. Texts are lists of tokens. A table is a list of records
-(key tokens, value tokens) or triples (head, relation, tail), each a list of tokens; of a triple, head and tail are what
-a text should say.
+Dhingra et al., ACL 2019 (arXiv 1906.01081); PARENT-T, which needs no reference: Wang et al., ACL 2020. The definition
+in plain Python stands beside the compiled version that people call. Texts are lists of tokens. A table is a list of
+records (key tokens, value tokens) or triples (head, relation, tail), each a list of tokens; of a triple, head and tail
+are what a text should say.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -33,13 +34,14 @@ class Scores(NamedTuple):
     f: np.ndarray
 
 
-def value_of(record: Record) -> list[str]:
+def value_of(record: Record) -> Tokens:
     """What a text should say of a record. Raises OptionError."""
     if len(record) not in (2, 3):
         raise OptionError(
-            f"a record of a table is (key, value) or (head, relation, tail), each a list of tokens; found {record!r:.80}"
+            "a record of a table is (key, value) or (head, relation, tail), each a list of tokens; found "
+            f"{record!r:.60}"
         )
-    return list(record[1]) if len(record) == 2 else [*record[0], *record[2]]
+    return record[1] if len(record) == 2 else [*record[0], *record[2]]
 
 
 def grouped_by_key(table: Table) -> list[tuple[list[str], list[str]]]:
@@ -129,7 +131,9 @@ def parent(
     first = np.searchsorted(which, np.arange(len(predictions)))
     if several == "each":
         return Scores(*np.maximum.reduceat(found, first).T) if len(found) else Scores(*found.T)
-    best = [start + int(found[start : start + len(each), 2].argmax()) for start, each in zip(first, references)]
+    best = [
+        start + int(found[start : start + len(each), 2].argmax()) for start, each in zip(first, references, strict=True)
+    ]
     return Scores(*found[best].T)
 
 
@@ -155,16 +159,15 @@ def parent_t(
 
 def table_recall(text: Tokens, table: Table) -> np.ndarray:
     """(K,): the share of each record's value that the text says, as the longest common subsequence."""
-    numbers: dict[str, int] = {}
-    own = _numbered(text, numbers)
-    values = [_numbered(value_of(record), numbers) for record in table]
+    numbers = Numbers()
+    own, values = numbers.of(text), [numbers.of(value_of(record)) for record in table]
     return np.array([_common(value, own) / len(value) for value in values])
 
 
 def longest_common(one: Tokens, two: Tokens) -> int:
     """The length of the longest common subsequence."""
-    numbers: dict[str, int] = {}
-    return int(_common(_numbered(one, numbers), _numbered(two, numbers)))
+    numbers = Numbers()
+    return int(_common(numbers.of(one), numbers.of(two)))
 
 
 def _checked(predictions: Sequence[Tokens], tables: Sequence[Table], group_by_key: bool) -> Sequence[Table]:
@@ -175,7 +178,7 @@ def _checked(predictions: Sequence[Tokens], tables: Sequence[Table], group_by_ke
         tables = [grouped_by_key(table) for table in tables]
     for place, (text, table) in enumerate(zip(predictions, tables, strict=True), start=1):
         _check_tokens(text, f"prediction {place}")
-        if not table or not all(value_of(record) for record in table):
+        if not table or not all(map(value_of, table)):
             raise OptionError(f"table {place} has {'no record' if not table else 'a record without a value'}")
     return tables
 
@@ -270,11 +273,10 @@ class _Flat:
         entailment: Entailment,
         which: np.ndarray,
     ) -> None:
-        numbers: dict[str, int] = {}
+        numbers = Numbers()
         self.predictions = _end_to_end(predictions, numbers)
         self.references = _end_to_end(references, numbers)
-        values = [value_of(record) for table in tables for record in table]
-        self.values = _end_to_end(values, numbers)
+        self.values = _end_to_end([value_of(record) for table in tables for record in table], numbers)
         self.records = _offsets([len(table) for table in tables])
         if isinstance(entailment, Overlap):  # only the compiled loop need know
             empty = np.empty(0)
@@ -290,14 +292,19 @@ class _Flat:
         return *self.predictions, *self.references, *self.values, self.records, *self.weights
 
 
-def _numbered(text: Tokens, numbers: dict[str, int]) -> np.ndarray:
-    return np.array([numbers.setdefault(token, len(numbers)) for token in text], dtype=np.int64)
+class Numbers(defaultdict[str, int]):
+    """A number for each token, as they come."""
+
+    def __init__(self) -> None:
+        super().__init__(count().__next__)
+
+    def of(self, tokens: Iterable[str]) -> np.ndarray:
+        return np.fromiter(map(self.__getitem__, tokens), dtype=np.int64)
 
 
-def _end_to_end(texts: Sequence[Tokens], numbers: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _end_to_end(texts: Sequence[Tokens], numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
     """The tokens of all texts as numbers, and where each text begins."""
-    tokens = [numbers.setdefault(token, len(numbers)) for text in texts for token in text]
-    return np.array(tokens, dtype=np.int64), _offsets([len(text) for text in texts])
+    return numbers.of(chain.from_iterable(texts)), _offsets([*map(len, texts)])
 
 
 def _offsets(lengths: Sequence[int]) -> np.ndarray:
@@ -400,7 +407,19 @@ def _recall(said, meant, weights, order, mean):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _parent_of_all(  # type: ignore[no-untyped-def]
-    said_all, said_at, meant_all, meant_at, values, value_at, records, said_weights, meant_weights, which, lam, mean, out
+    said_all,
+    said_at,
+    meant_all,
+    meant_at,
+    values,
+    value_at,
+    records,
+    said_weights,
+    meant_weights,
+    which,
+    lam,
+    mean,
+    out,
 ):
     for place in range(len(which)):
         of = which[place]

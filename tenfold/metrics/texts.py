@@ -7,6 +7,7 @@ chrF are sacrebleu's own; all figures here are percent.
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -26,9 +27,7 @@ class CorpusFigure:
         self.metric = _sacrebleu(name)
         most = max((len(each) for each in references), default=1)
         # sacrebleu takes the first references of all texts, then the second ones; one that is not there is None.
-        streams = [
-            [" ".join(each[i]) if i < len(each) else None for each in references] for i in range(most)
-        ]
+        streams = [[" ".join(each[i]) if i < len(each) else None for each in references] for i in range(most)]
         said = [" ".join(text) for text in predictions]
         self.counts = np.array(self.metric._extract_corpus_statistics(said, streams), dtype=np.float64)
         self.signature = str(self.metric.get_signature())
@@ -86,7 +85,7 @@ def rouge_n(predictions: Sequence[Tokens], references: Sequence[Sequence[Tokens]
 
 
 def bag_f1(predictions: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:
-    """(N, 3): precision, recall and F1 of tokens as bags; two empty ones are equal. Of skeletons. Raises OptionError."""
+    """(N, 3): precision, recall and F1 of tokens as bags, such as skeletons; two empty ones are equal."""
     _check_counts(predictions, references)
     rows = []
     for said, meant in zip(predictions, references, strict=True):
@@ -117,7 +116,7 @@ def unsupported_words(text: Tokens, table: Table, common: Collection[str]) -> fl
 
 def repetition(text: Tokens) -> float:
     """The share of tokens that are equal to the one before."""
-    return 100 * sum(a == b for a, b in zip(text, text[1:], strict=False)) / len(text) if text else 0.0
+    return 100 * sum(a == b for a, b in pairwise(text)) / len(text) if text else 0.0
 
 
 def _f1(both: int, said: int, meant: int) -> float:
