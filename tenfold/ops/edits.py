@@ -64,11 +64,11 @@ def edits_in_steps(x: Tensor, y: Tensor) -> Edits:
     """The same by operations over the whole batch: M steps for the table, N + M for the way back."""
     (batch, n), m = x.shape, y.shape[1]
     longest = torch.zeros(batch, n + 1, m + 1, dtype=torch.int16, device=x.device)
-    for j in range(1, m + 1):
-        same = (x == y[:, j - 1 : j]) & (x != 0)
-        before = longest[:, :, j - 1]
+    for column in range(m):
+        same = (x == y[:, column : column + 1]) & (x != 0)
+        before = longest[:, :, column]
         here = torch.maximum(before[:, 1:], (before[:, :-1] + 1) * same)
-        longest[:, 1:, j] = here.cummax(1).values
+        longest[:, 1:, column + 1] = here.cummax(1).values
     row = torch.arange(batch, device=x.device)
     i, j = (x != 0).sum(1), (y != 0).sum(1)
     deleted, found = torch.zeros_like(x, dtype=torch.bool), torch.zeros_like(y, dtype=torch.bool)
