@@ -1,7 +1,31 @@
-"""`python -m tenfold` is the command line."""
+"""The program: `tenfold`, and `python -m tenfold`."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from tenfold.cli import main
+INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
+IMPORTING = "<frozen importlib._bootstrap>"
 
-sys.exit(main())
+
+def main() -> int:
+    """The command line. Ctrl-C while modules are imported ends it at once: an import cut short raises whatever it likes."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+    from tenfold.cli import main as run
+
+    return run()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            os.write(2, b"interrupted\n")
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

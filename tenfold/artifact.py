@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from tenfold.errors import ArtifactError, OptionError, OutputError
-from tenfold.files import digest, write_whole, writing
+from tenfold.files import PART, digest, sweep, write_whole, writing
 
 FORMAT = 2  # raised when an older Tenfold could no longer read what is written, or this one checks more
 HASHED = re.compile(r"(.+)-[0-9a-f]{16}\.\w+")
@@ -30,6 +30,7 @@ def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -
     before = check_free(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    _sweep_parts(folder)
     named = {}
     for name, content in files.items():
         stem, _, ending = name.rpartition(".")
@@ -42,6 +43,12 @@ def write(folder: Path, config: Mapping[str, Any], files: Mapping[str, bytes]) -
         parts = HASHED.fullmatch(old.name)
         if parts and parts[1] in {*before, *named} and old.name not in named.values():
             old.unlink()
+
+
+def _sweep_parts(folder: Path) -> None:
+    """What a save that was killed left half-written. A hash in its name tells that a file is ours."""
+    found = [part[1] for path in folder.iterdir() if (part := PART.fullmatch(path.name)) and HASHED.fullmatch(part[1])]
+    sweep(folder, "config.json", *found)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -81,8 +88,15 @@ def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
         raise ArtifactError(
             f"{folder} holds no fitted system: {found}; name the folder that `save` or fit wrote"
         ) from None
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder} holds no fitted system: config.json cannot be read ({error})") from None
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is not a folder; name the folder that `save` or fit wrote") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ArtifactError(f"{folder} holds no fitted system: config.json cannot be read ({reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{folder} holds no fitted system: config.json is no JSON ({error}); save or copy the system again"
+        ) from None
     missing = [name for name in KNOWN_TO_OPEN if not isinstance(config, dict) or name not in config]
     if missing:
         raise ArtifactError(f"{folder}/config.json is not one of a fitted system: it lacks {', '.join(missing)}")

@@ -96,6 +96,9 @@ def with_flags(function: Callable[..., Any], groups: Mapping[str, str]) -> Calla
 
     @functools.wraps(function)
     def wrapped(**values: Any) -> Any:
+        for name, value in values.items():
+            if value == "" and name in own.parameters:  # as in -o "$UNSET": '' is no path
+                raise OptionError(f"{_as_written(own.parameters[name])} is empty; give it a value")
         given: dict[str, dict[str, Any]] = {group: {} for group in groups}
         for key, (group, name) in whose.items():
             value = values.pop(key)
@@ -154,6 +157,15 @@ def _rows_of_task(task: Task, kind: str) -> list[Row]:
 
 def _text_row(name: str, kind: str, meaning: str) -> Row:
     return Row(name, kind, "", None, meaning, None, "--" + name.replace("_", "-"))
+
+
+def _as_written(parameter: inspect.Parameter) -> str:
+    """What a person calls it: --output, or DATA."""
+    for about in getattr(parameter.annotation, "__metadata__", ()):
+        long = [flag for flag in getattr(about, "param_decls", None) or () if flag.startswith("--")]
+        if long or getattr(about, "metavar", None):
+            return long[0] if long else str(about.metavar)
+    return "--" + parameter.name.replace("_", "-")
 
 
 def flag_of(row: Row, panel: str) -> Any:

@@ -223,7 +223,7 @@ def _card(
     columns = []
     for name, system in systems.items():
         verb: Any = system  # the task's systems recommend
-        found = verb.recommend(history=history, k=k, exclude_seen=exclude_seen)
+        found = verb.recommend(history=history, k=min(k, len(events.catalogue)), exclude_seen=exclude_seen)
         best = events.catalogue.numbers([one.item for one in found])
         rows = (f"<li{_hit(n == target)}>{_item(events, int(n))}</li>" for n in best)
         columns.append(f"<div><h4>{text(name)}</h4><ol>{''.join(rows)}</ol></div>")

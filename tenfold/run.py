@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError
-from tenfold.files import write_whole, writing
+from tenfold.files import sweep, write_whole, writing
 
-LOCK = "run.lock"
+LOCK, FINISHED = "run.lock", "finished"  # the second: of a run that trains nothing, and so keeps nothing else
+OWN = ("run.json", "last.ckpt", "history.json", "final.safetensors")  # what is written into a run, and may be cut short
 LIMITS = ("max_epochs", "max_seconds", "patience")  # a run that goes on may be given others
 
 
@@ -18,7 +19,8 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
     """Take `folder` for the run that `description` tells of or, to resume, make sure that it holds this very run.
 
     The description names what decides the weights (system, options, seed, data, epochs, patience). A run may go on
-    with more epochs while no stage of it is finished: then the next stage stands on what that one became.
+    with more epochs while no stage of it is finished: then the next stage stands on what that one became. A run that
+    was killed before it had anything to go on with hinders nobody: the folder is free for another.
     Of several processes the first decides. Raises RunError.
     """
     if int(os.environ.get("RANK", "0")) > 0:
@@ -35,13 +37,15 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
     held_before = folder.resolve() in _held
     _lock(folder)
     try:
+        for place in (folder, *(each for each in folder.iterdir() if each.is_dir())):
+            sweep(place, *OWN)
         wanted = json.loads(json.dumps(description))
-        if path.exists():
+        if path.exists() and (resume or held_before or _can_go_on(folder)):
             _compare(folder, wanted, resume=resume)
         write_whole(path, json.dumps(wanted, indent=1).encode())
     except BaseException:
         if not held_before:
-            close_run(folder, refused=not path.exists())
+            close_run(folder, failed=not path.exists())
         raise
 
 
@@ -91,13 +95,25 @@ def _lock(folder: Path) -> None:
             ) from None
 
 
-def close_run(folder: Path, *, refused: bool = False) -> None:
-    """Others may go on in it now. A run that was refused before it had anything to go on with leaves nothing behind."""
+def _can_go_on(folder: Path) -> bool:
+    """Whether a run has anything yet: a checkpoint, a finished stage or, where nothing is trained, its end."""
+    return (folder / FINISHED).exists() or any(
+        path for name in ("last.ckpt", "final.safetensors") for path in folder.glob(f"*/{name}")
+    )
+
+
+def close_run(folder: Path, *, failed: bool = False) -> None:
+    """Others may go on in it now. A run that failed before it had anything to go on with leaves nothing behind."""
     held = _held.pop(folder.resolve(), None)
     if held is None:
         return
-    os.close(held)
-    if refused and {path.name for path in folder.iterdir()} <= {"run.json", LOCK}:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+    try:
+        if {path.name for path in folder.iterdir()} <= {"run.json", LOCK}:
+            if failed:
+                for path in folder.iterdir():
+                    path.unlink()
+                folder.rmdir()
+            else:
+                write_whole(folder / FINISHED, b"")
+    finally:
+        os.close(held)

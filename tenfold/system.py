@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tenfold import artifact
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.deprecated import old_arguments, old_attribute, old_methods
-from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError, nearest
+from tenfold.errors import ArtifactError, NotFittedError, OptionError, nearest
+from tenfold.files import place
 from tenfold.metrics.evaluation import Evaluation, Statistic, base_name
 from tenfold.options import expand, flat, options, parse
 from tenfold.options import rows as option_rows
@@ -290,7 +291,7 @@ class System(ABC):
         older = type(self).load(start_from) if isinstance(start_from, str | Path) else copy.copy(start_from)
         if older is not None:
             _ = older.network  # refuses one that was not fitted, before any file is read
-        before, folder, opened = dict(vars(self)), None if run is None else Path(run), False
+        before, folder, opened = dict(vars(self)), None if run is None else place(run), False
         try:
             dataset = self.read(data, read_options, **(inputs or {}))
             self.vocabularies = self._vocabularies(dataset, older)
@@ -317,7 +318,7 @@ class System(ABC):
             vars(self).clear()
             vars(self).update(before)
             if folder is not None and opened:
-                close_run(folder, refused=isinstance(error, TenfoldError))
+                close_run(folder, failed=True)
             raise
         if folder is not None:
             close_run(folder)
@@ -364,7 +365,7 @@ class System(ABC):
         about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
         files = {"model.safetensors": weights, "statistics.safetensors": artifact.pack(self.statistics)}
         files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()} | self.extra_files()
-        artifact.write(Path(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
+        artifact.write(place(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

@@ -112,7 +112,7 @@ def test_the_same_shop_gives_the_same_bytes(small, tmp_path):
 
 def test_other_folders_are_left_alone(small, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"is not empty; name another folder, .* with force"):
+    with pytest.raises(OutputError, match=r"is not empty; name another folder, .* \(force=True, --force\)"):
         small.write(tmp_path, only=["events"])
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
     small.write(tmp_path, force=True, only=["events"])

@@ -18,6 +18,7 @@ from torch.optim import SGD
 
 from tenfold import run
 from tenfold.errors import OptionError, RunError
+from tenfold.files import write_whole
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, EpochBatches, Stage, schedule, train
 
@@ -424,6 +425,7 @@ def test_of_two_that_start_at_once_the_second_leaves_the_first_one_s_description
 
     def quicker(folder):
         (folder / "run.json").write_text('{"seed": 0}')
+        write_whole(folder / "count" / "last.ckpt", b"something to go on with")
         lock(folder)
 
     monkeypatch.setattr(run, "_lock", quicker)
@@ -442,7 +444,7 @@ def test_two_processes_never_train_in_one_folder(tmp_path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(RunError, match=r"another process is training in .*run; wait until it ends"):
             open_run(tmp_path / "run", {"seed": 1}, resume=True)
-        close_run(tmp_path / "run", refused=True)
+        close_run(tmp_path / "run", failed=True)
         assert (tmp_path / "run" / "run.json").exists()  # who was refused takes nothing of the other's away
         other.kill()
     open_run(tmp_path / "run", {"seed": 1}, resume=True)

@@ -182,13 +182,13 @@ def _refuse(shop: Shop, folder: Path, force: bool) -> None:
     except DataError:
         facts = None
     if facts is None:
-        raise OutputError(f"{folder} is not empty; name another folder, or write into it nevertheless with force")
+        raise OutputError(f"{folder} is not empty; name another folder, or write into it all the same (force=True, --force)")
     others = sorted(path.name for path in folder.iterdir() if path.name not in NAMES)
     if (facts["shop"], facts["options"]) != (SHOP_VERSION, asdict(shop.options)) or others:
         what = ", ".join(f"{name} {value}" for name, value in facts["options"].items())
         beside = f" and also {others[0]}" if others else ""
         raise OutputError(
-            f"{folder} holds another shop ({what}){beside}; name another folder, or replace it with force"
+            f"{folder} holds another shop ({what}){beside}; name another folder, or replace it (force=True, --force)"
         )
 
 

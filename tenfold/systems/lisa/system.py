@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tenfold.data.splits import Split
 from tenfold.errors import OptionError
-from tenfold.metrics.ranking import check_ks
 from tenfold.nn.codebooks import collisions
 from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State
 from tenfold.systems.lisa.options import CodebookOptions, Options
@@ -160,13 +159,13 @@ class LISA(NextItem):
         return books(network.item.weight[1:] * network.scale).codes
 
     @torch.no_grad()
-    def similar(self, item: Any, k: int = 10) -> Recommendations:
+    def similar(self, item: Any, k: int | None = None) -> Recommendations:
         """The items most like this one, by the cosine of what they are found by: decoded codes, or the raw items.
 
         It is left out itself; what is equally alike comes by popularity. Raises OptionError, UnknownIdError.
         """
         number = int(self.item_numbers([item], "refuse")[0])
-        check_ks([k], len(self._items()))
+        k = self.check_k(k)
         table = self.item_table()
         length = table.norm(dim=1)
         cosine = ((table[number : number + 1] @ table.T)[0] / (length[number] * length).clamp(min=1e-30)).clamp(-1, 1)

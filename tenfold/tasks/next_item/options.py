@@ -42,7 +42,7 @@ class Training:
 class PredictOptions:
     """How files of users are answered."""
 
-    k: Annotated[int, option("items for each user", flag="-k", gt=0)] = 10
+    k: Annotated[int | None, option("items for each user; none: 10, or all there are", flag="-k", gt=0)] = None
     exclude_seen: Annotated[bool, option("what the history holds is not recommended")] = False
     on_unseen: Annotated[Literal["skip", "refuse"], option("an unknown item in a history")] = "skip"
     users: Annotated[str | None, option("a file of users to answer, with history_from")] = None

@@ -25,7 +25,7 @@ from tenfold.data.tables import ParquetFile
 from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.files import replacing
-from tenfold.metrics.ranking import check_ks
+from tenfold.metrics.ranking import list_length
 from tenfold.system import PredictionSummary
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def predict(
     source: Path,
     output: Path,
     *,
-    k: int,
+    k: int | None,
     users: Path | None,
     exclude_seen: bool,
     on_unseen: "OnUnseen",
     read_options: ReadOptions,
 ) -> PredictionSummary:
     """The arguments are those of `NextItem.predict`."""
-    check_ks([k], len(system.vocabularies["items"]))
+    k = list_length(k, len(system.vocabularies["items"]))
     answered, by_popularity, notes = 0, 0, list[str]()
     with _writer(output) as write:
         for some in _histories(system, source, read_options, users, notes):

@@ -95,12 +95,13 @@ class Session:
         self,
         users: Sequence[Id],
         *,
-        k: int = 10,
+        k: int | None = None,
         exclude: Sequence[Any] = (),
         candidates: Sequence[Any] | None = None,
     ) -> "list[Recommendations]":
-        """exclude, candidates: item ids never and only to be recommended. What was seen is not kept: exclude it."""
-        self.system.check_k(k)
+        """k: 10 unless given, or all items there are. exclude, candidates: item ids never and only to be recommended.
+        What was seen is not kept: exclude it."""
+        k = self.system.check_k(k)
         states = self._read(self.store.get_many([key_of(user) for user in users]), users)
         scores = self.system.scores(self.system.users_after(states))
         new = torch.from_numpy(states["events"] == 0)

@@ -21,7 +21,7 @@ from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError, UnknownIdError
-from tenfold.files import digest
+from tenfold.files import digest, place
 from tenfold.metrics import ranking
 from tenfold.metrics.sampled import check_sampled
 from tenfold.system import Answer, Evaluation, PredictionSummary, System
@@ -201,7 +201,7 @@ class NextItem(System):
         self,
         history: Sequence[Any],
         *,
-        k: int = 10,
+        k: int | None = None,
         exclude: Sequence[Any] = (),
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
@@ -210,8 +210,8 @@ class NextItem(System):
     ) -> Any:
         """What comes next after `history`, a list of item ids, oldest first: Recommendations. A list of lists: a list.
 
-        exclude, candidates: item ids never and only to be recommended.  on_unseen: what an item unknown to the system
-        does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  times: of the events, as
+        k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
+        on_unseen: what an item unknown to the system does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  times: of the events, as
         the log that was fitted counts them; only methods that use times look at them.  Keeps no state.
         """
         several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
@@ -227,7 +227,7 @@ class NextItem(System):
         self,
         histories: Sequence[Sequence[Any]],
         *,
-        k: int,
+        k: int | None = None,
         exclude: Sequence[Any] = (),
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
@@ -241,7 +241,7 @@ class NextItem(System):
         top, values = self.top_k(
             [n[n > 0].astype(np.int64) for n in numbers],
             times=times,
-            k=k,
+            k=self.check_k(k),
             exclude=self._items().numbers(_ids(exclude)),
             candidates=None if candidates is None else self._candidates(candidates, on_unseen),
             exclude_seen=exclude_seen,
@@ -342,9 +342,9 @@ class NextItem(System):
             ] = -torch.inf
         return scores
 
-    def check_k(self, k: int) -> None:
-        """Raises OptionError."""
-        ranking.check_ks([k], len(self._items()))
+    def check_k(self, k: int | None) -> int:
+        """The length of a list: k or, for None, 10 or all items there are. Raises OptionError."""
+        return ranking.list_length(k, len(self._items()))
 
     def _first_k(
         self, scores: Tensor, k: int, *, exclude: np.ndarray | None, candidates: np.ndarray | None
@@ -403,7 +403,7 @@ class NextItem(System):
         data: str | Path,
         output: str | Path,
         *,
-        k: int = 10,
+        k: int | None = None,
         users: str | Path | None = None,
         history_from: str | Path | None = None,
         exclude_seen: bool = False,
@@ -425,18 +425,22 @@ class NextItem(System):
         self.check_inputs(inputs or {})
         source = Path(history_from or data)
         return predict(
-            self, source, Path(output), k=k, users=None if users is None else Path(users), exclude_seen=exclude_seen,
+            self, source, place(output), k=k, users=None if users is None else Path(users), exclude_seen=exclude_seen,
             on_unseen=on_unseen, read_options=read_options or ReadOptions(),
         )  # fmt: skip
 
     def answer(self, question: str, **how: Any) -> Answer:
         """What comes next after one history, written as item ids with commas between."""
-        found = self.recommend([item.strip() for item in question.split(",")], **how)
+        items = [item.strip() for item in question.split(",")] if question.strip() else []
+        if "" in items:
+            raise OptionError(f"the history '{question}' holds an empty item; give ids with one comma between: i9,i4")
+        found = self.recommend(items, **how)
         notes = []
         if found.skipped:
             notes.append(f"{found.skipped} events of the history are of items that this system does not know")
         if found.by_popularity:
-            notes.append("no item of the history is known: these are the most popular items")
+            why = "no item of the history is known" if items else "the history is empty"
+            notes.append(f"{why}: these are the most popular items")
         rows = [[place, one.item, f"{one.score:.4f}"] for place, one in enumerate(found, 1)]
         return Answer(("rank", "item", "score"), rows, notes)
 
