@@ -3,7 +3,10 @@
 import os
 import signal
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False  # as typing's, which takes time to import
+if TYPE_CHECKING:
+    from types import FrameType
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
 IMPORTING = "<frozen importlib._bootstrap>"
@@ -18,7 +21,7 @@ def main() -> int:
     return run()
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
+def _interrupted(number: int, frame: "FrameType | None") -> None:
     while frame is not None:
         if frame.f_code.co_filename == IMPORTING:
             os.write(2, b"interrupted\n")

@@ -303,3 +303,75 @@ def test_a_disk_that_takes_no_more_loses_nothing(what, log, fitted, tmp_path):
     else:
         assert old.read_bytes() == b"older answers"
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # no half of anything is left
+
+
+@pytest.mark.parametrize("module", ["typer", "polars", "torch"])
+def test_ctrl_c_while_modules_are_imported(module, log, tmp_path):
+    """What is imported then raises whatever it likes; numpy, for one, recurses until the stack is full."""
+    program = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from tenfold.__main__ import main
+sys.exit(main())
+"""
+    words = [sys.executable, "-c", program, "fit", "markov", log, "-o", str(tmp_path / "m")]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("words", [["fit", "popularity", "LOG", "-o", ""], ["predict", "FITTED", "-i", ""],
+                                   ["fit", "popularity", "LOG", "--output="], ["compare", "LOG", "--arm", "markov", "-o", ""],
+                                   ["evaluate", "", "LOG"], ["demo", "-o", ""]])  # fmt: skip
+def test_an_empty_word_is_no_path(words, log, fitted, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # which is what '' would be
+    told = refused(capsys, *[{"LOG": log, "FITTED": fitted}.get(word, word) for word in words])
+    assert "is empty; give it a value" in told and not list(tmp_path.iterdir())
+
+
+def test_a_catalogue_of_less_than_ten(tmp_path, capsys):
+    (tmp_path / "six.csv").write_text("user,item\n" + "".join(f"u{n % 9},i{n * n % 7}\n" for n in range(90)))
+    folder, items = tmp_path / "m", len({n * n % 7 for n in range(90)})
+    assert run(capsys, "fit", "markov", tmp_path / "six.csv", "-o", folder)[0] == 0
+    code, out, _ = run(capsys, "predict", folder, "--history", "i1")
+    assert code == 0 and sum(line.split()[0].isdigit() for line in out.splitlines() if line.strip()) == items
+    code, out, _ = run(capsys, "predict", folder, "-i", tmp_path / "six.csv")
+    assert code == 0 and "u8" in out
+    for words in (["--history", "i1"], ["-i", tmp_path / "six.csv"]):
+        assert f"catalogue of {items} items" in refused(capsys, "predict", folder, *words, "-k", items + 1)
+
+
+def test_a_history_without_events(fitted, capsys):
+    code, out, err = run(capsys, "predict", fitted, "--history", " ", "-k", 2)
+    assert code == 0 and err == "the history is empty: these are the most popular items\n" and "r" in out
+    assert "holds an empty item" in refused(capsys, "predict", fitted, "--history", "r0i1,,r0i2")
+
+
+def test_a_file_is_no_folder_of_a_system(log, capsys):
+    for words in (["evaluate", log, log], ["predict", log, "-i", log], ["export", log, "-o", "x"]):
+        assert "events.csv is not a folder; name the folder that `save` or fit wrote" in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("system", ["popularity", "sasrec"])
+@pytest.mark.parametrize("death", ["raise MemoryError", "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"])
+def test_a_fit_that_dies_before_it_has_anything_hinders_no_other(system, death, log, tmp_path, capsys):
+    words = [log, "-o", str(tmp_path / "m"), *FAST]
+    program = f"""
+import os, sys
+from tenfold import cli, run
+from tenfold.tasks.next_item.task import NextItem
+from tenfold.tasks.next_item.baselines.counted import Counted
+def stages(*_):
+    {death}
+    yield
+NextItem.stages = Counted.stages = stages
+cli.main(sys.argv[1:])
+"""
+    dead = subprocess.run([sys.executable, "-c", program, "fit", system, *words], cwd=ROOT, capture_output=True, check=False)
+    assert not (tmp_path / "m").exists() and (tmp_path / "m.run").exists() == (dead.returncode == -9)
+    tiny = TINY if system == "sasrec" else []
+    assert run(capsys, "fit", system, *words, *tiny, "--seed", 4)[0] == 0
+    assert "holds this run already" in refused(capsys, "fit", system, *words, *tiny, "--seed", 4)
