@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +26,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -46,6 +46,24 @@ warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*", U
 warnings.filterwarnings("ignore", ".*isinstance.treespec.*", FutureWarning)  # Lightning's own, against torch 2.13
 
 TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what torchrun says in the environment
+
+
+_AVERAGE = (
+    "it swaps weights around Lightning's validation, which is not ours; weights are averaged by the option ema_decay"
+)
+_SEARCH = "tune searches step sizes, and training.batch_size says the size of batches"
+_BAR = "the budget's progress says what is shown (auto, bar, lines, none)"
+_FREEZE = "what rests in training, and when, is said by a system's stages"
+_WORDS = "words alone do not make one; give a class of your own, as package.module:Class"
+REFUSED = {  # Lightning's callbacks that do nothing good here, and why
+    "EMAWeightAveraging": _AVERAGE, "StochasticWeightAveraging": _AVERAGE, "WeightAveraging": _AVERAGE,
+    "BatchSizeFinder": _SEARCH, "LearningRateFinder": _SEARCH,
+    "ProgressBar": _BAR, "RichProgressBar": _BAR, "TQDMProgressBar": _BAR,
+    "BackboneFinetuning": _FREEZE, "BaseFinetuning": _FREEZE,
+    "BasePredictionWriter": "predict writes the answers",
+    "Callback": _WORDS, "Checkpoint": _WORDS, "GradientAccumulationScheduler": _WORDS, "LambdaCallback": _WORDS,
+    "ThroughputMonitor": _WORDS,
+}  # fmt: skip
 
 
 class Trainable(pl.LightningModule):
@@ -429,10 +447,9 @@ def _logger(text: Any, run: Path | None) -> Any:
 
 
 def _callback(text: Any) -> Any:
-    cls, arguments = _named(text, lightning.pytorch.callbacks, "")
-    # These swap weights around Lightning's validation, which is not ours.
-    if issubclass(cls, WeightAveraging | StochasticWeightAveraging):
-        raise OptionError(f"callback '{text}' would change nothing here; weights are averaged by the option ema_decay")
+    cls, arguments = _named(text, lightning.pytorch.callbacks, "", without=REFUSED)
+    if cls.__name__ in REFUSED and getattr(lightning.pytorch.callbacks, cls.__name__, None) is cls:
+        raise OptionError(f"callback '{text}' cannot be used here: {REFUSED[cls.__name__]}")
     return _made(cls, f"callback '{text}'", **arguments)
 
 
@@ -448,8 +465,11 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:
-    """'NAME:KEY=VALUE,...' -> class and arguments, NAME being one of Lightning's `home` or 'any.module:Class'."""
+def _named(text: str, home: Any, ending: str, without: Collection[str] = ()) -> tuple[Any, dict[str, Any]]:
+    """'NAME:KEY=VALUE,...' -> class and arguments, NAME being one of Lightning's `home` or 'any.module:Class'.
+
+    without: classes that are not offered where a name is unknown.
+    """
     module, _, rest = text.partition(":")
     name, values = module, rest
     if "." in module:  # somebody's own: package.module:Class:key=value
@@ -461,7 +481,8 @@ def _named(text: str, home: Any, ending: str) -> tuple[Any, dict[str, Any]]:
     known = {n.lower(): getattr(home, n) for n in dir(home) if isinstance(getattr(home, n), type)}
     cls = known.get(name.lower()) or known.get(f"{name}{ending}".lower())
     if cls is None:
-        raise OptionError(f"there is no '{name}' in {home.__name__}; {nearest(name, known)}")
+        offered = sorted({one.__name__ for one in known.values()} - set(without))
+        raise OptionError(f"there is no '{name}' in {home.__name__}; {nearest(name, offered)}")
     arguments = assignments(values.split(",")) if values else {}
     return cls, {key: _value(value) for key, value in arguments.items()}
 

@@ -370,7 +370,9 @@ def stages(*_):
 NextItem.stages = Counted.stages = stages
 cli.main(sys.argv[1:])
 """
-    dead = subprocess.run([sys.executable, "-c", program, "fit", system, *words], cwd=ROOT, capture_output=True, check=False)
+    dead = subprocess.run(
+        [sys.executable, "-c", program, "fit", system, *words], cwd=ROOT, capture_output=True, check=False
+    )
     assert not (tmp_path / "m").exists() and (tmp_path / "m.run").exists() == (dead.returncode == -9)
     tiny = TINY if system == "sasrec" else []
     assert run(capsys, "fit", system, *words, *tiny, "--seed", 4)[0] == 0

@@ -86,7 +86,9 @@ def test_what_a_living_process_writes_is_left_to_it(tmp_path):
     with subprocess.Popen(words, cwd=ROOT, stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout.readline() == "on\n"
         write_whole(tmp_path / "file", b"2")
-        renumbered = tmp_path / f".file.{dead_process()}"  # as seen from another machine: a number that is nobody's here
+        renumbered = (
+            tmp_path / f".file.{dead_process()}"
+        )  # as seen from another machine: a number that is nobody's here
         os.rename(tmp_path / f".file.{other.pid}", renumbered)
         sweep(tmp_path)
         assert renumbered.exists()

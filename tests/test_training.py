@@ -413,6 +413,23 @@ def test_mixed_precision_computes_in_it():
     assert set(seen) == {torch.bfloat16} and network.weight.dtype == torch.float32
 
 
+def test_what_is_offered_is_not_refused():
+    """Every callback that the refusal of an unknown name offers can be made, or asks for what it needs."""
+    with pytest.raises(OptionError) as told:
+        train(counting_stage([0.1]), limits(callbacks=("zzz",)), None)
+    offered = str(told.value).partition("there are ")[2].split(", ")
+    assert "ModelCheckpoint" in offered and len(offered) > 8
+    for name in offered:
+        try:
+            train(counting_stage([0.1]), limits(callbacks=(name,), max_epochs=1), None)
+        except OptionError as error:
+            assert "missing" in str(error) or "logger" in str(error), name
+    for name in ("LearningRateFinder", "richprogressbar", "Callback"):
+        assert name.lower() not in map(str.lower, offered)
+        with pytest.raises(OptionError, match="cannot be used here: "):
+            train(counting_stage([0.1]), limits(callbacks=(name,)), None)
+
+
 def test_a_line_for_each_epoch(capsys):
     train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
     lines = capsys.readouterr().err.splitlines()

@@ -182,7 +182,9 @@ def _refuse(shop: Shop, folder: Path, force: bool) -> None:
     except DataError:
         facts = None
     if facts is None:
-        raise OutputError(f"{folder} is not empty; name another folder, or write into it all the same (force=True, --force)")
+        raise OutputError(
+            f"{folder} is not empty; name another folder, or write into it all the same (force=True, --force)"
+        )
     others = sorted(path.name for path in folder.iterdir() if path.name not in NAMES)
     if (facts["shop"], facts["options"]) != (SHOP_VERSION, asdict(shop.options)) or others:
         what = ", ".join(f"{name} {value}" for name, value in facts["options"].items())
