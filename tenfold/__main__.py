@@ -13,7 +13,7 @@ IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def main() -> int:
-    """The command line. Ctrl-C while modules are imported ends it at once: an import cut short raises whatever it likes."""
+    """The command line. Ctrl-C ends imports at once: one that is cut short raises whatever it likes."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     from tenfold.cli import main as run

@@ -1,6 +1,6 @@
 """Files that are either the old ones or the new ones, never half of one.
 
-What is being written stands beside its place as `.NAME.PID`. A process that is killed leaves it there: the next one that
+What is being written stands beside its place as `.NAME.PID`. A killed process leaves it there, and the next one that
 writes NAME sweeps it, told by a lock on the file, which dies with the process that held it.
 """
 

@@ -448,8 +448,9 @@ def _logger(text: Any, run: Path | None) -> Any:
 
 def _callback(text: Any) -> Any:
     cls, arguments = _named(text, lightning.pytorch.callbacks, "", without=REFUSED)
-    if cls.__name__ in REFUSED and getattr(lightning.pytorch.callbacks, cls.__name__, None) is cls:
-        raise OptionError(f"callback '{text}' cannot be used here: {REFUSED[cls.__name__]}")
+    name: str = cls.__name__
+    if name in REFUSED and getattr(lightning.pytorch.callbacks, name, None) is cls:
+        raise OptionError(f"callback '{text}' cannot be used here: {REFUSED[name]}")
     return _made(cls, f"callback '{text}'", **arguments)
 
 
@@ -479,7 +480,7 @@ def _named(text: str, home: Any, ending: str, without: Collection[str] = ()) -> 
         except ImportError as error:
             raise OptionError(f"'{text}' cannot be had: {error}; name a module that can be imported") from None
     known = {n.lower(): getattr(home, n) for n in dir(home) if isinstance(getattr(home, n), type)}
-    cls = known.get(name.lower()) or known.get(f"{name}{ending}".lower())
+    cls: Any = known.get(name.lower()) or known.get(f"{name}{ending}".lower())
     if cls is None:
         offered = sorted({one.__name__ for one in known.values()} - set(without))
         raise OptionError(f"there is no '{name}' in {home.__name__}; {nearest(name, offered)}")

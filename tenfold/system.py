@@ -314,7 +314,7 @@ class System(ABC):
                     raise ValueError(f"two stages are called '{stage.name}'")
                 train(stage, budget, folder)
                 self.history[stage.name] = stage.history
-        except BaseException as error:
+        except BaseException:
             vars(self).clear()
             vars(self).update(before)
             if folder is not None and opened:

@@ -323,9 +323,17 @@ sys.exit(main())
     assert (told.returncode, told.stdout, told.stderr) == (130, "", "interrupted\n")
 
 
-@pytest.mark.parametrize("words", [["fit", "popularity", "LOG", "-o", ""], ["predict", "FITTED", "-i", ""],
-                                   ["fit", "popularity", "LOG", "--output="], ["compare", "LOG", "--arm", "markov", "-o", ""],
-                                   ["evaluate", "", "LOG"], ["demo", "-o", ""]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit", "popularity", "LOG", "-o", ""],
+        ["fit", "popularity", "LOG", "--output="],
+        ["predict", "FITTED", "-i", ""],
+        ["compare", "LOG", "--arm", "markov", "-o", ""],
+        ["evaluate", "", "LOG"],
+        ["demo", "-o", ""],
+    ],
+)
 def test_an_empty_word_is_no_path(words, log, fitted, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)  # which is what '' would be
     told = refused(capsys, *[{"LOG": log, "FITTED": fitted}.get(word, word) for word in words])

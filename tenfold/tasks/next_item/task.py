@@ -211,8 +211,9 @@ class NextItem(System):
         """What comes next after `history`, a list of item ids, oldest first: Recommendations. A list of lists: a list.
 
         k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
-        on_unseen: what an item unknown to the system does in a history: 'skip' leaves it out and counts it, 'refuse' raises UnknownIdError.  times: of the events, as
-        the log that was fitted counts them; only methods that use times look at them.  Keeps no state.
+        on_unseen: what an item unknown to the system does in a history: 'skip' leaves it out and counts it, 'refuse'
+        raises UnknownIdError.  times: of the events, as the log that was fitted counts them; only methods that use
+        times look at them.  Keeps no state.
         """
         several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
         histories = [_ids(h) for h in history] if several else [_ids(history)]
