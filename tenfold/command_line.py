@@ -40,7 +40,7 @@ def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable
 
 def _made(name: str, function: Callable[..., Any], groups: Mapping[str, str]) -> Any:
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    one.command(name.rpartition(" ")[2])(with_flags(function, groups) if groups else function)
+    one.command(name.rpartition(" ")[2])(with_flags(function, groups))
     return typer.main.get_command(one)
 
 
