@@ -413,8 +413,9 @@ def test_mixed_precision_computes_in_it():
     assert set(seen) == {torch.bfloat16} and network.weight.dtype == torch.float32
 
 
-def test_what_is_offered_is_not_refused():
+def test_what_is_offered_is_not_refused(tmp_path, monkeypatch):
     """Every callback that the refusal of an unknown name offers can be made, or asks for what it needs."""
+    monkeypatch.chdir(tmp_path)  # where ModelCheckpoint writes
     with pytest.raises(OptionError) as told:
         train(counting_stage([0.1]), limits(callbacks=("zzz",)), None)
     offered = str(told.value).partition("there are ")[2].split(", ")
