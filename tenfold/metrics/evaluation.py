@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from tenfold.errors import DataError
-from tenfold.metrics.bootstrap import Interval, quantiles, resampled_means
+from tenfold.metrics.bootstrap import Interval, quantiles, resampled_means, widened
 
 STATISTIC_DRAWS = 1_000  # of a statistic: each draw computes all of it again
 Key = TypeVar("Key", bound=Hashable)
@@ -123,9 +123,12 @@ class Evaluation(dict[str, float]):
     def intervals(self) -> dict[str, Interval]:
         """95 % intervals by bootstrap over units, by figure: none of a single unit. Drawn when first asked for."""
         if self._intervals is None:
-            drawn = draws_of({name: figure for name, figure in self.measured.items() if units_of(figure) > 1})
-            ends = {name: quantiles(values[np.isfinite(values)]) for name, values in drawn.items() if _enough(values)}
-            self._intervals = ends
+            several = {name: figure for name, figure in self.measured.items() if units_of(figure) > 1}
+            self._intervals = {
+                name: widened(quantiles(draws[np.isfinite(draws)]), self[name], units_of(several[name]))
+                for name, draws in draws_of(several).items()
+                if _enough(draws)
+            }
         return self._intervals
 
     @intervals.setter
