@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from tenfold.compare import machine_told
+from tenfold.comparison import machine_told
 from tenfold.systems import BASELINES, SYSTEMS
 
 README, PAGE = harness.ROOT / "README.md", harness.ROOT / "docs" / "results.md"

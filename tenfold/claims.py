@@ -1,166 +1,65 @@
 """A claim: what a paper says, how it is measured here, and the verdict that the figures allow.
 
-A verdict comes from a 95 % interval: holds, does not hold, or, between the two, not shown at this size. A claim either
-fits arms, each within the same budget on the same data for several seeds, or brings its figures by its own `measure`.
+A claim either fits arms, each within the same budget on the same data for several seeds, or brings its figures by its
+own `measure`. What it may expect is in expectations.py. Of arms with fewer than three seeds there is no verdict.
 """
 
 import importlib
 import importlib.util
 import json
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tenfold.budget import Budget
-from tenfold.compare import BLUE, GREY, machine, save_figure, whisker
+from tenfold.comparison import BLUE, GREY, SEEDS_FOR_VERDICTS, machine, save_figure, whisker
 from tenfold.errors import OptionError, nearest
+from tenfold.expectations import (
+    AtLeast,
+    AtLeastBy,
+    AtMost,
+    Bound,
+    Expectation,
+    Finding,
+    Reported,
+    Run,
+    SlopeAtMost,
+    Within,
+)
 from tenfold.files import check_writable, write_whole
-from tenfold.metrics.bootstrap import DRAWS, Figures, mean_interval, quantiles, ratio_interval
+from tenfold.metrics.evaluation import value_of
 from tenfold.registry import SYSTEMS, load_class, rows
-from tenfold.version import VERSION
+from tenfold.version import VERSION, code_commit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from tenfold.system import System
+    from tenfold.system import Evaluation, System
 
+__all__ = [
+    "AtLeast",
+    "AtLeastBy",
+    "AtMost",
+    "Bound",
+    "Claim",
+    "Finding",
+    "Reported",
+    "SlopeAtMost",
+    "Within",
+    "claims_of",
+    "run_claims",
+]
 Size = Literal["cpu", "gpu", "quick"]
-Verdict = Literal["holds", "does not hold", "not shown at this size", "reported", "not measured"]
 SIZES: tuple[Size, ...] = ("cpu", "gpu", "quick")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The figure that an expectation is about, its interval, and what follows from it."""
-
-    verdict: Verdict
-    value: float
-    low: float
-    high: float
-    about: str  # what the figure is
-    holds_from: float = -np.inf  # the values for which the expectation holds
-    holds_to: float = np.inf
-    others: Mapping[str, float] = field(default_factory=dict)  # what is shown beside it
-
-
-class Expectation(Protocol):
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding: ...
-
-
-def decided(about: str, value: float, low: float, high: float, least: float, most: float) -> Finding:
-    """The interval against the values least .. most for which the claim holds."""
-    if least <= low and high <= most:
-        verdict: Verdict = "holds"
-    else:
-        verdict = "does not hold" if high < least or low > most else "not shown at this size"
-    return Finding(verdict, value, low, high, about, least, most)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AtLeast:
-    """The first arm is at least `times` the second."""
-
-    first: str
-    times: float
-    second: str
-
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        return _ratio(runs, self.first, self.second, same_users, self.times, np.inf)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Within:
-    """The first arm lies within `share` of the second, on either side."""
-
-    first: str
-    share: float
-    second: str
-
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        return _ratio(runs, self.first, self.second, same_users, 1 - self.share, 1 + self.share)
-
-
-def _ratio(runs: Sequence[Figures], first: str, second: str, same_users: bool, least: float, most: float) -> Finding:
-    means = {name: float(np.mean([np.mean(run[name]) for run in runs])) for name in runs[0]}
-    if min(means[first], means[second]) < 0:
-        raise OptionError(
-            f"{first} has {means[first]:g} and {second} {means[second]:g}: of figures below 0 a ratio says nothing; "
-            "let the claim's measure bring their difference, and bound it"
-        )
-    value = means[first] / means[second] if means[second] else np.inf if means[first] else np.nan
-    if all(np.ndim(run[name]) == 0 for run in runs for name in (first, second)):
-        low = high = value  # one number each, such as bytes: there is nothing to draw
-    else:
-        low, high = ratio_interval(runs, first, second, same_users=same_users)
-    return with_changes(decided(f"{first} / {second}", value, low, high, least, most), others=means)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """A figure that `measure` brings lies between two bounds, of which one may be left out.
-
-    One number is taken as exact; several (repeats, users) have the interval of their mean.
-    """
-
-    figure: str
-    at_most: float = np.inf
-    at_least: float = -np.inf
-
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        measured = [np.ravel(run[self.figure]) for run in runs]
-        # the same users with several seeds are not so many more users
-        values = (np.mean(measured, axis=0) if same_users else np.concatenate(measured)).astype(float)
-        value = float(values.mean())
-        low, high = (value, value) if len(values) == 1 else mean_interval(values)
-        return decided(self.figure, value, low, high, self.at_least, self.at_most)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SlopeAtMost:
-    """A cost grows with the size at most as size ** slope: the least-squares slope of log cost over log size.
-
-    `measure` brings, under `figure`, a table (sizes, 1 + repeats): the size, then its cost in each repeat. The interval
-    draws repeats of each size; with one repeat the slope is taken as exact.
-    """
-
-    figure: str
-    slope: float
-
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        points = np.asarray(runs[0][self.figure], dtype=float)  # `measure` is called once
-        sizes, costs = points[:, 0], points[:, 1:]
-        value = float(_slope(sizes, np.median(costs, axis=1)))
-        low = high = value
-        if costs.shape[1] > 1:
-            rng = np.random.default_rng(0)
-            drawn = rng.integers(costs.shape[1], size=(DRAWS, *costs.shape))
-            medians = np.median(np.take_along_axis(costs[None], drawn, axis=2), axis=2)  # (DRAWS, sizes)
-            low, high = quantiles(np.array([_slope(sizes, row) for row in medians]))
-        return decided(f"slope of {self.figure}", value, low, high, -np.inf, self.slope)
-
-
-def _slope(sizes: np.ndarray, costs: np.ndarray) -> Any:
-    return np.polyfit(np.log(sizes), np.log(costs), 1)[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reported:
-    """Nothing is expected: the means of what was measured are told. `figure` is the one that is drawn."""
-
-    figure: str | None = None
-
-    def finding(self, runs: Sequence[Figures], *, same_users: bool) -> Finding:
-        name = self.figure or next(iter(runs[0]))
-        found = Bound(figure=name).finding(runs, same_users=same_users)
-        means = {other: float(np.mean([np.mean(run[other]) for run in runs])) for other in runs[0]}
-        return with_changes(found, verdict="reported", others=means)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +73,7 @@ class Claim:
     says: str
     source: str
     expect: Expectation
-    measure: Callable[[Size], Figures | Mapping[str, Any]] | None = None
+    measure: Callable[[Size], Run] | None = None
     data: Callable[[Size, int], Any] | None = None
     arms: "Callable[[Size], Mapping[str, System]] | None" = None  # unfitted
     budget: Callable[[Size], Budget] | None = None
@@ -200,6 +99,8 @@ class Result:
     seeds: int
     seconds: float
     problem: str = ""  # why it could not be measured
+    trace: str = ""  # where that happened
+    commit: str = field(default_factory=code_commit)
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
 
     @property
@@ -213,7 +114,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         claim = {"name": self.claim.name, "says": self.claim.says, "source": self.claim.source, "note": self.claim.note}
-        found = {name: _finite(value) for name, value in vars(self.finding).items()} if self.finding else {}
+        found = _finite(dict(vars(self.finding))) if self.finding else {}
         return (
             claim
             | {"verdict": "not measured"}
@@ -225,22 +126,29 @@ class Result:
                 "seconds": round(self.seconds, 1),
                 "date": self.date,
                 "problem": self.problem,
+                "traceback": self.trace,
+                "commit": self.commit,
             }
         )
 
 
 def _finite(value: Any) -> Any:
     """JSON knows no infinity: what has no bound is null."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 class Measurements:
-    """Measures claims; an arm that two of them share is fitted once."""
+    """Measures claims; an arm that two of them share is fitted once. Fitted systems wait on disk: one is in memory."""
 
     def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
         self.tell = tell
-        self._fitted: dict[Any, System] = {}
-        self._figures: dict[Any, dict[str, np.ndarray]] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="tenfold-claims-")
+        self._fitted: dict[Any, Path] = {}
+        self._evaluations: dict[Any, Evaluation] = {}
 
     def measure(self, claim: Claim, size: Size) -> Result:
         """What cannot be measured is a result as well: the others are not lost by it."""
@@ -248,15 +156,18 @@ class Measurements:
         seeds = claim.seeds.get(size, 1) if claim.measure is None else 1
         try:
             runs, same = ([claim.measure(size)], True) if claim.measure else self._runs(claim, size, seeds)
-            finding = claim.expect.finding(runs, same_users=same)
+            finding = claim.expect.finding(runs, same_units=same)
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
-            return Result(claim, size, None, seeds, time.perf_counter() - start, problem)
+            return Result(claim, size, None, seeds, time.perf_counter() - start, problem, traceback.format_exc())
+        few = claim.measure is None and seeds < SEEDS_FOR_VERDICTS
+        if few and finding.verdict in ("holds", "does not hold"):
+            finding = with_changes(finding, verdict="inconclusive")
         return Result(claim, size, finding, seeds, time.perf_counter() - start)
 
-    def _runs(self, claim: Claim, size: Size, seeds: int) -> tuple[list[Figures], bool]:
+    def _runs(self, claim: Claim, size: Size, seeds: int) -> tuple[list[Run], bool]:
         assert claim.data and claim.arms and claim.budget  # Claim sees to it
-        runs: list[Figures] = []
+        runs: list[Run] = []
         datasets = set()
         for seed in range(seeds):
             budget, arms = with_changes(claim.budget(size), seed=seed), claim.arms(size)
@@ -264,26 +175,30 @@ class Measurements:
             datasets.add(dataset.fingerprint)
             run = {}
             for name, arm in arms.items():
-                figures = self.figures(arm, dataset, claim.split, budget, claim.protocol)
-                if claim.metric not in figures:
-                    raise OptionError(f"there is no figure '{claim.metric}'; {nearest(claim.metric, figures)}")
-                run[name] = figures[claim.metric]
-                told = f"{claim.metric} {run[name].mean():.4f}"
+                measured = self.evaluation(arm, dataset, claim.split, budget, claim.protocol).measured
+                if claim.metric not in measured:
+                    raise OptionError(f"there is no figure '{claim.metric}'; {nearest(claim.metric, measured)}")
+                run[name] = measured[claim.metric]
+                told = f"{claim.metric} {value_of(run[name]):.4f}"
                 self.tell(f"{claim.name}, seed {seed + 1} of {seeds}, {name}: {told}")
             runs.append(run)
         return runs, len(datasets) == 1
 
-    def figures(
+    def evaluation(
         self, arm: "System", dataset: Any, split: str | None, budget: Budget, protocol: Mapping[str, Any]
-    ) -> dict[str, np.ndarray]:
-        """Of each user, of the test part."""
+    ) -> "Evaluation":
+        """Of the test part."""
         fit = (type(arm), repr(arm.options), dataset.fingerprint, split or arm.splits[0], budget)
-        if fit not in self._fitted:
-            self._fitted[fit] = arm.clone().fit(dataset, split=split, budget=budget)
         key = (fit, repr(sorted(protocol.items())))
-        if key not in self._figures:
-            self._figures[key] = self._fitted[fit].evaluate(dataset, part="test", **protocol).per_unit
-        return self._figures[key]
+        if key not in self._evaluations:
+            if fit in self._fitted:
+                system = type(arm).load(self._fitted[fit])
+            else:
+                system = arm.clone().fit(dataset, split=split, budget=budget)
+                self._fitted[fit] = Path(self._folder.name) / f"{len(self._fitted)}"
+                system.save(self._fitted[fit])
+            self._evaluations[key] = system.evaluate(dataset, part="test", **protocol)
+        return self._evaluations[key]
 
 
 def claims_of(name: str) -> Sequence[Claim]:
@@ -325,7 +240,8 @@ def run_claims(
 
     quick: a smoke run, whose verdicts do not count.  output: folder of claims_NAME_SIZE.json, written after each claim,
     and of the plot, .png; what that file holds of claims that are not measured now, by the same version, on the same
-    machine, stays there.  claims: instead of those of the system's room.  tell: called with each line of progress.
+    machine, stays there, each with its commit, and it is told.  claims: instead of those of the system's room.  tell:
+    called with each line of progress.
     Raises OptionError, OutputError.
     """
     from rich.console import Console
@@ -335,33 +251,49 @@ def run_claims(
     asked: Size = "quick" if quick else size
     every = claims_of(name) if claims is None else claims
     wanted, measurements, results = chosen(every, only), Measurements(tell), list[Result]()
-    stem = f"claims_{name}_{asked}"
-    if output is not None:
-        check_writable(Path(output))
-    before = _before(Path(output) / f"{stem}.json", every) if output is not None else {}
+    path = None if output is None else Path(output) / f"claims_{name}_{asked}.json"
+    before: dict[str, Any] = {}
+    if path is not None:
+        check_writable(path.parent)
+        before = _before(path, every, {claim.name for claim in wanted}, tell)
     for claim in wanted:
         tell(f"{claim.name}: {claim.says} ({claim.source})")
         results.append(measurements.measure(claim, asked))
         tell(f"{claim.name}: {results[-1].verdict}, {results[-1].seconds:.0f} s")
-        if output is not None:
-            write_whole(Path(output) / f"{stem}.json", to_json(name, results, before, every).encode())
-    if output is not None:
-        save_figure(plot(results), Path(output) / f"{stem}.png")
+        if results[-1].trace:
+            tell(results[-1].trace)
+        if path is not None:
+            write_whole(path, to_json(name, results, before, every).encode())
+    if path is not None:
+        save_figure(plot(results), path.with_suffix(".png"))
     Console(width=None if sys.stdout.isatty() else 200).print(table(results))
     return results
 
 
-def _before(path: Path, claims: Sequence[Claim]) -> dict[str, Any]:
-    """What an earlier call measured of these claims, by name: nothing where the version or the machine was another."""
+def _before(path: Path, claims: Sequence[Claim], now: set[str], tell: Callable[[str], None]) -> dict[str, Any]:
+    """What an earlier call measured of claims that are not measured `now`, by name. Nothing of it is kept or left out
+    in silence: of another version or machine it is left out, of another commit it is kept, and says so itself."""
+    if not path.exists():
+        return {}
     try:
         found = json.loads(path.read_text())
-        if found["version"] != VERSION or found["machine"] != machine():
-            return {}
+        kept = {one["name"]: one for one in found["claims"] if one["name"] not in now}
+        same = (found["version"], found["machine"]) == (VERSION, machine())
         wanted = {claim.name: (claim.says, repr(claim.expect)) for claim in claims}
-        kept = {one["name"]: one for one in found["claims"]}
-        return {name: one for name, one in kept.items() if wanted.get(name) == (one["says"], one["expected"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        stale = [each for each, one in kept.items() if wanted.get(each) != (one["says"], one["expected"])]
+        others = {each: one.get("commit", "") for each, one in kept.items() if each not in stale}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        tell(f"{path.name} cannot be read: what it held is left out")
         return {}
+    if kept and not same:
+        tell(f"{path.name} is of another version or machine; left out of it: {', '.join(kept)}")
+        return {}
+    if stale:
+        tell(f"{path.name}: claimed otherwise by now, and left out: {', '.join(stale)}")
+    older = [f"{each} ({of or 'no commit'})" for each, of in others.items() if of != code_commit()]
+    if older:
+        tell(f"{path.name}: kept as measured at another commit than {code_commit() or 'this'}: {', '.join(older)}")
+    return {each: kept[each] for each in others}
 
 
 def to_json(

@@ -363,7 +363,10 @@ def compare(
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
     split: SplitName = None,
     trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
-    against: Annotated[str, typer.Option(help="the arm that differences are to: a label, or best")] = "best",
+    seeds: Annotated[int, typer.Option(help="trainings of each arm; from 3 on it is said which one is better")] = 1,
+    against: Annotated[
+        str, typer.Option(help="the arm that differences are to: a label, or best (on the validation part)")
+    ] = "best",
     metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg, or the first]")] = None,
     general: Measured = None,
     *,
@@ -384,6 +387,7 @@ def compare(
         arms,
         split=split,
         budget=_budget({"progress": "none"} | budget),
+        seeds=seeds,
         trials=trials,
         metric=metric,
         against=against,
@@ -461,7 +465,10 @@ def claims(
     if listing:
         print_rich(claiming.listed(claiming.claims_of(name)))
         return
-    claiming.run_claims(name, size=cast(Any, size), only=only or (), quick=quick, output=output)
+    results = claiming.run_claims(name, size=cast(Any, size), only=only or (), quick=quick, output=output)
+    if failed := [result.claim.name for result in results if result.problem]:
+        say(f"error: could not be measured: {', '.join(failed)}")
+        raise typer.Exit(1)
 
 
 @command("shop new", shop="tenfold.shop.options:Options")

@@ -1,199 +1,68 @@
-"""Arms side by side: one data set, one split, one budget, the same number of trials, and intervals over the same users.
+"""Arms side by side: one data set, one split, one budget, as many trials and seeds, intervals over the same users.
 
-What is compared is the test part; a search (`trials`) chooses on the validation part. One table, one plot, one JSON.
+What is compared is the test part. The validation part chooses: among the trials of a search, and which arm the
+differences are to. One table, one plot, one JSON.
 """
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold.arms import Arm, Cost, fit_measured, parse_arms, plain
 from tenfold.budget import Budget
+from tenfold.comparison import Comparison, Row
 from tenfold.errors import DataError, OptionError, nearest
-from tenfold.files import replacing, write_whole
-from tenfold.metrics.bootstrap import Interval, quantiles, resampled_means
+from tenfold.metrics.bootstrap import Interval
+from tenfold.metrics.evaluation import units_of
+from tenfold.metrics.intervals import difference_interval, interval, samples
 from tenfold.tune import Tuned, check_measurable, tune, watched
-from tenfold.version import VERSION
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from rich.table import Table
-
     from tenfold.system import Evaluation, System
 
-BLUE, GREY = "#1f5fa8", "#5b6470"
-WIDE = 144  # columns of a terminal that hold all of a comparison
 
-
-@dataclass(frozen=True)
-class Row:
-    """One arm, measured. differences: of its mean to the reference arm's, by figure, with its paired interval."""
-
-    label: str
-    system: str
-    options: dict[str, Any]
-    figures: dict[str, float]
-    intervals: dict[str, Interval]
-    differences: dict[str, tuple[float, float, float]]
-    cost: Cost
-    evaluate_seconds: float
-    parameters: int
-    tuned: Tuned | None = None
-
-    def better_or_worse(self, metric: str, reference: str) -> str:
-        """What the paired interval allows to say against the reference; one user has none."""
-        if self.label == reference:
-            return "reference"
-        if metric not in self.differences:
-            return ""
-        _, low, high = self.differences[metric]
-        return "better" if low > 0 else "worse" if high < 0 else "no difference shown"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    rows: list[Row]  # the best by `metric` first
-    metric: str
-    reference: str
-    protocol: str
-    split: str
-    users: int  # or whatever `units` names
-    units: str
-    trials: int
-    budget: Budget
-    notes: list[str]
-    data: str  # fingerprint
-    systems: "dict[str, System]" = field(repr=False)  # fitted, by label
-
-    def table(self, width: int | None = None) -> "Table":
-        """For a terminal: what was measured, with 95 % intervals, and what it cost; less where it is narrow."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=Text(self.heading()), title_justify="left", caption=Text(self.reading()))
-        table.caption_justify = "left"
-        narrow = width is not None and width < WIDE
-        others = self.others()
-        table.add_column("arm", overflow="fold")
-        columns = [f"{self.metric} [95 %]", f"to {self.reference} [95 %]", "", "fit"]
-        columns += [] if narrow else ["memory", "answers", *others]
-        for name in columns:
-            table.add_column(Text(name), justify="right", overflow="fold")
-        for row in self.rows:
-            cells = [row.label, with_interval(row.figures[self.metric], row.intervals.get(self.metric))]
-            cells += [signed(row.differences.get(self.metric)), row.better_or_worse(self.metric, self.reference)]
-            cells += [f"{row.cost.seconds:.1f} s"]
-            if narrow:  # an interval stands under its figure
-                cells[1:3] = (cell.replace(" [", "\n[") for cell in cells[1:3])
-            else:
-                cells += [mebibytes(row.cost.peak_mib), f"{row.evaluate_seconds:.1f} s"]
-                cells += [f"{row.figures[name]:.4f}" if name in row.figures else "-" for name in others]
-            table.add_row(*map(Text, cells), style="bold" if row.label == self.reference else None)
-        return table
-
-    def others(self) -> list[str]:
-        """Of any arm, beside the watched one. Of one item that is right, recall is the hit rate: not twice."""
-        figures = dict.fromkeys(name for row in self.rows for name in row.figures)
-        return [n for n in figures if n != self.metric and n.replace("recall", "hr", 1) not in figures.keys() - {n}]
-
-    def heading(self) -> str:
-        return f"{len(self.rows)} arms; {self.protocol}"
-
-    def reading(self) -> str:
-        """How the table is to be read."""
-        budget, searched = self.budget, f"{self.trials} trials each, chosen on the validation part"
-        staged = max((len(system.history) for system in self.systems.values()), default=1) > 1
-        spent = f"at most {budget.max_epochs} epoch{'s' if budget.max_epochs > 1 else ''}"
-        spent += " in each stage" if staged else ""
-        spent += f", patience {budget.patience}" if budget.patience else ""
-        lines = [
-            f"Each arm: {spent}, seed {budget.seed}; {searched if self.trials else 'options as given, none tuned'}.",
-            f"Intervals: bootstrap over {self.units}, the same for all arms; differences are to '{self.reference}'.",
-            "Fit: wall clock of the fit shown. Memory: growth of this process's resident memory while fitting. "
-            f"Answers: seconds to answer for all {self.units}.",
-        ]
-        return "\n".join([*lines, *self.notes])
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it but the fitted systems, for JSON."""
-        rows = []
-        for row in self.rows:
-            plain_row = {name: value for name, value in vars(row).items() if name != "tuned"}
-            tuned = {"tuned": row.tuned.to_dict()} if row.tuned else {}
-            rows.append(
-                plain_row
-                | {"cost": asdict(row.cost), "verdict": row.better_or_worse(self.metric, self.reference)}
-                | tuned
-            )
-        about: dict[str, Any] = {
-            "metric": self.metric,
-            "reference": self.reference,
-            "protocol": self.protocol,
-            "split": self.split,
-        }
-        about |= {
-            "users": self.users,
-            "units": self.units,
-            "trials": self.trials,
-            "budget": asdict(self.budget),
-            "data": self.data,
-        }
-        return about | {"arms": rows, "notes": self.notes, "version": VERSION, "machine": machine()}
-
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=1, default=str)
-
-    def plot(self, path: str | Path | None = None) -> "Figure":
-        """Dots and whiskers: the watched figure of each arm and, beside it, its paired difference to the reference.
-
-        With a path it is written there too, as the suffix says (.png, .svg, .pdf).  Raises OutputError.
-        """
-        from matplotlib.figure import Figure  # not pyplot: no window, no state
-
-        figure = Figure(figsize=(9, 1.5 + 0.42 * len(self.rows)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        places = np.arange(len(self.rows))[::-1]
-        for place, row in zip(places, self.rows, strict=True):
-            color = BLUE if row.label == self.reference else GREY
-            whisker(left, place, row.figures[self.metric], row.intervals.get(self.metric), color)
-            if self.metric in row.differences:
-                difference, low, high = row.differences[self.metric]
-                whisker(right, place, difference, (low, high), color)
-        left.set_yticks(places, [row.label for row in self.rows], parse_math=False)
-        left.set_ylim(-0.6, len(self.rows) - 0.4)
-        left.set_title(f"{self.metric}, 95 % intervals", loc="left", fontsize=10)
-        right.axvline(0, color=BLUE, linewidth=1)
-        right.set_title(f"difference to {self.reference}, paired", loc="left", fontsize=10, parse_math=False)
-        for axes in (left, right):
-            axes.spines[["top", "right", "left"]].set_visible(False)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", color="#e3e6ea")
-            axes.set_axisbelow(True)
-        if path is not None:
-            save_figure(figure, Path(path))
-        return figure
-
-    def save(self, folder: str | Path) -> None:
-        """comparison.json and comparison.png. Raises OutputError."""
-        write_whole(Path(folder) / "comparison.json", self.to_json().encode())
-        self.plot(Path(folder) / "comparison.png")
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Measured:
+    """An arm, fitted and measured once for each seed."""
+
     arm: Arm
-    system: "System"
-    cost: Cost
-    evaluate_seconds: float
-    evaluation: "Evaluation"
-    tuned: Tuned | None
+    tuned: Tuned | None = None
+    system: "System | None" = None  # of the first seed, where it is kept
+    options: Any = None
+    parameters: int = 0
+    stages: int = 0
+    costs: list[Cost] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of answering
+    evaluations: "list[Evaluation]" = field(default_factory=list)
+    validations: list[float] = field(default_factory=list)  # the watched figure of the validation part
+
+    def again(self) -> None:
+        """The first seed's once more."""
+        self.costs += self.costs[:1]
+        self.seconds += self.seconds[:1]
+        self.evaluations += self.evaluations[:1]
+        self.validations += self.validations[:1]
+
+    def figure(self, name: str) -> float:
+        return float(np.mean([evaluation[name] for evaluation in self.evaluations]))
+
+
+@dataclass(frozen=True)
+class _How:
+    """What is the same for all arms."""
+
+    split: str
+    budget: Budget
+    seeds: int
+    trials: int
+    against: str
+    keep: bool
+    tell: Callable[[str], None]
+    protocol: Mapping[str, Any]
 
 
 def compare(
@@ -202,9 +71,11 @@ def compare(
     *,
     split: str | None = None,
     budget: Budget | None = None,
+    seeds: int = 1,
     trials: int = 0,
     metric: str | None = None,
     against: str = "best",
+    keep: bool = False,
     read_options: Any = None,
     inputs: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -212,163 +83,176 @@ def compare(
 ) -> Comparison:
     """Fit every arm on the same training part within the same budget, and measure it on the same test part.
 
-    data: what `fit` takes.  arms: as in `parse_arms`.  trials: with n > 0 every arm is searched with n trials first.
-    metric: the watched figure.  against: 'best', or the label of the arm that differences are to.  tell: called with a
-    line after each arm.  protocol: what `evaluate` takes, e.g. exclude_seen=True.  Raises OptionError, DataError.
+    data: what `fit` takes.  arms: as in `parse_arms`.  seeds: trainings of each arm, from the budget's seed on; with
+    fewer than three it is not said that a method is better.  trials: with n > 0 every arm is searched with n trials
+    first.  metric: the watched figure.  against: the label of the arm that differences are to, or 'best' for the one
+    that is best on the validation part.  keep: whether `systems` of the comparison holds the fitted ones of the first
+    seed; else none outlives its measurement.  tell: called with a line after each arm.  protocol: what `evaluate`
+    takes, e.g. exclude_seen=True.  Raises OptionError, DataError.
     """
     chosen, budget = parse_arms(arms), budget or Budget()
-    if against != "best" and against not in (labels := [arm.label for arm in chosen]):
-        raise OptionError(f"there is no arm '{against}' to compare with; {nearest(against, labels)}")
-    if trials < 0:
-        raise OptionError(f"trials = {trials}: give 0 for no search, or the number of trials of each arm")
-    for arm in chosen:
-        arm.kind.as_protocol(protocol)
-        if (arm.kind.protocol, arm.kind.units) != (chosen[0].kind.protocol, chosen[0].kind.units):
-            raise OptionError(f"arms '{chosen[0].label}' and '{arm.label}' are of two tasks; compare systems of one")
     split = split or chosen[0].kind.splits[0]
-    for arm in chosen:
-        if split not in arm.kind.splits:
-            raise OptionError(f"arm '{arm.label}' knows the splits {', '.join(arm.kind.splits)}; found '{split}'")
+    how = _How(split, budget, seeds, trials, against, keep, tell, protocol)
+    _check(chosen, how)
     dataset = chosen[0].system().read(data, read_options, **(inputs or {}))
     check_measurable(chosen[0], dataset, metric, split=split, **protocol)
     done: list[_Measured] = []
     for number, arm in enumerate(chosen, start=1):
-        one = _measure(arm, dataset, split, budget, trials, metric, tell, protocol)
-        metric = watched(one.evaluation, metric)
+        one, metric = _measure(arm, dataset, metric, how, alone=len(chosen) == 1)
         done.append(one)
-        tell(
-            f"{number} of {len(chosen)}, {arm.label}: {metric} {one.evaluation[metric]:.4f}, "
-            f"fitted in {one.cost.seconds:.1f} s"
-        )
+        seconds = sum(cost.seconds for cost in one.costs)
+        tell(f"{number} of {len(chosen)}, {arm.label}: {metric} {one.figure(metric):.4f}, fitted in {seconds:.1f} s")
     assert metric is not None  # there is at least one arm
-    return _compared(done, metric, against, split, budget, trials, dataset.fingerprint)
+    return _compared(done, metric, how, dataset.fingerprint)
 
 
-def _measure(
-    arm: Arm,
-    dataset: Any,
-    split: str,
-    budget: Budget,
-    trials: int,
-    metric: str | None,
-    tell: Callable[[str], None],
-    protocol: Mapping[str, Any],
-) -> _Measured:
-    if trials:
-        tuned = tune(arm, dataset, trials=trials, split=split, budget=budget, metric=metric, tell=tell, **protocol)
-        system, cost = tuned.system, tuned.cost
-    else:
-        tuned, system = None, arm.system()
-        cost = fit_measured(system, dataset, split=split, budget=budget)
-    start = time.perf_counter()
-    evaluation = system.evaluate(dataset, split=split, part="test", **protocol)
-    seconds = time.perf_counter() - start
-    return _Measured(arm, system, cost, seconds, evaluation, tuned)
+def _check(arms: list[Arm], how: _How) -> None:
+    """What cannot be compared, before anything is read. Raises OptionError."""
+    if how.against != "best" and how.against not in (labels := [arm.label for arm in arms]):
+        raise OptionError(f"there is no arm '{how.against}' to compare with; {nearest(how.against, labels)}")
+    if how.trials < 0:
+        raise OptionError(f"trials = {how.trials}: give 0 for no search, or the number of trials of each arm")
+    if how.seeds < 1:
+        raise OptionError(f"seeds = {how.seeds}: give the number of trainings of each arm, 1 or more")
+    first = arms[0]
+    for arm in arms:
+        arm.kind.as_protocol(how.protocol)
+        if (arm.kind.protocol, arm.kind.units) != (first.kind.protocol, first.kind.units):
+            raise OptionError(f"arms '{first.label}' and '{arm.label}' are of two tasks; compare systems of one")
+        if how.split not in arm.kind.splits:
+            raise OptionError(f"arm '{arm.label}' knows the splits {', '.join(arm.kind.splits)}; found '{how.split}'")
 
 
-def _compared(
-    done: list[_Measured], metric: str, against: str, split: str, budget: Budget, trials: int, data: str
-) -> Comparison:
-    units = done[0].arm.kind.units
-    for one in done:
-        found, first = (each.evaluation.per_unit.get(metric, ()) for each in (one, done[0]))
-        if len(found) == 0 or len(found) != len(first):
-            raise DataError(
-                f"arms '{done[0].arm.label}' and '{one.arm.label}' do not have the figure {metric} for the same "
-                f"{units}; compare systems of one task"
-            )
-    count = len(done[0].evaluation.per_unit[metric])  # a figure of other units has no pairs with the watched one
-    names = [
-        name
-        for name in done[0].evaluation.per_unit
-        if all(len(one.evaluation.per_unit.get(name, ())) == count for one in done)
-    ]
-    table = np.stack([[one.evaluation.per_unit[name] for name in names] for one in done])  # (arms, figures, users)
-    means, users = table.mean(-1), table.shape[-1]
-    order = sorted(range(len(done)), key=lambda i: (-means[i, names.index(metric)], i))
-    best = order[0] if against == "best" else [one.arm.label for one in done].index(against)
-    notes = _notes(done)
-    if users > 1:
-        drawn = resampled_means(table.reshape(-1, users).T).reshape(-1, *means.shape)  # (draws, arms, figures)
-    else:
-        drawn = None
-        notes.append(f"Of {units} only one was tested: there are no intervals.")
-    rows = []
-    for i in order:
-        one, intervals, differences = done[i], {}, {}
-        for j, name in enumerate(names):
-            if drawn is not None:
-                intervals[name] = quantiles(drawn[:, i, j])
-                if i != best:
-                    apart = quantiles(drawn[:, i, j] - drawn[:, best, j])
-                    differences[name] = (float(means[i, j] - means[best, j]), *apart)
-        figures = {name: float(means[i, j]) for j, name in enumerate(names)}
-        figures |= {name: value for name, value in one.evaluation.items() if name not in one.evaluation.per_unit}
-        size = sum(weight.numel() for weight in one.system.network.parameters())
-        rows.append(
-            Row(
-                *(one.arm.label, one.arm.kind.__name__, plain(one.system.options), figures, intervals, differences),
-                *(one.cost, one.evaluate_seconds, size, one.tuned),
-            )
+def _measure(arm: Arm, dataset: Any, metric: str | None, how: _How, *, alone: bool) -> tuple[_Measured, str]:
+    """Each seed's system is dropped when it is measured: of many arms with many seeds one is in memory at a time."""
+    one, split, budget = _Measured(arm), how.split, how.budget
+    for seed in range(how.seeds):
+        limits = with_changes(budget, seed=budget.seed + seed)
+        if seed and not arm.kind.trains:  # it would only count again, to the same figures
+            one.again()
+            continue
+        if how.trials and not seed:
+            search: dict[str, Any] = {"trials": how.trials, "split": split, "budget": limits, "metric": metric}
+            tuned = tune(arm, dataset, **search, tell=how.tell, **how.protocol)
+            system, cost = tuned.system, tuned.cost
+            one.tuned = with_changes(tuned, system=arm.system(tuned.best))  # the search's, without its weights
+        else:
+            system = arm.system(one.options)
+            cost = fit_measured(system, dataset, split=split, budget=limits)
+        start = time.perf_counter()
+        evaluation = system.evaluate(dataset, split=split, part="test", **how.protocol)
+        one.seconds.append(time.perf_counter() - start)
+        metric = watched(evaluation, metric)
+        if how.against == "best" and not alone:
+            one.validations += _validated(system, dataset, metric, how)
+        one.costs.append(cost)
+        one.evaluations.append(evaluation)
+        if not seed:
+            one.options, one.stages = system.options, len(system.history)
+            one.parameters = sum(weight.numel() for weight in system.network.parameters())
+            one.system = system if how.keep else None
+    assert metric is not None  # there is at least one seed
+    return one, metric
+
+
+def _validated(system: "System", dataset: Any, metric: str, how: _How) -> list[float]:
+    """The watched figure of the validation part; none where the split leaves no such part."""
+    try:
+        return [system.evaluate(dataset, split=how.split, part="validation", **how.protocol)[metric]]
+    except (DataError, KeyError):
+        return []
+
+
+def _compared(done: list[_Measured], metric: str, how: _How, data: str) -> Comparison:
+    kind, notes = done[0].arm.kind, _notes(done)
+    sign = kind.direction(metric)
+    order = sorted(range(len(done)), key=lambda i: (-sign * done[i].figure(metric), i))
+    best = _reference(done, metric, how, notes)
+    names, count = _paired(done, metric)
+    if metric not in names:
+        notes.append(
+            f"{metric} is a figure of all {kind.units} together that cannot be had of some of them: no interval."
         )
-    systems = {one.arm.label: one.system for one in done}
-    label, protocol = done[best].arm.label, done[0].evaluation.protocol
-    return Comparison(rows, metric, label, protocol, split, users, units, trials, budget, notes, data, systems)
+    elif count == 1:
+        notes.append(f"Of {kind.units} only one was tested: there are no intervals.")
+    intervals: list[dict[str, Interval]] = [{} for _ in done]
+    differences: list[dict[str, tuple[float, float, float]]] = [{} for _ in done]
+    for name in names:
+        drawn = samples({i: [found.measured[name] for found in one.evaluations] for i, one in enumerate(done)})
+        for i, sample in drawn.items():
+            own, apart = interval(sample), difference_interval(sample, drawn[best])
+            if own is not None:
+                intervals[i][name] = own
+            if apart is not None and i != best:
+                differences[i][name] = (sample.value - drawn[best].value, *apart)
+    rows = [_row(done[i], intervals[i], differences[i]) for i in order]
+    return Comparison(
+        rows=rows,
+        metric=metric,
+        reference=done[best].arm.label,
+        protocol=done[0].evaluations[0].protocol,
+        split=how.split,
+        seeds=how.seeds,
+        count=count,
+        units=kind.units,
+        trials=how.trials,
+        budget=how.budget,
+        notes=notes,
+        data=data,
+        direction=sign,
+        stages=max(one.stages for one in done),
+        systems={one.arm.label: one.system for one in done if one.system is not None},
+    )
+
+
+def _row(one: _Measured, intervals: dict[str, Interval], differences: dict[str, tuple[float, float, float]]) -> Row:
+    """Its figures are means over the seeds, so are its seconds; its memory is the most of them."""
+    known = [name for name in one.evaluations[0] if all(name in found for found in one.evaluations)]
+    memory = [cost.peak_mib for cost in one.costs if cost.peak_mib is not None]
+    card = [cost.gpu_mib for cost in one.costs if cost.gpu_mib is not None]
+    seconds = float(np.mean([cost.seconds for cost in one.costs]))
+    return Row(
+        label=one.arm.label,
+        system=one.arm.kind.__name__,
+        options=plain(one.options),
+        figures={name: one.figure(name) for name in known},
+        intervals=intervals,
+        differences=differences,
+        cost=Cost(seconds, max(memory, default=None), max(card, default=None)),
+        evaluate_seconds=float(np.mean(one.seconds)),
+        parameters=one.parameters,
+        tuned=one.tuned,
+    )
+
+
+def _reference(done: list[_Measured], metric: str, how: _How, notes: list[str]) -> int:
+    """Which arm differences are to. Never chosen by the test part: what is best there by luck would make all others
+    look worse than they are."""
+    if how.against != "best":
+        return [one.arm.label for one in done].index(how.against)
+    if len(done) > 1 and not all(one.validations for one in done):
+        notes.append("There is no validation part to choose by: differences are to the first arm.")
+        return 0
+    sign = done[0].arm.kind.direction(metric)
+    return max(range(len(done)), key=lambda i: (sign * float(np.mean(done[i].validations or [0.0])), -i))
+
+
+def _paired(done: list[_Measured], metric: str) -> tuple[list[str], int]:
+    """The figures that all arms have of as many units as the watched one, and how many these are. Raises DataError."""
+    evaluations = [found for one in done for found in one.evaluations]
+    figures = [found.measured for found in evaluations]
+    units = {units_of(found[metric]) if metric in found else 0 for found in figures}
+    if any(metric not in found for found in evaluations) or len(units) > 1:
+        raise DataError(
+            f"the arms do not have the figure {metric} for the same {done[0].arm.kind.units}; "
+            "compare systems of one task"
+        )
+    count = units.pop() or max(map(units_of, figures[0].values()), default=0)
+    return [n for n in figures[0] if all(n in found and units_of(found[n]) == count for found in figures)], count
 
 
 def _notes(done: list[_Measured]) -> list[str]:
     """What is to be known: of all arms first, then of single ones, by their label."""
-    notes = {one.arm.label: one.evaluation.notes for one in done}
-    common = [note for note in done[0].evaluation.notes if all(note in told for told in notes.values())]
+    notes = {one.arm.label: one.evaluations[0].notes for one in done}
+    common = [note for note in done[0].evaluations[0].notes if all(note in told for told in notes.values())]
     return common + [f"{label}: {note}" for label, told in notes.items() for note in told if note not in common]
-
-
-def whisker(axes: Any, place: float, value: float, interval: Interval | None, color: str) -> None:
-    """A dot at `value` and, behind it, its interval."""
-    if interval is not None:
-        axes.plot(interval, (place, place), color=color, linewidth=2, solid_capstyle="butt")
-    axes.plot([value], [place], "o", color=color, markersize=6)
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Whole or not at all; the suffix says the kind. Raises OutputError, OptionError."""
-    kind = path.suffix.lstrip(".").lower()
-    known = figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise OptionError(f"{path} names no kind of picture; end it in .png, .svg or .pdf")
-    with replacing(path) as beside:
-        figure.savefig(beside, format=kind, dpi=150)
-
-
-def with_interval(value: float, interval: Interval | None) -> str:
-    return f"{value:.4f}" + (f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else "")
-
-
-def signed(difference: tuple[float, float, float] | None) -> str:
-    return "" if difference is None else "{:+.4f} [{:+.4f}, {:+.4f}]".format(*difference)
-
-
-def mebibytes(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} MiB"
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    import torch
-
-    card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    about = {"system": platform.system(), "machine": platform.machine(), "python": platform.python_version()}
-    return about | {
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "gpu": card,
-    }
-
-
-def machine_told(about: Mapping[str, Any] | None = None) -> str:
-    """The same, for a person; `about` is that of a result that was kept."""
-    about = about or machine()
-    card = f", {about['gpu']}" if about["gpu"] else ""
-    cores = f"{about['cores']} cores, {about['threads']} thread{'s' if about['threads'] != 1 else ''}"
-    return f"{about['system']} {about['machine']}, {cores}{card}, Python {about['python']}, torch {about['torch']}"

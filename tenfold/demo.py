@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from tenfold.budget import Budget
-from tenfold.compare import Comparison, compare, machine_told
+from tenfold.compare import compare
+from tenfold.comparison import Comparison, machine_told
 from tenfold.data.events import Events, read_events
 from tenfold.data.splits import split
 from tenfold.options import parse
@@ -99,7 +100,7 @@ def _shop_section(shop: Shop, folder: Path) -> Section:
 def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
     """What comes next: the recommenders side by side, and what a few customers would get."""
     budget = Budget(max_epochs=1 if quick else 12, max_seconds=25, patience=3, progress="none")  # a page in minutes
-    found: Comparison = compare(events, ARMS, budget=budget, tell=tell)
+    found: Comparison = compare(events, ARMS, budget=budget, keep=True, tell=tell)
     found.save(folder)
     for label, system in found.systems.items():
         system.save(folder / "fitted" / label.partition(":")[0].replace(" ", "-"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tenfold.claims import Result
-    from tenfold.compare import Comparison, Row
+    from tenfold.comparison import Comparison, Row
     from tenfold.data.events import Events
     from tenfold.data.splits import Split
     from tenfold.system import System
@@ -165,11 +165,13 @@ def comparison_section(comparison: "Comparison", *, title: str = "The comparison
         own += [f"{row.cost.seconds:.1f} s", memory]
         cells.append([row.label, *own])
     best = rows[0]
-    said = f"{best.label} has the highest {metric}, {best.figures[metric]:.3f}."
+    first = "highest" if comparison.direction > 0 else "lowest"
+    said = f"{best.label} has the {first} {metric}, {best.figures[metric]:.3f}."
     if metric.startswith("ndcg"):
         said += " 1 would mean that the item that came next always stood first in the list."
-    said += f" Measured on {comparison.protocol}. Bars and small print are 95 % intervals over {comparison.units}."
-    notes = "".join(paragraph(line, small=True) for line in comparison.reading().split("\n"))
+    said += f" Measured on {comparison.protocol}. Bars and small print are 95 % intervals over {comparison.units}"
+    said += "." if comparison.seeds == 1 else f" and {comparison.seeds} trainings."
+    notes = "".join(paragraph(line, small=True) for line in comparison.explanation().split("\n"))
     drawn = whiskers(lines, strong=strong)
     folded = f"<details><summary>How to read this, and what it rests on</summary>{notes}</details>"
     return Section(title, paragraph(said) + drawn + table(headers, cells, strong=strong) + folded)
@@ -180,8 +182,8 @@ def _between(interval: tuple[float, float] | None, form: str) -> str:
 
 
 def _against(row: "Row", comparison: "Comparison") -> str:
-    said = row.better_or_worse(comparison.metric, comparison.reference)
-    return said if said in ("reference", "no difference shown") else f"{said} than {comparison.reference}"
+    said = comparison.verdict(row)
+    return f"{said} than {comparison.reference}" if said in ("better", "worse") else said
 
 
 def histories_section(

@@ -10,6 +10,8 @@ from conftest import ring_walks
 
 from tenfold.claims import (
     AtLeast,
+    AtLeastBy,
+    AtMost,
     Bound,
     Claim,
     Measurements,
@@ -23,10 +25,12 @@ from tenfold.claims import (
     table,
 )
 from tenfold.errors import OptionError
+from tenfold.metrics.evaluation import Statistic
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
 from tenfold.tasks.next_item.baselines.item_pairs import FirstOrderMarkov
 from tenfold.training import Budget
+from tenfold.version import code_commit
 
 
 def runs(first, second, seeds=5, users=400, noise=0.1):
@@ -38,18 +42,51 @@ def runs(first, second, seeds=5, users=400, noise=0.1):
 
 
 def verdict(expectation, figures):
-    return expectation.finding(figures, same_users=False).verdict
+    return expectation.finding(figures, same_units=False).verdict
 
 
 def test_verdicts_of_two_arms():
     at_least = AtLeast(first="a", times=1.1, second="b")
     assert verdict(at_least, runs(1.3, 1.0)) == "holds"
     assert verdict(at_least, runs(1.0, 1.0)) == "does not hold"
-    assert verdict(at_least, runs(1.1, 1.0)) == "not shown at this size"
+    assert verdict(at_least, runs(1.1, 1.0)) == "inconclusive"
     within = Within(first="a", share=0.05, second="b")
     assert verdict(within, runs(1.0, 1.0)) == "holds"
     assert verdict(within, runs(1.2, 1.0)) == verdict(within, runs(0.8, 1.0)) == "does not hold"
-    assert verdict(within, runs(1.0, 1.0, users=5, noise=0.5)) == "not shown at this size"
+    assert verdict(within, runs(1.0, 1.0, users=5, noise=0.5)) == "inconclusive"
+
+
+def test_verdicts_by_difference_and_of_figures_of_which_less_is_better():
+    by = AtLeastBy(first="a", points=0.05, second="b")
+    found = by.finding(runs(0.6, 0.5), same_units=True)
+    assert found.verdict == "holds" and found.about == "a - b" and found.value == pytest.approx(0.1, abs=0.01)
+    assert (found.holds_from, found.holds_to) == (0.05, np.inf) and found.low < found.value < found.high
+    assert verdict(by, runs(0.51, 0.5)) == "does not hold" and verdict(by, runs(0.55, 0.5)) == "inconclusive"
+    assert verdict(AtLeastBy(first="a", points=1, second="b"), [{"a": 3.0, "b": 1.0}]) == "holds"
+    assert verdict(AtLeastBy(first="a", points=-0.05, second="b"), runs(-0.5, -0.5)) == "holds"  # below 0 as well
+    most = AtMost(first="a", times=0.9, second="b")
+    assert verdict(most, runs(0.8, 1.0)) == "holds" and verdict(most, runs(1.0, 1.0)) == "does not hold"
+
+
+def test_a_statistic_of_the_whole_set_is_claimed_like_a_mean():
+    rng = np.random.default_rng(0)
+
+    def median(shift):
+        values = shift + rng.random(300)
+        return Statistic(lambda weights: float(np.median(np.repeat(values, weights.astype(int)))), 300)
+
+    figures = [{"a": median(2.0), "b": median(1.0)} for _ in range(3)]
+    found = AtLeast(first="a", times=1.5, second="b").finding(figures, same_units=True)
+    assert found.verdict == "holds" and found.low < found.value < found.high
+    assert found.value == pytest.approx(2.5 / 1.5, abs=0.1)
+    low, high = Reported().finding(figures, same_units=True).intervals["b"]
+    assert low < 1.5 < high
+
+
+def test_a_number_against_repeats_has_the_interval_of_the_repeats():
+    repeats = [{"once": 2.0, "often": np.array([1.0, 1.1, 0.9, 1.05, 0.95])}]
+    found = AtLeast(first="once", times=1.5, second="often").finding(repeats, same_units=True)
+    assert found.verdict == "holds" and 1.5 < found.low < 2 < found.high < 2.5
 
 
 def test_a_ratio_of_figures_below_nothing_is_refused():
@@ -58,7 +95,7 @@ def test_a_ratio_of_figures_below_nothing_is_refused():
 
 
 def test_the_finding_tells_the_ratio_and_the_means():
-    found = AtLeast(first="a", times=1.1, second="b").finding(runs(1.3, 1.0), same_users=True)
+    found = AtLeast(first="a", times=1.1, second="b").finding(runs(1.3, 1.0), same_units=True)
     assert found.about == "a / b" and found.low < found.value < found.high
     assert found.value == pytest.approx(1.3, abs=0.01)
     assert found.others == pytest.approx({"a": 1.3, "b": 1.0}, abs=0.01)
@@ -66,12 +103,12 @@ def test_the_finding_tells_the_ratio_and_the_means():
 
 
 def test_single_numbers_are_exact_and_repeats_have_an_interval():
-    exact = AtLeast(first="old", times=60, second="new").finding([{"old": 512e6, "new": 7.5e6}], same_users=True)
+    exact = AtLeast(first="old", times=60, second="new").finding([{"old": 512e6, "new": 7.5e6}], same_units=True)
     assert exact.verdict == "holds" and exact.low == exact.high == pytest.approx(512 / 7.5)
     most = Bound(figure="ms", at_most=2.0)
     assert verdict(most, [{"ms": 1.9}]) == "holds" and verdict(most, [{"ms": 2.1}]) == "does not hold"
     assert verdict(most, [{"ms": [1.5, 1.6, 1.7]}]) == "holds"
-    assert verdict(most, [{"ms": [1.0, 2.9, 2.1]}]) == "not shown at this size"
+    assert verdict(most, [{"ms": [1.0, 2.9, 2.1]}]) == "inconclusive"
     assert verdict(Bound(figure="ms", at_least=1.0), [{"ms": 0.5}]) == "does not hold"
 
 
@@ -81,14 +118,14 @@ def test_a_slope_is_that_of_the_logarithms():
     linear = np.column_stack([sizes, *(3 * sizes * (1 + 0.05 * rng.random((5, 4))))])
     square = np.column_stack([sizes, 2e-3 * sizes**2])
     expectation = SlopeAtMost(figure="seconds", slope=1.1)
-    found = expectation.finding([{"seconds": linear}], same_users=True)
+    found = expectation.finding([{"seconds": linear}], same_units=True)
     assert (
         found.verdict == "holds" and found.low < found.value < found.high and found.value == pytest.approx(1, abs=0.05)
     )
-    found = expectation.finding([{"seconds": square}], same_users=True)
+    found = expectation.finding([{"seconds": square}], same_units=True)
     assert found.verdict == "does not hold" and found.low == found.high == pytest.approx(2)
     wild = np.column_stack([sizes, *(sizes ** rng.uniform(0.8, 1.4, (3, 1)))])
-    assert verdict(expectation, [{"seconds": wild}]) == "not shown at this size"
+    assert verdict(expectation, [{"seconds": wild}]) == "inconclusive"
 
 
 def claim(events, **changes):
@@ -122,6 +159,14 @@ def test_arms_are_fitted_once_and_shared_between_claims(events, monkeypatch):
     assert fits == [0, 1, 2] + 4 * [0, 1]
 
 
+def test_there_is_no_verdict_of_fewer_than_three_seeds(events):
+    arms = {"one": FirstOrderMarkov(), "two": Popularity()}
+    asked = claim(events, arms=lambda size: arms, expect=AtLeast(first="one", times=1, second="two"))
+    found = Measurements().measure(asked, "quick")
+    assert found.finding.verdict == "inconclusive" and found.finding.low > 1
+    assert Measurements().measure(asked, "cpu").finding.verdict == "holds"
+
+
 def test_the_figures_are_those_of_the_test_part_by_the_protocol_named(events):
     arms = {"one": FirstOrderMarkov(), "two": Popularity()}
     asked = claim(events, arms=lambda size: arms, metric="mrr", protocol={"exclude_seen": True}, split="stream")
@@ -139,11 +184,15 @@ def test_seeds_that_draw_data_of_their_own_have_users_of_their_own():
     asked = []
 
     class Watching(Within):
-        def finding(self, figures, *, same_users):
-            asked.append((same_users, [len(run["one"]) for run in figures]))
-            return super().finding(figures, same_users=same_users)
+        def finding(self, figures, *, same_units):
+            asked.append((same_units, [len(run["one"]) for run in figures]))
+            return super().finding(figures, same_units=same_units)
 
-    fields = {"expect": Watching(first="one", share=0.5, second="two"), "arms": lambda size: ARMS}
+    fields = {
+        "seeds": {"quick": 2},
+        "expect": Watching(first="one", share=0.5, second="two"),
+        "arms": lambda size: ARMS,
+    }
     ARMS = {"one": Popularity(), "two": Popularity()}  # noqa: N806
     Measurements().measure(claim(None, data=lambda size, seed: ring_walks(users=31 + seed), **fields), "quick")
     Measurements().measure(claim(ring_walks(users=19), **fields), "quick")
@@ -173,20 +222,31 @@ def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
     assert (tmp_path / "claims_gru4rec_cpu.png").read_bytes().startswith(b"\x89PNG")
     assert len(plot(results).axes) == 3 and table(results).row_count == listed(claims).row_count == 4
 
+    assert "in <lambda>" in written["claims"][3]["traceback"] and any("in <lambda>" in line for line in told)
+    assert all(one["commit"] == code_commit() for one in written["claims"])
+
     only = run_claims("gru4rec", claims=claims, only=["C2"], quick=True, tell=told.append)
     assert [result.verdict for result in only] == ["(does not hold; quick, does not count)"] and not only[0].counts
 
 
-def test_several_seeds_of_the_same_users_are_not_more_users():
+def test_several_seeds_of_the_same_units_are_not_more_users():
     users = np.random.default_rng(0).random(200)
     one, five = ([{"figure": users}] * seeds for seeds in (1, 5))
     for expectation in (Bound(figure="figure", at_least=0), Reported(figure="figure")):
-        found = [expectation.finding(runs, same_users=True) for runs in (one, five)]
-        assert found[0].low == found[1].low and found[0].high == found[1].high
-        assert expectation.finding(five, same_users=False).low > found[0].low
+        found = [expectation.finding(runs, same_units=True) for runs in (one, five)]
+        assert (found[0].low, found[0].high) == pytest.approx((found[1].low, found[1].high))
 
 
-def test_what_was_measured_earlier_stays_in_the_file(tmp_path):
+def test_seeds_that_differ_widen_an_interval():
+    rng = np.random.default_rng(0)
+    users = rng.random(2_000)
+    differ = [{"figure": users + 0.1 * rng.standard_normal()} for _ in range(5)]
+    for expectation in (Bound(figure="figure", at_least=0), Reported(figure="figure")):
+        alone, all_five = (expectation.finding(runs, same_units=True) for runs in (differ[:1], differ))
+        assert all_five.high - all_five.low > 4 * (alone.high - alone.low)
+
+
+def test_what_was_measured_earlier_stays_in_the_file(tmp_path, monkeypatch):
     def bytes_are(value, at_most=10):
         expect = Bound(figure="bytes", at_most=at_most)
         return [
@@ -195,15 +255,27 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path):
         ]
 
     def written(claims, only=()):
-        run_claims("gru4rec", claims=claims, only=only, output=tmp_path, tell=lambda line: None)
+        told.clear()
+        run_claims("gru4rec", claims=claims, only=only, output=tmp_path, tell=told.append)
         found = json.loads((tmp_path / "claims_gru4rec_cpu.json").read_text())
         return {one["name"]: one["value"] for one in found["claims"]}
 
+    told: list[str] = []
     assert written(bytes_are(1)) == {"C1": 1, "C2": 1, "C3": 1}
     assert list(written(bytes_are(2), ["C2"]).items()) == [("C1", 1), ("C2", 2), ("C3", 1)]
+    assert not any(line.startswith("claims_gru4rec") for line in told)
     assert written(bytes_are(3, at_most=9), ["C3"]) == {"C3": 3}  # the others expected something else
-    (tmp_path / "claims_gru4rec_cpu.json").write_text("{cut short")
+    assert "claims_gru4rec_cpu.json: claimed otherwise by now, and left out: C1, C2" in told
+    path = tmp_path / "claims_gru4rec_cpu.json"
+    monkeypatch.setattr("tenfold.claims.code_commit", lambda: "abc")
+    assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3, "C3": 3}
+    assert any(line.startswith(f"{path.name}: kept as measured at another commit than abc: C3") for line in told)
+    path.write_text(path.read_text().replace('"version": "', '"version": "0'))
+    assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3}
+    assert f"{path.name} is of another version or machine; left out of it: C3" in told
+    path.write_text("{cut short")
     assert written(bytes_are(4), ["C1"]) == {"C1": 4}
+    assert f"{path.name} cannot be read: what it held is left out" in told
 
 
 def test_a_claim_is_named_with_or_without_its_part(events):
@@ -228,6 +300,7 @@ def test_a_claim_that_breaks_leaves_the_others(error, events):
     )
     result = Measurements().measure(broken, "quick")
     assert result.finding is None and f"{error.__name__}: a package is missing" in result.problem
+    assert "in breaks" in result.trace
 
 
 def test_a_plot_without_figures_says_so():

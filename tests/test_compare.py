@@ -7,6 +7,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from another_task import Scales, weighings
 from conftest import ring_walks
 from rich.console import Console
 
@@ -14,8 +15,10 @@ from tenfold.arms import PeakMemory, parse_arm, parse_arms
 from tenfold.compare import compare
 from tenfold.data.events import Events
 from tenfold.data.splits import split
-from tenfold.errors import OptionError, OutputError
+from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.metrics.bootstrap import difference_interval, mean_interval
+from tenfold.metrics.evaluation import Evaluation
+from tenfold.metrics.intervals import interval, samples
 from tenfold.report import comparison_section
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
@@ -81,7 +84,9 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
     }
     per_unit = {label: system.evaluate(events, exclude_seen=True).per_unit for label, system in alone.items()}
     best = max(per_unit, key=lambda label: per_unit[label]["ndcg@10"].mean())
-    assert comparison.reference == best and comparison.users == len(events)
+    valid = {label: system.evaluate(events, part="validation", exclude_seen=True) for label, system in alone.items()}
+    assert comparison.reference == best == max(valid, key=lambda label: valid[label]["ndcg@10"])
+    assert (comparison.count, comparison.seeds) == (len(events), 1)
     assert [row.label for row in comparison.rows] == sorted(per_unit, key=lambda n: -per_unit[n]["ndcg@10"].mean())
     for row in comparison.rows:
         for name, values in per_unit[row.label].items():
@@ -94,8 +99,9 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
                 expected = difference_interval(values, per_unit[best][name])
                 assert (low, high) == pytest.approx(expected, abs=0.15 * (high - low) + 1e-12)
         assert row.parameters == sum(w.numel() for w in alone[row.label].network.parameters())
-    assert comparison.rows[0].better_or_worse("ndcg@10", comparison.reference) == "reference"
-    assert comparison.rows[-1].better_or_worse("ndcg@10", comparison.reference) == "worse"
+    assert comparison.verdict(comparison.rows[0]) == "reference" and comparison.systems == {}
+    assert comparison.verdict(comparison.rows[-1]) == "these fits differ"
+    assert "not that a method is better" in comparison.explanation()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,77 @@ def test_every_number_is_that_of_the_arm_alone(comparison, events):
     [((0.1, 0.02, 0.2), "better"), ((-0.1, -0.2, -0.02), "worse"), ((0.1, -0.1, 0.3), "no difference shown")],
 )
 def test_only_an_interval_without_zero_is_a_difference(comparison, apart, said):
-    assert replace(comparison.rows[1], differences={"mrr": apart}).better_or_worse("mrr", comparison.reference) == said
+    row, three = replace(comparison.rows[1], differences={"ndcg@10": apart}), replace(comparison, seeds=3)
+    assert three.verdict(row) == said
+    turned = {"better": "worse", "worse": "better"}.get(said, said)
+    assert replace(three, direction=-1).verdict(row) == turned
+    for few in (1, 2):
+        assert replace(comparison, seeds=few).verdict(row) == ("these fits differ" if turned != said else said)
+
+
+def test_several_seeds_are_each_fitted_and_their_interval_is_wider(events, monkeypatch):
+    fitted, fit = [], GRU4Rec.fit
+    with monkeypatch.context() as watched:
+        watched.setattr(GRU4Rec, "fit", lambda self, *a, **k: fitted.append(k["budget"].seed) or fit(self, *a, **k))
+        found = compare(events, [f"net={TINY}", "markov"], seeds=3, budget=replace(BUDGET, seed=5), keep=True)
+    assert fitted == [5, 6, 7] and found.seeds == 3 and "seeds 5 to 7" in found.explanation()
+    rows = {row.label: row for row in found.rows}
+    alone = [GRU4Rec(parse_arm(TINY).options).fit(events, budget=replace(BUDGET, seed=s)) for s in (5, 6, 7)]
+    measured = [system.evaluate(events) for system in alone]
+    figures = [one["ndcg@10"] for one in measured]
+    assert rows["net"].figures["ndcg@10"] == pytest.approx(np.mean(figures))
+    assert found.systems["net"].evaluate(events)["ndcg@10"] == pytest.approx(figures[0])
+    assert found.verdict(rows["net"]) == "worse" and found.reference == "markov"
+    own = interval(samples({"net": [one.per_unit["ndcg@10"] for one in measured]})["net"])
+    assert rows["net"].intervals["ndcg@10"] == pytest.approx(own)
+    assert json.loads(found.to_json())["seeds"] == 3
+
+
+def test_the_reference_is_chosen_on_the_validation_part(events, monkeypatch):
+    evaluate = Popularity.evaluate
+
+    def turned(self, data, *, part="test", **protocol):
+        """On the test part popularity looks best, on the validation part it is the worst."""
+        found, ndcg = evaluate(self, data, part=part, **protocol), 0.99 if part == "test" else 0.0
+        return Evaluation.of({"ndcg@10": np.full(len(events), ndcg)}, protocol=found.protocol)
+
+    monkeypatch.setattr(Popularity, "evaluate", turned)
+    found = compare(events, ["popularity", "repeat-last", "markov"], budget=BUDGET)
+    assert [row.label for row in found.rows][-1] == "repeat-last" and found.reference == "markov"
+
+
+def test_without_a_validation_part_differences_are_to_the_first_arm(monkeypatch, events):
+    evaluate = Popularity.evaluate
+
+    def refused(self, data, *, part="test", **protocol):
+        if part == "validation":
+            raise DataError("there is no validation part")
+        return evaluate(self, data, part=part, **protocol)
+
+    monkeypatch.setattr(Popularity, "evaluate", refused)
+    found = compare(events, ["popularity", "markov"], budget=BUDGET)
+    assert found.reference == "popularity" and any("no validation part" in note for note in found.notes)
+
+
+def test_a_statistic_of_which_less_is_better_is_compared():
+    arms = {"slow": Scales(Scales.tiny).set_params(**{"training.lr": 0.001}), "fast": Scales(Scales.tiny)}
+    budget = Budget(max_epochs=6, progress="none")
+    found = compare(weighings(), arms, budget=budget, seeds=3, metric="median_error")
+    first, last = found.rows
+    assert first.figures["median_error"] < last.figures["median_error"] and found.direction == -1
+    assert (first.label, found.reference, found.verdict(last)) == ("fast", "fast", "worse")
+    low, high = first.intervals["median_error"]
+    assert low < first.figures["median_error"] < high and found.units == "weighings"
+    assert "Less median_error is better." in found.explanation() and json.loads(found.to_json())["less_is_better"]
+    assert "has the lowest median_error" in comparison_section(found).html
+    assert found.plot() is not None and found.table().row_count == 2
+
+
+def test_a_figure_without_an_interval_may_be_watched(events):
+    found = compare(events, ["popularity", "markov"], metric="coverage@10", budget=BUDGET)
+    assert found.metric == "coverage@10" and sorted(map(found.verdict, found.rows)) == ["", "reference"]
+    assert any("coverage@10 is a figure of all users together" in note for note in found.notes)
+    assert "hr@10" in found.rows[0].intervals and found.plot() is not None
 
 
 def test_what_is_to_be_known_of_all_arms_is_said_once():
@@ -116,7 +192,7 @@ def test_what_is_to_be_known_of_all_arms_is_said_once():
 
 def test_the_protocol_is_named_and_the_budget_told(comparison):
     assert "seen before left out" in comparison.protocol and comparison.split == "loo"
-    assert "at most 2 epochs" in comparison.reading() and "none tuned" in comparison.reading()
+    assert "at most 2 epochs" in comparison.explanation() and "none tuned" in comparison.explanation()
     assert all(0 < row.figures["coverage@10"] <= 1 and "coverage@10" not in row.intervals for row in comparison.rows)
 
 
@@ -150,7 +226,7 @@ def test_another_arm_may_be_the_reference(events):
     found = compare(events, ["popularity", "markov"], against="popularity", budget=BUDGET)
     best = found.rows[0]
     assert found.reference == "popularity" and best.label == "markov"
-    assert best.better_or_worse("ndcg@10", "another") == "better" and best.differences["ndcg@10"][0] > 0
+    assert found.verdict(best) == "these fits differ" and best.differences["ndcg@10"][0] > 0
 
 
 def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_part(events):
@@ -160,7 +236,7 @@ def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_p
     assert len(rows["net"].tuned.trials) == 2 and len(rows["last"].tuned.trials) == 1  # which has nothing to draw
     again = GRU4Rec(rows["net"].tuned.best).fit(events, budget=BUDGET)
     assert rows["net"].figures == pytest.approx(dict(again.evaluate(events)))
-    assert "2 trials each" in found.reading() and len(told) == 5
+    assert "2 trials each" in found.explanation() and len(told) == 5
     assert json.loads(found.to_json())["arms"][0]["tuned"]["part"] == "validation"
 
 
@@ -169,7 +245,7 @@ def test_a_narrow_terminal_gets_the_essential_unbroken(comparison):
     console.print(comparison.table(80))
     shown = console.file.getvalue()
     row, best = comparison.rows[-1], comparison.rows[0]
-    for text in (best.label, f"{row.figures['ndcg@10']:.4f}", "worse", "reference", f"{row.cost.seconds:.1f} s"):
+    for text in (best.label, f"{row.figures['ndcg@10']:.4f}", "these", "reference", f"{row.cost.seconds:.1f} s"):
         assert text in shown
     low, high = row.intervals["ndcg@10"]
     assert f"[{low:.4f}, {high:.4f}]" in shown and max(map(len, shown.splitlines())) <= 80
@@ -177,8 +253,8 @@ def test_a_narrow_terminal_gets_the_essential_unbroken(comparison):
 
 def test_one_user_has_no_intervals():
     found = compare(ring_walks(users=1), ["popularity", "repeat-last"], budget=BUDGET, ks=[5])
-    assert found.users == 1 and found.rows[0].intervals == {}
-    assert [row.better_or_worse("ndcg@5", found.reference) for row in found.rows] == ["reference", ""]
+    assert found.count == 1 and found.rows[0].intervals == {}
+    assert sorted(map(found.verdict, found.rows)) == ["", "reference"]
     assert "Of users only one was tested: there are no intervals." in found.notes
     assert found.plot() is not None and found.table() is not None
 
@@ -189,6 +265,7 @@ def test_one_user_has_no_intervals():
         ({"against": "markof"}, "no arm 'markof' to compare with; did you mean 'markov'"),
         ({"split": "half"}, "arm 'markov' knows the splits loo, stream, time, none; found 'half'"),
         ({"trials": -1}, "trials = -1"),
+        ({"seeds": 0}, "seeds = 0: give the number of trainings of each arm, 1 or more"),
         ({"metric": "hr@11"}, "there is no figure 'hr@11'; did you mean 'hr@10'"),
         ({"ks": [4000]}, "larger than the catalogue"),
     ],

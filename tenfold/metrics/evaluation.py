@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from tenfold.errors import DataError
-from tenfold.metrics.bootstrap import Interval, quantiles, resampled_means, widened
+from tenfold.metrics.bootstrap import Interval, interval_of, resampled_means
 
 STATISTIC_DRAWS = 1_000  # of a statistic: each draw computes all of it again
 Key = TypeVar("Key", bound=Hashable)
@@ -125,7 +125,7 @@ class Evaluation(dict[str, float]):
         if self._intervals is None:
             several = {name: figure for name, figure in self.measured.items() if units_of(figure) > 1}
             self._intervals = {
-                name: widened(quantiles(draws[np.isfinite(draws)]), self[name], units_of(several[name]))
+                name: interval_of(draws[np.isfinite(draws)], self[name], units_of(several[name]))
                 for name, draws in draws_of(several).items()
                 if _enough(draws)
             }

@@ -11,9 +11,9 @@ whose variances are estimated apart (random effects of two crossed factors). The
             b = the variance between units' means / U, less what of it is `rest`: known well.
 
 z^2 (a + b) would be the squared half-width if `a` were known; (t^2 - z^2) a is added for what `a` may be, less where b
-is most of it: times (a / (a + b)) ^ SHARE. With SHARE = 0.8 coverage lies between 93.2 and 97 % for any a / b and two or
-more seeds, and is 95 % at both ends (SHARE = 0 gives up to 98.7 %, and the degrees of freedom of Satterthwaite, which
-forget that they are estimated, 87 % with two seeds). tests/test_intervals.py simulates it.
+is most of it: times (a / (a + b)) ^ SHARE. With SHARE = 0.8 coverage lies between 93.2 and 97 % for any a / b and any
+number of seeds from two on, and is 95 % at both ends. (SHARE = 0 gives up to 98.7 %; the degrees of freedom after
+Satterthwaite, which forget that they are estimated, give 87 % with two seeds.) tests/test_intervals.py simulates it.
 
 Shapes: S seeds, U units, D draws.
 """
@@ -24,7 +24,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tenfold.metrics.bootstrap import Interval, Z, quantiles, t_quantile, widened
+from tenfold.metrics.bootstrap import Interval, Z, interval_of, t_quantile
 from tenfold.metrics.evaluation import Figure, draws_of, units_of, value_of
 
 SHARE = 0.8
@@ -50,8 +50,13 @@ class Sample:
 
     def less(self, times: float, other: "Sample") -> "Sample":
         """This figure less `times` the other's: pairs, seed by seed and draw by draw."""
-        drawn = None if self.draws is None or other.draws is None else self.draws - times * other.draws
-        return Sample(self.values - times * other.values, drawn, min(self.units, other.units))
+        own, others = self._drawn(), other._drawn()
+        drawn = None if own is None or others is None else own - times * others
+        return Sample(self.values - times * other.values, drawn, max(self.units, other.units))
+
+    def _drawn(self) -> np.ndarray | None:
+        """A number that was measured once is the same in all draws."""
+        return self.values[None] if self.units == 1 and len(self.values) == 1 else self.draws
 
 
 def samples(figures: Mapping[Key, Sequence[Figure]], *, same_units: bool = True) -> dict[Key, Sample]:
@@ -77,13 +82,13 @@ def interval(sample: Sample) -> Interval | None:
     None where nothing can be said: of one unit, or of a statistic that most draws do not have.
     """
     seeds, value = len(sample.values), sample.value
-    if sample.draws is None:
+    if sample.draws is None or sample.units == 1:
         return _of_seeds(sample.values) if seeds > 1 and sample.units > 1 else None
     draws = sample.draws[np.isfinite(sample.draws).all(1)]
     if len(draws) <= 0.5 * len(sample.draws):
         return None
     means = draws.mean(1)
-    low, high = widened(quantiles(means), value, sample.units)
+    low, high = interval_of(means, value, sample.units)
     if seeds == 1:
         return low, high
     between = float(sample.values.var(ddof=1)) / seeds

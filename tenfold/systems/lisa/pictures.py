@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tenfold.compare import BLUE, GREY
+from tenfold.comparison import BLUE, GREY
 from tenfold.nn.codebooks import usage
 from tenfold.ops.codeword_histogram import codeword_attention
 from tenfold.ops.codeword_loops import BLOCK

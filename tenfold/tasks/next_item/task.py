@@ -180,7 +180,8 @@ class NextItem(System):
         ks = ks or ranking.default_ks(items, sampled)
         ranking.check_ks(ks, items)
         check_sampled(sampled, ks)
-        return ranking.figure_names(ks, f"sampled-{sampled}" if sampled else "")
+        whole = [] if sampled else [f"coverage@{max(ks)}"]
+        return [*ranking.figure_names(ks, f"sampled-{sampled}" if sampled else ""), *whole]
 
     def evaluate(self, data: Any, **protocol: Any) -> Evaluation:
         """hr@k, ndcg@k, recall@k and mrr, averaged within users, then over users; and coverage@k of the longest list:
