@@ -185,7 +185,7 @@ def test_compare_and_tune(log, tmp_path, capsys):
     assert code == 0 and "mine" in out and "ndcg@10" in out and "3 of 3" in err
     assert (tmp_path / "c" / "comparison.png").stat().st_size > 1_000
     found = json.loads((tmp_path / "c" / "comparison.json").read_text())
-    assert [row["label"] for row in found["arms"]] and found["users"] == 61
+    assert [row["label"] for row in found["arms"]] and found["count"] == 61
     code, out, err = run(capsys, "tune", "item-knn", log, "--trials", 3, "-o", tmp_path / "t", *FAST)
     assert code == 0 and (tmp_path / "t" / "trials.json").exists()
     assert run(capsys, "evaluate", tmp_path / "t", log)[0] == 0
