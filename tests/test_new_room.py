@@ -126,7 +126,7 @@ def test_the_command_line_takes_a_system_of_another_task(scales, tmp_path, capsy
     arms = ["--arm", "scales:training.lr=0.1", "--arm", "slow=scales:training.lr=0.0001"]
     code, out, err = told(capsys, "compare", scales, *arms, "--max-epochs", "3", "--protocol", "within=1")
     out = " ".join(out.split())  # a terminal breaks lines where it must
-    assert code == 0 and "bootstrap over weighings" in out and "seconds to answer for all weighings" in out
+    assert code == 0 and "over weighings, the same for all arms" in out and "seconds to answer for all weighings" in out
     code, out, _ = told(capsys, "predict", fitted, "--weighing", "s1,0.5,0.5,1", "--digits", "2")
     assert code == 0 and "shows" in out and len(out.split()[-1].partition(".")[2]) <= 2
     code, out, _ = told(capsys, "weigh", fitted, "s1", "--x", "1,1,1")
