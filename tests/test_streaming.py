@@ -23,6 +23,7 @@ from tenfold.streaming import (
     MemoryStore,
     Record,
     blank,
+    hash_of,
     id_of,
     key_of,
     open_store,
@@ -103,7 +104,9 @@ def test_a_key_of_something_else_is_named(key):
 
 states = st.lists(st.floats(width=32), max_size=9).map(lambda numbers: np.array(numbers, dtype=np.float32))
 times = st.none() | st.floats(allow_nan=False)
-records = st.builds(Record, states, st.integers(0, 2**63 - 1), st.integers(0, 2**31 - 1), times, st.just(MODEL))
+records = st.builds(
+    Record, states, st.integers(0, 2**63 - 1), st.integers(0, 2**31 - 1), times, st.just(MODEL), st.none()
+)
 
 
 @given(records)
@@ -117,10 +120,38 @@ def test_the_bytes_are_those_of_the_page():
     """What is on disk, from the docstring and not from the code; 8 x 16 numbers, LISA Mini's, are 512 bytes."""
     state = np.arange(128, dtype=np.float32).reshape(8, 16)
     value = pack(Record(state, 300, 7, 1.5, MODEL))
-    assert len(value) == 40 + 512 + 4
-    assert value[:20] == b"10fs" + b"\1\0" + b"f4" + bytes.fromhex(MODEL) + b"\x80\0\0\0"
+    assert len(value) == 40 + 512 + 512 + 4
+    assert value[:20] == b"10fs" + b"\2\0" + b"f4" + bytes.fromhex(MODEL) + b"\x80\0\0\0"
     assert value[20:32] == b"\7\0\0\0" + b"\x2c\1\0\0\0\0\0\0"
-    assert value[32:40] == np.array(1.5, "<f8").tobytes() and value[40:-4] == state.astype("<f4").tobytes()
+    assert value[32:40] == np.array(1.5, "<f8").tobytes() and value[552:-4] == state.astype("<f4").tobytes()
+    assert value[40:552] == bytes(512)
+
+
+def older(value):
+    """The record as format 1 had it."""
+    body = value[:4] + b"\1" + value[5:40] + value[552:-4]
+    return body + crc32(body).to_bytes(4, "little")
+
+
+def test_records_of_format_1_are_read_beside_those_of_format_2():
+    first = Record(np.arange(5, dtype=np.float32), 3, 2, 1.5, MODEL)
+    second = first._replace(events=4, ids=np.arange(1, 65, dtype=np.uint64))
+    rows = unpack_many([older(pack(first)), pack(second)], fingerprint=MODEL, size=5)
+    assert rows["events"].tolist() == [3, 4] and rows["state"].tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert not rows["ids"][0].any() and rows["ids"][1].tolist() == list(range(1, 65))
+    assert pack_many(rows) == [pack(first), pack(second)]  # what is written is format 2
+    assert unpack(pack(second), fingerprint=MODEL, size=5).ids.tolist() == list(range(1, 65))
+    torn = older(pack(first))[:-1]
+    with pytest.raises(StateError, match="is cut short: it has 63 bytes of 64; delete it and replay"):
+        unpack(torn, fingerprint=MODEL, size=5)
+    with pytest.raises(StateError, match="belongs to model"):
+        unpack(older(pack(first)), fingerprint=OTHER, size=5)
+
+
+def test_event_ids_are_hashed_as_users_are_told_apart():
+    assert hash_of("7") != hash_of(7) and hash_of("7") == hash_of(np.str_("7")) and 0 < hash_of("x") < 2**64
+    with pytest.raises(DataError, match="must be text or a whole number"):
+        hash_of(7.5)
 
 
 def test_a_batch_is_its_records_in_order():
@@ -155,15 +186,15 @@ LONGER = RECORD[:-4] + bytes(4)
     [
         (b"", MODEL, 4, "is no record of Tenfold's; name the folder of a store"),
         (b"x" * len(RECORD), MODEL, 4, "is no record of Tenfold's"),
-        (RECORD[:19], MODEL, 4, "is cut short: it has 19 bytes of 60; delete it and replay this user's events"),
-        (RECORD[:-1], MODEL, 4, "is cut short: it has 59 bytes of 60"),
+        (RECORD[:19], MODEL, 4, "is cut short: it has 19 bytes of 572; delete it and replay this user's events"),
+        (RECORD[:-1], MODEL, 4, "is cut short: it has 571 bytes of 572"),
         (RECORD + b"\0", MODEL, 4, "is damaged: its bytes do not fit their length and checksum"),
         (LONGER + crc32(LONGER).to_bytes(4, "little"), MODEL, 4, "is damaged: its bytes do not fit their length"),
         (
-            RECORD[:4] + b"\2" + RECORD[5:],
+            RECORD[:4] + b"\3" + RECORD[5:],
             MODEL,
             4,
-            "was written in format 2, this Tenfold reads format 1; use that Tenfold",
+            "was written in format 3, this Tenfold reads formats 1 and 2; use that Tenfold",
         ),
         (
             RECORD,

@@ -6,7 +6,7 @@ moves them on by the model and gives back what `pack_many` makes of them.
 
 from tenfold.streaming.ids import Id, id_of, key_of
 from tenfold.streaming.lmdb_store import LmdbStore
-from tenfold.streaming.records import Record, blank, pack, pack_many, unpack, unpack_many
+from tenfold.streaming.records import Record, blank, hash_of, pack, pack_many, unpack, unpack_many
 from tenfold.streaming.stores import Change, MemoryStore, Store, open_store
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Record",
     "Store",
     "blank",
+    "hash_of",
     "id_of",
     "key_of",
     "open_store",

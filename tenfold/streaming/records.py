@@ -1,26 +1,32 @@
 """One user's state as bytes, all records of a model equally long: a header, the state in float32, a checksum.
 
     bytes   0 .. 19   what all records of a model share: magic, format, type and model's fingerprint, count of numbers
-           20 .. 39   item number of the last event, events so far, time of the last event in seconds
-           40 ..      the state, flattened; then four bytes of checksum
+           20 .. 39   item number of the last event, events so far, latest time of an event in seconds
+           40 .. 551  hashes of the last 64 event ids, the newest last, 0 where there were fewer
+          552 ..      the state, flattened; then four bytes of checksum
+
+Format 1, which had no hashes, is still read; what is written is format 2.
 
 A service handles batches: `unpack_many` gives a structured array, a row for each user, whose fields `item`, `events`,
-`time` and `state` (n, size) may be written to in place, and `pack_many` turns it back.
+`time`, `ids` (n, 64) and `state` (n, size) may be written to in place, and `pack_many` turns it back.
 """
 
 import math
 import struct
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
 from tenfold.errors import StateError
-from tenfold.streaming.ids import Id
+from tenfold.streaming.ids import Id, key_of
 
 MAGIC, FLOAT32 = b"10fs", b"f4"
-FORMAT = 1  # raised when an older Tenfold could no longer read what is written
+FORMAT = 2  # raised when an older Tenfold could no longer read what is written
+IDS = 64  # event ids remembered of a user: a repeat among them changes nothing
+BARE = 40  # bytes before the ids; in format 1 the state begins there
 HEAD = struct.Struct("<4sH2s8sI")
 WHOLE = 0x2144DF1C  # the CRC-32 of anything that is followed by its own CRC-32
 AFRESH = "begin an empty store and replay the events into it"
@@ -29,7 +35,7 @@ AFRESH = "begin an empty store and replay the events into it"
 class Record(NamedTuple):
     """events: how many so far. item, time: the last one's, 0 and None where there is none. state: (size,) float32.
 
-    fingerprint: the model's, 16 hex digits.
+    fingerprint: the model's, 16 hex digits.  ids: (64,) uint64, as `hash_of` gives them; None: no event had an id.
     """
 
     state: np.ndarray
@@ -37,6 +43,12 @@ class Record(NamedTuple):
     item: int
     time: float | None
     fingerprint: str
+    ids: np.ndarray | None = None
+
+
+def hash_of(event: Id) -> int:
+    """64 bits of an event's id, never 0. Raises DataError for what can be no id."""
+    return int.from_bytes(blake2b(key_of(event), digest_size=8).digest(), "little") or 1
 
 
 def pack(record: Record) -> bytes:
@@ -45,6 +57,8 @@ def pack(record: Record) -> bytes:
     rows = blank(1, fingerprint=record.fingerprint, size=len(state))
     rows["state"], rows["events"], rows["item"] = state, record.events, record.item
     rows["time"] = math.nan if record.time is None else record.time
+    if record.ids is not None:
+        rows["ids"] = record.ids
     return pack_many(rows)[0]
 
 
@@ -52,7 +66,8 @@ def unpack(value: bytes, *, fingerprint: str, size: int) -> Record:
     """Raises StateError where this is not a whole record of that model."""
     row = unpack_many([value], fingerprint=fingerprint, size=size)[0]
     time = None if math.isnan(row["time"]) else float(row["time"])
-    return Record(row["state"], int(row["events"]), int(row["item"]), time, fingerprint)
+    ids = row["ids"] if row["ids"].any() else None
+    return Record(row["state"], int(row["events"]), int(row["item"]), time, fingerprint, ids)
 
 
 def blank(n: int, *, fingerprint: str, size: int) -> np.ndarray:
@@ -74,10 +89,13 @@ def unpack_many(values: Sequence[bytes | None], *, fingerprint: str, size: int, 
     users: whose records they are, to be named where one cannot be read. Raises StateError.
     """
     head, length = _head(fingerprint, size), _layout(size).itemsize
+    older = _head(fingerprint, size, 1)
     empty = pack_many(blank(1, fingerprint=fingerprint, size=size))[0]
     found = [empty if value is None else value for value in values]
     for place, value in enumerate(found):
-        if len(value) != length or not value.startswith(head) or crc32(value) != WHOLE:
+        if value.startswith(older) and len(value) == length - 8 * IDS and crc32(value) == WHOLE:
+            found[place] = head + value[HEAD.size : BARE] + bytes(8 * IDS) + value[BARE:]
+        elif len(value) != length or not value.startswith(head) or crc32(value) != WHOLE:
             whose = f"the state of user {users[place]!r}" if len(users) else "a user's state"
             raise StateError(f"{whose} {_fault(value, fingerprint, size)}")
     return np.frombuffer(bytearray().join(found), _layout(size))
@@ -85,13 +103,13 @@ def unpack_many(values: Sequence[bytes | None], *, fingerprint: str, size: int, 
 
 def _layout(size: int) -> np.dtype:
     fields = [("head", f"V{HEAD.size}"), ("item", "<i4"), ("events", "<i8"), ("time", "<f8")]
-    return np.dtype([*fields, ("state", "<f4", (size,)), ("checksum", "<u4")])
+    return np.dtype([*fields, ("ids", "<u8", (IDS,)), ("state", "<f4", (size,)), ("checksum", "<u4")])
 
 
-def _head(fingerprint: str, size: int) -> bytes:
+def _head(fingerprint: str, size: int, form: int = FORMAT) -> bytes:
     if len(fingerprint) != 16:
         raise ValueError(f"a model's fingerprint has 16 hex digits, as files.digest gives them; found {fingerprint!r}")
-    return HEAD.pack(MAGIC, FORMAT, FLOAT32, bytes.fromhex(fingerprint), size)
+    return HEAD.pack(MAGIC, form, FLOAT32, bytes.fromhex(fingerprint), size)
 
 
 def _fault(value: bytes, fingerprint: str, size: int) -> str:
@@ -102,8 +120,9 @@ def _fault(value: bytes, fingerprint: str, size: int) -> str:
     if len(value) < HEAD.size:
         return f"is cut short: it has {len(value)} bytes of {length}; delete it and replay this user's events"
     _, form, kind, model, numbers = HEAD.unpack_from(value)
-    if form != FORMAT:
-        return f"was written in format {form}, this Tenfold reads format {FORMAT}; use that Tenfold, or {AFRESH}"
+    if form not in (1, FORMAT):
+        return f"was written in format {form}, this Tenfold reads formats 1 and {FORMAT}; use that Tenfold, or {AFRESH}"
+    length -= 8 * IDS if form == 1 else 0
     if model.hex() != fingerprint:
         return f"belongs to model {model.hex()}, this is model {fingerprint}; load that model, or {AFRESH}"
     if (kind, numbers) != (FLOAT32, size):

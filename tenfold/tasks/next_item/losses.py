@@ -32,15 +32,28 @@ def next_item_loss(
         h, positive, negative = user[real], batch.next[real], batch.negatives[real]  # (N, d), (N,), (N, k)
         s_pos = (h * F.embedding(positive, table)).sum(-1)  # (N,)
         s_neg = torch.einsum("nd,nkd->nk", h, F.embedding(negative, table))  # (N, k)
-        return F.softplus(-s_pos).sum() + F.softplus(s_neg).mean(-1).sum(), weight
+        return _bce(s_pos, s_neg), weight
     s_pos = (user * F.embedding(batch.next, table)).sum(-1)  # (B, L)
     s_neg = user @ F.embedding(batch.negatives, table).mT  # (B, L, k)
+    return loss_of_scores(options, s_pos, s_neg, batch, items=items or len(table) - 1)
+
+
+def loss_of_scores(options: LossOptions, s_pos: Tensor, s_neg: Tensor, batch: NextItemBatch, *, items: int) -> Loss:
+    """The losses with negatives, from the scores of the next items (B, L) and of the negatives (B, L, k)."""
+    real = batch.next != 0  # (B, L)
+    weight = real.sum()
+    if options.name == "bce":
+        return _bce(s_pos[real], s_neg[real]), weight
     is_next = batch.negatives.unsqueeze(1) == batch.next.unsqueeze(-1)  # (B, L, k)
     s_neg = s_neg.masked_fill(is_next, -torch.inf)
     if options.name == "sampled_softmax":
         every = torch.cat([s_pos.unsqueeze(-1), s_neg], dim=-1)  # (B, L, 1 + k)
         return ((every.logsumexp(-1) - s_pos) * real).sum(), weight
-    alpha = min(batch.negatives.shape[-1] / max((items or len(table) - 1) - 1, 1), 1.0)  # sampling rate k / (V - 1)
+    alpha = min(batch.negatives.shape[-1] / max(items - 1, 1), 1.0)  # sampling rate k / (V - 1)
     beta = alpha * (options.calibration * (1 - 1 / alpha) + 1 / alpha)
     # -log sigma(s_pos)^beta = beta softplus(-s_pos): no inverse of the sigmoid, no clamp, float32 is enough.
     return ((beta * F.softplus(-s_pos) + F.softplus(s_neg).sum(-1)) * real).sum(), weight
+
+
+def _bce(s_pos: Tensor, s_neg: Tensor) -> Tensor:
+    return F.softplus(-s_pos).sum() + F.softplus(s_neg).mean(-1).sum()

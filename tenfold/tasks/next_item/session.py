@@ -1,42 +1,97 @@
 """A system open over a store of states: users are updated event by event, and answered at a cost that never grows.
 
     session = system.open("runs/states")
-    session.update("u7", "i42", time=1_700_000_000)
+    session.update("u7", "i42", time=1_700_000_000, id="order-123")
     session.recommend("u7", k=10)
 
 The store holds one record a user (streaming/records.py), written before `update` returns. Events count in the order in
-which they arrive. Several processes may share a store of LMDB.
+which they arrive; what becomes of a late one is said by `late`. An event with an id that was among the user's last 64
+changes nothing: what was sent twice counts once. Several processes may share a store of LMDB or Redis.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
 
 from tenfold.data.events import seconds
 from tenfold.data.packing import alike
-from tenfold.errors import DataError, StateError
-from tenfold.streaming import Store, id_of, key_of, open_store, pack_many, unpack_many
+from tenfold.errors import DataError, OptionError, StateError
+from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
+from tenfold.streaming.records import IDS
+from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen, Recommendations
 
 CELLS = 1 << 22  # users x events handed over at a time
+Late = Literal["append", "ignore", "refuse"]
+
+
+class Applied(int):
+    """How many events changed a state; and those that did not: of unknown items, sent before, late."""
+
+    unknown: int = 0
+    repeated: int = 0
+    late: int = 0
+
+
+class Grouped(NamedTuple):
+    """Events (E,) by user, each user's in their order; users (U,) with at least one."""
+
+    keys: list[bytes]
+    counts: np.ndarray  # (U,)
+    items: np.ndarray  # (E,)
+    times: np.ndarray  # (E,), NaN for none
+    ids: np.ndarray | None  # (E,) uint64
+
+    def padded(self, some: np.ndarray, values: np.ndarray, fill: float) -> np.ndarray:
+        """values (E,) of some users, a row for each, filled up on the right."""
+        counts, ends = self.counts[some], np.cumsum(self.counts)[some]
+        rows = np.full((len(some), int(counts.max())), fill, values.dtype)
+        there = np.arange(rows.shape[1]) < counts[:, None]
+        first = np.repeat(ends - counts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        rows[there] = values[first + np.arange(counts.sum())]
+        return rows
 
 
 class Session:
     """Raises DataError for an id that can be none, StateError for a state of another model, OutputError."""
 
-    def __init__(self, system: "NextItem", where: str | Path | Store | None = None) -> None:
+    def __init__(
+        self,
+        system: "NextItem",
+        where: str | Path | Store | None = None,
+        *,
+        late: Late = "append",
+        keep_seen: int = 0,
+        keep_shown: int = 0,
+    ) -> None:
+        """late: an event that is older than the user's latest is taken as if it came now ('append'), left out and
+        counted ('ignore'), or refused, with all that came with it ('refuse').  keep_seen, keep_shown: how many of the
+        latest distinct items that a user had, and was shown, are kept for `exclude_seen`; 0: none.
+        """
+        if late not in get_args(Late):
+            raise OptionError(f"late is 'append', 'ignore' or 'refuse'; found {late!r}")
+        if min(keep_seen, keep_shown) < 0:
+            raise OptionError(f"what is kept is a number of items, 0 or more; found {min(keep_seen, keep_shown)}")
         self.system, self.store = system, open_store(where)
+        self.late, self.keep_seen, self.keep_shown = late, keep_seen, keep_shown
         self._network, self._fingerprint, self._size = system.network, system.fingerprint(), system.state_size
 
-    def update(self, user: Id, item: Any, time: float | None = None, *, on_unseen: "OnUnseen" = "skip") -> bool:
-        """One event; False where the item is unknown, which changes nothing unless on_unseen refuses it."""
-        return self.update_many([user], [item], None if time is None else [time], on_unseen=on_unseen) == 1
+    # Events.
+
+    def update(
+        self, user: Id, item: Any, time: float | None = None, *, id: Id | None = None, on_unseen: "OnUnseen" = "skip"
+    ) -> bool:
+        """One event; False where the item is unknown (refused where on_unseen says so) or the event is late and left
+        out. One that was sent before is done: True."""
+        times, ids = None if time is None else [time], None if id is None else [id]
+        applied = self.update_many([user], [item], times, ids=ids, on_unseen=on_unseen)
+        return applied + applied.repeated == 1
 
     def update_many(
         self,
@@ -44,47 +99,118 @@ class Session:
         items: Sequence[Any],
         times: Sequence[float] | None = None,
         *,
+        ids: Sequence[Id | None] | None = None,
         on_unseen: "OnUnseen" = "skip",
-    ) -> int:
-        """Events of any users, in the order in which they happened, as one transaction; how many items were known."""
-        if len(users) != len(items) or (times is not None and len(times) != len(items)):
-            raise DataError(
-                f"an event is a user, an item and, if there are times, a time; found {len(users)} users, "
-                f"{len(items)} items{'' if times is None else f' and {len(times)} times'}"
-            )
+    ) -> Applied:
+        """Events of any users, in the order in which they happened, as one transaction: all are in the store when
+        this returns, or none. ids: of the events; None for one that has none."""
+        for name, given in (("times", times), ("ids", ids)):
+            if len(users) != len(items) or (given is not None and len(given) != len(items)):
+                raise DataError(
+                    "an event is a user, an item and, if there are times or ids, one of them; "
+                    f"found {len(users)} users, "
+                    f"{len(items)} items{'' if given is None else f' and {len(given)} {name}'}"
+                )
         clock = None if times is None else seconds(times)
         numbers = self.system.item_numbers(items, on_unseen).astype(np.int64)
         known = np.flatnonzero(numbers)
-        if not len(known):
-            return 0
-        place: dict[bytes, int] = {}  # of each user among those that change
-        of_event = np.array([place.setdefault(key_of(users[int(e)]), len(place)) for e in known])
-        keys = list(place)
-        order = np.argsort(of_event, kind="stable")  # a user's events stay in their order
-        counts = np.bincount(of_event, minlength=len(keys))
-        events, ends = numbers[known][order], np.cumsum(counts)
-        when = np.full(len(known), np.nan) if clock is None else clock[known][order]
-        last = known[order[ends - 1]]  # each user's last event
+        hashes = None
+        if ids is not None:
+            named = [ids[int(e)] for e in known]
+            hashes = np.array([0 if own is None else hash_of(own) for own in named], np.uint64)
+        return self.apply(
+            [key_of(users[int(e)]) for e in known], numbers[known], None if clock is None else clock[known], hashes,
+            unknown=len(numbers) - len(known),
+        )  # fmt: skip
 
-        def change(values: list[bytes | None]) -> list[bytes]:
-            states = self._read(values, [id_of(key) for key in keys])
-            for some in alike(counts, CELLS):
-                rows = np.zeros((len(some), int(counts[some].max())), dtype=np.int64)
-                there = np.arange(rows.shape[1]) < counts[some, None]
-                rows[there] = np.concatenate([events[ends[u] - counts[u] : ends[u]] for u in some])
-                changed, more = states[some], dict[str, np.ndarray]()
-                if self.system.uses_times:
-                    more["times"] = np.where(there, 0.0, np.nan)
-                    more["times"][there] = np.concatenate([when[ends[u] - counts[u] : ends[u]] for u in some])
-                self.system.advance(changed, rows, **more)
-                states[some] = changed
-            states["events"] += counts
-            states["item"] = numbers[last]
-            states["time"] = np.nan if clock is None else clock[last]
-            return pack_many(states)
+    def apply(
+        self,
+        keys: Sequence[bytes],
+        items: np.ndarray,
+        times: np.ndarray | None = None,
+        ids: np.ndarray | None = None,
+        *,
+        unknown: int = 0,
+    ) -> Applied:
+        """The same for users' keys (E), numbers of known items (E,), times and hashes of ids (0: none), as arrays."""
+        applied = Applied(0)
+        if len(items):
+            grouped, counted = _grouped(keys, items, times, ids), dict[str, int]()
 
-        self.store.change_many(keys, change)
-        return len(known)
+            def change(values: list[bytes | None]) -> list[bytes | None]:
+                users = len(grouped.keys)
+                states, kept = self._advanced(values[:users], grouped, counted)
+                seen = self._with_had(values[users:], grouped.keys, kept)
+                return [*states, *seen]
+
+            more = [key_of_seen(key) for key in grouped.keys] if self.keep_seen else []
+            self.store.change_many([*grouped.keys, *more], change)
+            applied = Applied(len(items) - counted["repeated"] - counted["late"])
+            applied.repeated, applied.late = counted["repeated"], counted["late"]
+        applied.unknown = unknown
+        return applied
+
+    def _advanced(
+        self, values: list[bytes | None], grouped: Grouped, counted: dict[str, int]
+    ) -> tuple[list[bytes | None], list[np.ndarray]]:
+        """The records after these events, and each user's events that counted, in order."""
+        states = self._read(values, [id_of(key) for key in grouped.keys])
+        counted |= {"repeated": 0, "late": 0}
+        kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(states)
+        for some in alike(grouped.counts, CELLS if grouped.ids is None else CELLS // IDS):
+            rows, times = grouped.padded(some, grouped.items, 0), grouped.padded(some, grouped.times, np.nan)
+            changed = states[some]
+            ids = None if grouped.ids is None else grouped.padded(some, grouped.ids, 0)
+            if ids is not None:
+                again = _repeated(changed["ids"], ids)
+                counted["repeated"] += int(again.sum())
+                rows[again] = 0
+            if self.late != "append":
+                late = _late(changed["time"], times, rows != 0)
+                if late.any() and self.late == "refuse":
+                    whose = id_of(grouped.keys[some[int(np.nonzero(late)[0][0])]])
+                    raise DataError(
+                        f"an event of user {whose!r} is older than the latest one in this user's state; nothing was "
+                        "applied; send events in order, or open the states with late='append' or late='ignore'"
+                    )
+                counted["late"] += int(late.sum())
+                rows[late] = 0
+            rows, times, ids = _moved_up(rows, times, ids)
+            self._move_on(changed, rows, times, ids)
+            states[some] = changed
+            if self.keep_seen:
+                for place, row in zip(some, rows, strict=True):
+                    kept[place] = row[row > 0]
+        return [*pack_many(states)], kept
+
+    def _move_on(self, states: np.ndarray, rows: np.ndarray, times: np.ndarray, ids: np.ndarray | None) -> None:
+        """states (N,) after the events rows (N, L), 0 on the right."""
+        self.system.advance(states, rows, **({"times": times} if self.system.uses_times else {}))
+        count = (rows != 0).sum(1)
+        states["events"] += count
+        some = np.flatnonzero(count)
+        states["item"][some] = rows[some, count[some] - 1]
+        states["time"] = np.fmax(states["time"], np.fmax.reduce(times, axis=1))
+        if ids is not None:  # only those that have one; the newest are last
+            order = np.argsort(ids != 0, axis=1, kind="stable")
+            named = np.concatenate([states["ids"], np.take_along_axis(ids, order, 1)], axis=1)
+            new = (ids != 0).sum(1)
+            # the last 64 of what was there and the `new` last of what came
+            place = np.arange(IDS) + new[:, None]
+            place = np.where(place < IDS, place, place - new[:, None] + ids.shape[1])
+            states["ids"] = np.take_along_axis(named, place, 1)
+
+    def _with_had(self, values: list[bytes | None], keys: list[bytes], kept: list[np.ndarray]) -> list[bytes]:
+        after = []
+        for value, key, items in zip(
+            values, keys if self.keep_seen else [], kept if self.keep_seen else [], strict=True
+        ):
+            seen = unpack_seen(value, self._fingerprint, id_of(key))
+            seen = seen._replace(had=latest(seen.had, items.tolist(), self.keep_seen))
+            after.append(pack_seen(seen, self._fingerprint))
+        return after
+
+    # Answers.
 
     def recommend(self, user: Id, **how: Any) -> "Recommendations":
         """What comes next for this user; arguments as `recommend_many`'s. Without a known event popularity answers."""
@@ -98,34 +224,80 @@ class Session:
         k: int | None = None,
         exclude: Sequence[Any] = (),
         candidates: Sequence[Any] | None = None,
+        exclude_seen: bool = False,
     ) -> "list[Recommendations]":
-        """k: 10 unless given, or all items there are. exclude, candidates: item ids never and only to be recommended.
-        What was seen is not kept: exclude it."""
+        """k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
+        exclude_seen: nothing that the user had, or was shown, as far as this session keeps it. Raises OptionError where
+        it keeps neither."""
         k = self.system.check_k(k)
-        states = self._read(self.store.get_many([key_of(user) for user in users]), users)
+        keys = [key_of(user) for user in users]
+        if exclude_seen and not (self.keep_seen or self.keep_shown):
+            raise OptionError("these states hold nothing of what was seen; open them with keep_seen=1000, and replay")
+        beside = [key_of_seen(key) for key in keys] if exclude_seen else []
+        values = self.store.get_many([*keys, *beside])
+        states = self._read(values[: len(keys)], users)
         scores = self.system.scores(self.system.users_after(states))
         new = torch.from_numpy(states["events"] == 0)
         if bool(new.any()):
             scores[new.to(scores.device)] = self.system.popularity().to(scores)
-        return self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
+        for row, value in enumerate(values[len(keys) :]):
+            seen = unpack_seen(value, self._fingerprint, users[row])
+            scores[row, torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)] = -torch.inf
+        found = self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
+        if self.keep_shown:
+            self._note_shown(keys, found)
+        return found
+
+    def _note_shown(self, keys: list[bytes], found: "list[Recommendations]") -> None:
+        shown = dict[bytes, list[int]]()
+        for key, answer in zip(keys, found, strict=True):
+            numbers = self.system.item_numbers([each.item for each in answer])
+            shown.setdefault(key_of_seen(key), []).extend(numbers.tolist())
+
+        def change(values: list[bytes | None]) -> list[bytes]:
+            after = []
+            for value, items in zip(values, shown.values(), strict=True):
+                seen = unpack_seen(value, self._fingerprint)
+                after.append(
+                    pack_seen(seen._replace(shown=latest(seen.shown, items, self.keep_shown)), self._fingerprint)
+                )
+            return after
+
+        self.store.change_many(list(shown), change)
+
+    def states(self, users: Sequence[Id]) -> np.ndarray:
+        """The records (N,) of these users, as streaming/records.py lays them out; a blank one for who has none."""
+        return self._read(self.store.get_many([key_of(user) for user in users]), users)
 
     def _read(self, values: list[bytes | None], users: Sequence[Id]) -> np.ndarray:
         if self.system.network is not self._network:
             raise StateError("the system was fitted again since these states were opened; open them anew, and replay")
-        return unpack_many(values, fingerprint=self._fingerprint, size=self._size, users=users)
+        states = unpack_many(values, fingerprint=self._fingerprint, size=self._size, users=users)
+        wrong = ~np.isfinite(states["state"]).all(1)
+        if wrong.any():
+            raise StateError(
+                f"the state of user {users[int(wrong.argmax())]!r} holds numbers that are none (NaN or infinite); "
+                "forget this user, and replay the events"
+            )
+        return states
+
+    # Users.
 
     def forget(self, *users: Id) -> None:
-        self.store.delete_many([key_of(user) for user in users])
+        keys = [key_of(user) for user in users]
+        self.store.delete_many([*keys, *map(key_of_seen, keys)])
 
     def __contains__(self, user: Id) -> bool:
         return self.store.get_many([key_of(user)])[0] is not None
 
     def __len__(self) -> int:
         """How many users there are."""
-        return len(self.store)
+        beside = any(next(iter(self.store.keys(prefix)), None) is not None for prefix in (b"I", b"T"))
+        return sum(1 for _ in self) if beside else len(self.store)
 
     def __iter__(self) -> Iterator[Id]:
-        return map(id_of, self.store)
+        for prefix in (b"i", b"t"):
+            yield from map(id_of, self.store.keys(prefix))
 
     def close(self) -> None:
         self.store.close()
@@ -135,3 +307,48 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _grouped(keys: Sequence[bytes], items: np.ndarray, times: np.ndarray | None, ids: np.ndarray | None) -> Grouped:
+    place: dict[bytes, int] = {}
+    of_event = np.array([place.setdefault(key, len(place)) for key in keys])
+    order = np.argsort(of_event, kind="stable")  # a user's events stay in their order
+    when = np.full(len(items), np.nan) if times is None else times[order]
+    return Grouped(
+        list(place),
+        np.bincount(of_event, minlength=len(place)),
+        items[order],
+        when,
+        None if ids is None else ids[order],
+    )
+
+
+def _repeated(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(N, L): which events have an id that stands in known (N, 64), or before them in their row."""
+    again = (ids[:, :, None] == known[:, None, :]).any(2)
+    order = np.argsort(ids, axis=1, kind="stable")
+    ordered = np.take_along_axis(ids, order, 1)
+    same = np.zeros_like(again)
+    same[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    np.put_along_axis(again, order, np.take_along_axis(again, order, 1) | same, 1)
+    return again & (ids != 0)
+
+
+def _late(latest_time: np.ndarray, times: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """(N, L): which events are older than one before them; what has no time is never late."""
+    clock = np.where(real & ~np.isnan(times), times, -np.inf)
+    before = np.concatenate([np.nan_to_num(latest_time, nan=-np.inf)[:, None], clock], axis=1)
+    before = np.maximum.accumulate(before, axis=1)[:, :-1]
+    return real & (times < before)
+
+
+def _moved_up(
+    rows: np.ndarray, times: np.ndarray, ids: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """What counts to the left, in its order; the rest is blank."""
+    gone = rows == 0
+    if not (gone[:, :-1] & ~gone[:, 1:]).any():
+        return rows, np.where(gone, np.nan, times), None if ids is None else np.where(gone, 0, ids)
+    order = np.argsort(gone, axis=1, kind="stable")
+    rows, times = np.take_along_axis(rows, order, 1), np.take_along_axis(np.where(gone, np.nan, times), order, 1)
+    return rows, times, None if ids is None else np.take_along_axis(np.where(gone, 0, ids), order, 1)

@@ -379,17 +379,18 @@ class NextItem(System):
         """The user vectors (N, ...) after the last events of these states."""
         raise NotImplementedError
 
-    def open(self, where: Any = None) -> "Session":
-        """Over states in memory (None), in a folder (LMDB), or in a store of ours. Raises OptionError, StateError."""
+    def open(self, where: Any = None, **how: Any) -> "Session":
+        """Over states in memory (None), in a folder (LMDB), at redis://..., or in a store of ours; how: what `Session`
+        takes, such as late='ignore' or keep_seen=1000. Raises OptionError, StateError."""
         from tenfold.tasks.next_item.session import Session
 
         _ = self.network
         if not self.state_size:
             raise OptionError(
                 f"a {type(self).__name__} keeps no state of constant size to store; give `recommend` the history, or "
-                f"fit a system that streams, such as LISA"
+                f"fit a system that streams, such as LimaRec"
             )
-        return Session(self, where)
+        return Session(self, where, **how)
 
     def fingerprint(self) -> str:
         """16 hex digits of this very model: its options and weights."""

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from tenfold.nn.dropout import Dropout
 from tenfold.tasks.next_item.baselines.options import GRU4RecOptions as Options
 from tenfold.tasks.next_item.options import Training
-from tenfold.tasks.next_item.task import NextItem
+from tenfold.tasks.next_item.streams import Recurrent
 
 
 class GRU(nn.Module):
-    """Shapes: B users, L events, d width. The state is the user vector after the last event, (1, B, d)."""
+    """Shapes: B users, L events, d width. The state is the recurrence's after the last event, (B, d)."""
 
     def __init__(self, items: int, dim: int, dropout: float) -> None:
         super().__init__()
@@ -24,15 +24,15 @@ class GRU(nn.Module):
         self.gru, self.out = nn.GRU(dim, dim, batch_first=True), nn.Linear(dim, dim)
 
     def forward(self, events: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        h, _ = self.gru(self.drop(self.item(events)), state)  # (B, L, d)
+        h, _ = self.gru(self.drop(self.item(events)), None if state is None else state.unsqueeze(0))  # (B, L, d)
         count = (events != 0).sum(1)  # padding is on the right: what it did to the recurrence is not carried on
         last = h[torch.arange(len(h), device=h.device), (count - 1).clamp(min=0)]
         if state is not None:
-            last = torch.where(count[:, None] > 0, last, state[0])
-        return self.out(h), last.unsqueeze(0)
+            last = torch.where(count[:, None] > 0, last, state)
+        return self.out(h), last
 
 
-class GRU4Rec(NextItem):
+class GRU4Rec(Recurrent):
     options: Options
     tiny = Options(dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
 

@@ -17,7 +17,7 @@ from tenfold.nn.transformer import Block, DenseFeedForward
 from tenfold.ops.linear_recurrence import linear_recurrence
 from tenfold.tasks.next_item.baselines.options import LRURecOptions as Options
 from tenfold.tasks.next_item.options import Training
-from tenfold.tasks.next_item.task import NextItem
+from tenfold.tasks.next_item.streams import Recurrent
 
 
 class LinearRecurrentUnit(nn.Module):
@@ -84,7 +84,7 @@ class RecurrentNetwork(nn.Module):
         return x, states
 
 
-class LRURec(NextItem):
+class LRURec(Recurrent):
     options: Options
     tiny = Options(dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
 

@@ -12,12 +12,17 @@ from tenfold.nn.attention import attention
 from tenfold.tasks.next_item.baselines.options import TransformerOptions as Options
 from tenfold.tasks.next_item.network import ItemTransformer
 from tenfold.tasks.next_item.options import Training
-from tenfold.tasks.next_item.task import NextItem
+from tenfold.tasks.next_item.streams import Recurrent
 
 
-class Transformer(NextItem):
+class Transformer(Recurrent):
     options: Options
     tiny = Options(attention="linear", dim=16, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
+
+    @property
+    def streams(self) -> bool:  # type: ignore[override]
+        """Sums and counts have one size whatever was seen; what softmax and a window look back on are events."""
+        return self.options.attention not in ("softmax", "local")
 
     def attention(self) -> nn.Module:
         """One block's."""

@@ -1,0 +1,85 @@
+"""Methods whose network carries a state of one size: a record holds its numbers end to end, and the user vector that
+the last event left. LimaRec and LISA, whose states say more, have their own.
+
+Shapes: N users, L events, S numbers of a record, d width of a user vector.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.tasks.next_item.task import NextItem, State
+
+
+class Recurrent(NextItem):
+    """The network is called as `user, state = network(events, state)`; a state is tensors in tuples and lists, each
+    with one row for each user, and all zeros is the same as none."""
+
+    streams: bool = True  # False where these options make a state that grows
+
+    @property
+    def context(self) -> int | None:
+        """All events, however old: a stream has no window."""
+        return None if self.streams else super().context
+
+    @property
+    def state_size(self) -> int:  # type: ignore[override]
+        if not self.streams:
+            return 0
+        user, state = self._like
+        return user.shape[-1] + sum(leaf[0].numel() for leaf in leaves(state))
+
+    @property
+    def _like(self) -> tuple[Tensor, State]:
+        """A user vector and a state of one user, for their shapes."""
+        network, training = self.network, self.network.training
+        with torch.no_grad():
+            found = network.eval()(torch.ones(1, 1, dtype=torch.long, device=self.device))
+        network.train(training)
+        return found
+
+    @torch.no_grad()
+    def advance(self, states: np.ndarray, rows: np.ndarray, times: np.ndarray | None = None) -> None:
+        numbers = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
+        like, shaped = self._like
+        width = like.shape[-1]
+        events = torch.from_numpy(rows).to(self.device)
+        user, state = self.network(events, filled(shaped, numbers[:, width:]))
+        count = (events != 0).sum(1)  # padding is on the right
+        last = user[torch.arange(len(user), device=self.device), (count - 1).clamp(min=0)]
+        last = torch.where(count.unsqueeze(1) > 0, last, numbers[:, :width])
+        parts = (leaf.reshape(len(leaf), -1).to(last.dtype) for leaf in leaves(state))
+        found = torch.cat([last, *parts], dim=1)
+        states["state"] = found.float().cpu().numpy()
+
+    def users_after(self, states: np.ndarray) -> Tensor:
+        width = self._like[0].shape[-1]
+        return torch.from_numpy(np.ascontiguousarray(states["state"][:, :width])).to(self.device)
+
+
+def leaves(state: State) -> Iterator[Tensor]:
+    """The tensors of a state, in order."""
+    if isinstance(state, Tensor):
+        yield state
+    else:
+        for part in state:
+            yield from leaves(part)
+
+
+def filled(like: State, numbers: Tensor) -> State:
+    """A state shaped as `like`, but with N users, from their numbers (N, S), in the order of `leaves`."""
+    place = 0
+
+    def take(part: State) -> Any:
+        nonlocal place
+        if not isinstance(part, Tensor):
+            return type(part)(map(take, part))
+        size = part[0].numel()
+        found = numbers[:, place : place + size].reshape(len(numbers), *part.shape[1:]).to(part.dtype)
+        place += size
+        return found
+
+    return take(like)
