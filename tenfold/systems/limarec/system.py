@@ -201,8 +201,9 @@ class LimaRec(NextItem):
         return self.network.after(self._state(states))
 
     def _state(self, states: np.ndarray) -> State:
-        numbers = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
-        return self.network.state(numbers, torch.from_numpy(np.ascontiguousarray(states["time"])).to(self.device))
+        numbers = torch.from_numpy(states["state"].copy()).to(self.device)
+        time = torch.from_numpy(states["time"].copy())  # in a record it stands at any byte
+        return self.network.state(numbers, time.to(self.device))
 
 
 def _cut(batch: NextItemBatch, rows: Tensor, start: int, length: int) -> NextItemBatch:

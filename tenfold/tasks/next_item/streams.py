@@ -43,7 +43,7 @@ class Recurrent(NextItem):
 
     @torch.no_grad()
     def advance(self, states: np.ndarray, rows: np.ndarray, times: np.ndarray | None = None) -> None:
-        numbers = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
+        numbers = torch.from_numpy(states["state"].copy()).to(self.device)
         like, shaped = self._like
         width = like.shape[-1]
         events = torch.from_numpy(rows).to(self.device)
@@ -57,7 +57,7 @@ class Recurrent(NextItem):
 
     def users_after(self, states: np.ndarray) -> Tensor:
         width = self._like[0].shape[-1]
-        return torch.from_numpy(np.ascontiguousarray(states["state"][:, :width])).to(self.device)
+        return torch.from_numpy(states["state"][:, :width].copy()).to(self.device)
 
 
 def leaves(state: State) -> Iterator[Tensor]:
