@@ -1,7 +1,9 @@
 """`python -m benchmarks [NAME ...] [--quick]`: runs benchmarks one after another and keeps what they measured.
 
 Each result goes to benchmarks/results/NAME.json with its command, commit and date; with --quick to benchmarks/quick/,
-which git ignores. One that fails or cannot run here is named at the end, and leaves its old result alone.
+which git ignores. NAME.PART measures one part of a benchmark that has parts (its --only) and keeps it as a result of
+its own: parts of different days are never joined. One that fails or cannot run here is named at the end, and leaves its
+old result alone.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from benchmarks import harness
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {"lisa_ml1m", "lisa_preset", "long_histories", "sasrec_ml1m", "shop_pictures"}
+PARTS = {"long_histories": ("shop", "movies"), "sasrec_ml1m": ("bce", "softmax")}
 QUICK = harness.ROOT / "benchmarks" / "quick"
 
 
@@ -38,7 +41,8 @@ def commit() -> str:
 
 def run(name: str, quick: bool) -> str:
     """Runs one benchmark, its output shown as it comes; answers in a word how it went."""
-    words = ["-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
+    module, _, part = name.partition(".")
+    words = ["-m", f"benchmarks.{module}", *(["--only", part] if part else []), *(["--quick"] if quick else [])]
     started, last = time.perf_counter(), ""
     with subprocess.Popen([sys.executable, *words], cwd=harness.ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -48,7 +52,7 @@ def run(name: str, quick: bool) -> str:
             last = line
     if process.returncode:
         return "skipped" if process.returncode == harness.SKIPPED else "failed"
-    found = json.loads(last)
+    found = json.loads(last) | {"benchmark": name}
     found |= {"command": " ".join(["python", *words]), "commit": commit(), "date": time.strftime("%Y-%m-%d")}
     found["seconds"] = round(time.perf_counter() - started, 1)
     folder = QUICK if quick else harness.RESULTS
@@ -64,9 +68,10 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="smoke runs; their figures are not published")
     asked = parser.parse_args()
+    known = names() + [f"{name}.{part}" for name, parts in PARTS.items() for part in parts]
     for name in asked.names:
-        if name not in names():
-            parser.error(f"there is no benchmark '{name}'; there are {', '.join(names())}")
+        if name not in known:
+            parser.error(f"there is no benchmark '{name}'; there are {', '.join(known)}")
     went = {name: run(name, asked.quick) for name in asked.names or [name for name in names() if name not in LONG]}
     print("\n".join(f"{name}: {how}" for name, how in went.items()))
     if "failed" in went.values():

@@ -251,6 +251,7 @@ def run_claims(
     asked: Size = "quick" if quick else size
     every = claims_of(name) if claims is None else claims
     wanted, measurements, results = chosen(every, only), Measurements(tell), list[Result]()
+    code_commit()  # that of the code which runs, whatever is written meanwhile
     path = None if output is None else Path(output) / f"claims_{name}_{asked}.json"
     before: dict[str, Any] = {}
     if path is not None:
@@ -293,7 +294,8 @@ def _before(path: Path, claims: Sequence[Claim], now: set[str], tell: Callable[[
     older = [f"{each} ({of or 'no commit'})" for each, of in others.items() if of != code_commit()]
     if older:
         tell(f"{path.name}: kept as measured at another commit than {code_commit() or 'this'}: {', '.join(older)}")
-    return {each: kept[each] for each in others}
+    notes = {claim.name: claim.note for claim in claims}  # what must be known of it today
+    return {each: kept[each] | {"note": notes[each]} for each in others}
 
 
 def to_json(

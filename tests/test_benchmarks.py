@@ -84,3 +84,48 @@ def test_what_stands_between_markers_is_replaced_and_nothing_else():
     assert once == "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n" == page.between_markers(once, "x", "new")
     with pytest.raises(SystemExit, match="<!-- y -->"):
         page.between_markers(text, "y", "new")
+
+
+def test_a_part_of_a_benchmark_is_a_result_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    code = "import sys; from benchmarks import harness; harness.report('fake', {'x': len(sys.argv)})"
+    real, ran = subprocess.Popen, []
+
+    def instead(command, **how):
+        ran.append(command)
+        return real([sys.executable, "-c", code, *command[3:]], **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", instead)
+        assert runner.run("fake.half", quick=False) == "measured"
+    kept = json.loads((tmp_path / "fake.half.json").read_text())
+    assert ran[0][1:] == ["-m", "benchmarks.fake", "--only", "half"]
+    assert kept["benchmark"] == "fake.half" and kept["figures"] == {"x": 3}
+    assert kept["command"] == "python -m benchmarks.fake --only half"
+    for name, parts in runner.PARTS.items():
+        text = (harness.ROOT / "benchmarks" / f"{name}.py").read_text()
+        assert all(f'"{part}"' in text for part in parts)
+
+
+def test_the_readme_shows_speed_and_quality_apart_each_with_its_configuration():
+    found = page.results()
+    for row in [*page.SPEED, *page.QUALITY]:
+        assert len(row) == 5 and row[4], row
+        assert row[1] in found[row[0]]["figures"], row  # nothing that is no longer measured
+        assert not any("joined" in note.lower() for note in found[row[0]].get("notes", [])), row
+    text = page.figures_table(found, {"Speed": page.SPEED, "Quality": page.QUALITY}, "results.md")
+    assert text.index("**Speed**") < text.index("4.07 x") < text.index("**Quality**") < text.index("0.823")
+    assert page.figures_table({}, {"": []}, "results.md") == "Nothing has been measured yet."
+
+
+def test_a_claims_row_says_its_commit_and_what_was_measured_before_there_was_one():
+    claim = {"name": "C1", "says": "so", "source": "s", "note": "", "verdict": "holds", "seeds": 5, "seconds": 1}
+    claim |= {"date": "2026-01-01", "about": "a / b", "value": 1.5, "low": 1.2, "high": None}
+    claim |= {"others": {"a": 3.0, "b": 2.0}, "intervals": {"a": [2.5, 3.5]}}
+    machine = {"system": "L", "machine": "x", "python": "3", "cores": 2, "threads": 1, "torch": "2", "gpu": None}
+    measured = {"system": "s", "size": "cpu", "machine": machine}
+    told = page.claims_table(measured | {"claims": [claim]})
+    assert "a / b 1.5 [1.2, infinite]" in told and "a 3 [2.5, 3.5], b 2 |" in told
+    assert "| holds (then) |" in told and page.EARLIER_TOLD in told
+    told = page.claims_table(measured | {"claims": [claim | {"commit": "abc"}]})
+    assert "| 5 | holds | abc |" in told and page.EARLIER_TOLD not in told

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import ring_walks
 
+from tenfold import cli
 from tenfold.claims import (
     AtLeast,
     AtLeastBy,
@@ -267,6 +268,9 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path, monkeypatch):
     assert written(bytes_are(3, at_most=9), ["C3"]) == {"C3": 3}  # the others expected something else
     assert "claims_gru4rec_cpu.json: claimed otherwise by now, and left out: C1, C2" in told
     path = tmp_path / "claims_gru4rec_cpu.json"
+    noted = [replace(one, note="known today") for one in bytes_are(3, at_most=9)]
+    assert written(noted, ["C1"]) == {"C1": 3, "C3": 3}
+    assert {one["note"] for one in json.loads(path.read_text())["claims"]} == {"known today"}
     monkeypatch.setattr("tenfold.claims.code_commit", lambda: "abc")
     assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3, "C3": 3}
     assert any(line.startswith(f"{path.name}: kept as measured at another commit than abc: C3") for line in told)
@@ -301,6 +305,20 @@ def test_a_claim_that_breaks_leaves_the_others(error, events):
     result = Measurements().measure(broken, "quick")
     assert result.finding is None and f"{error.__name__}: a package is missing" in result.problem
     assert "in breaks" in result.trace
+
+
+def test_the_command_ends_with_one_where_a_claim_could_not_be_measured(monkeypatch, capsys):
+    def breaks(size):
+        raise FileNotFoundError("no such file")
+
+    fields = {"data": None, "arms": None, "budget": None, "expect": Reported()}
+    broken = claim(None, name="C2", measure=breaks, **fields)
+    right = claim(None, name="C3", measure=lambda size: {"x": 1.0}, **fields)
+    monkeypatch.setattr("tenfold.claims.claims_of", lambda name: [broken, right])
+    assert cli.main(["claims", "gru4rec"]) == 1
+    out, err = capsys.readouterr()
+    assert "in breaks" in out + err and "error: could not be measured: C2" in err and "C3" in out
+    assert cli.main(["claims", "gru4rec", "--only", "C3"]) == 0
 
 
 def test_a_plot_without_figures_says_so():

@@ -214,7 +214,8 @@ def test_a_catalogue_of_some_items_gives_the_loss_of_the_whole(events):
         catalogue = system.network.catalogue()
         user, _ = system.network(batch.events, catalogue=catalogue)
         whole = next_item_loss(LossOptions(name=name), user, catalogue.targets, batch)
-        assert_close(total, whole[0]) and weight == whole[1]
+        assert_close(total, whole[0])
+        assert weight == whole[1]
         learned = list(system.network.parameters())
         found, expected = (torch.autograd.grad(x, learned, allow_unused=True) for x in (total, whole[0]))
         for a, b in zip(found, expected, strict=True):

@@ -2,9 +2,11 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import namedtuple
 from pathlib import Path
 
@@ -81,3 +83,14 @@ def test_make_without_python_says_what_to_install(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode != 0 and "there is no python3-that-is-not-here; install Python 3.11" in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+def test_no_extra_is_offered_that_nothing_imports():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    code = "\n".join(path.read_text() for folder in ("tenfold", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+    for extra, packages in project["optional-dependencies"].items():
+        if extra in ("dev", "docs"):  # tools that are run, not imported
+            continue
+        for package in packages:
+            module = re.match(r"[\w.-]+", package).group().replace("-", "_")
+            assert re.search(rf"^\s*(import|from) {module}\b", code, re.M), f"nothing imports {package} of [{extra}]"
