@@ -11,16 +11,31 @@ from tenfold.errors import RunError
 from tenfold.files import sweep, write_whole, writing
 
 LOCK, FINISHED = "run.lock", "finished"  # the second: of a run that trains nothing, and so keeps nothing else
-OWN = ("run.json", "last.ckpt", "history.json", "final.safetensors")  # what is written into a run, and may be cut short
-LIMITS = ("max_epochs", "max_seconds", "patience")  # a run that goes on may be given others
+OWN = (
+    "run.json",
+    "last.ckpt",
+    "history.json",
+    "final.safetensors",
+    "last.safetensors",
+    "done.json",
+)  # what is written into a run, and may be cut short
+LIMITS = (
+    "max_epochs",
+    "max_seconds",
+    "max_steps",
+    "max_units",
+    "patience",
+    "stage",
+)  # a run that goes on may be given others
 
 
 def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> None:
     """Take `folder` for the run that `description` tells of or, to resume, make sure that it holds this very run.
 
     The description names what decides the weights (system, options, seed, data, epochs, patience). A run may go on
-    with more epochs while no stage of it is finished: then the next stage stands on what that one became. A run that
-    was killed before it had anything to go on with hinders nobody: the folder is free for another.
+    with more epochs while no stage of it is finished: then the next stage stands on what that one became. A stage that
+    a total ended within an epoch is not finished: with more of that total it goes on. A run that was killed before it
+    had anything to go on with hinders nobody: the folder is free for another.
     Of several processes the first decides. Raises RunError.
     """
     if int(os.environ.get("RANK", "0")) > 0:
@@ -56,7 +71,7 @@ def _compare(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> None:
         found = json.loads(path.read_text())
     except ValueError:
         raise RunError(f"{path} cannot be read as JSON: it was changed by hand or cut short; start a new run") from None
-    settled = any(folder.glob("*/final.safetensors"))
+    settled = any(not (done.parent / "last.ckpt").exists() for done in folder.glob("*/done.json"))
     for name in [*wanted, *(name for name in found if name not in wanted)]:
         if found.get(name) != wanted.get(name) and settled and name in LIMITS:
             raise RunError(
@@ -98,7 +113,7 @@ def _lock(folder: Path) -> None:
 def _can_go_on(folder: Path) -> bool:
     """Whether a run has anything yet: a checkpoint, a finished stage or, where nothing is trained, its end."""
     return (folder / FINISHED).exists() or any(
-        path for name in ("last.ckpt", "final.safetensors") for path in folder.glob(f"*/{name}")
+        path for name in ("last.ckpt", "done.json") for path in folder.glob(f"*/{name}")
     )
 
 

@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, cast, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, cast, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from tenfold import artifact
+from tenfold.budget import Budget, Spending
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.deprecated import old_arguments, old_attribute, old_methods
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, nearest
@@ -22,10 +23,14 @@ from tenfold.metrics.evaluation import Evaluation, Statistic, base_name
 from tenfold.options import expand, flat, options, parse
 from tenfold.options import rows as option_rows
 from tenfold.run import close_run, open_run
-from tenfold.training import Budget, Stage, train
+from tenfold.training import Stage
 from tenfold.version import VERSION
 
 __all__ = ["Answer", "Data", "Evaluation", "Nothing", "PredictionSummary", "Statistic", "System", "is_first_process"]
+
+
+# Of a budget: what does not decide the weights.
+WATCHING = ("accelerator", "threads", "workers", "keep_memory", "save_seconds", "progress", "loggers", "callbacks")
 
 
 class Data(Protocol):
@@ -93,6 +98,7 @@ class System(ABC):
         self.history: dict[str, list[dict[str, float]]] = {}  # by stage: what each epoch brought
         self.notes: list[str] = []  # what a person must know of how the data was read and cut
         self.budget = Budget()  # of the fit that runs, for stages that change with the epochs
+        self.last_weights: dict[str, Tensor] | None = None  # of the training's end, where others were the best
         self._network: nn.Module | None = None
 
     # What a task or a method says.
@@ -291,37 +297,14 @@ class System(ABC):
         older = type(self).load(start_from) if isinstance(start_from, str | Path) else copy.copy(start_from)
         if older is not None:
             _ = older.network  # refuses one that was not fitted, before any file is read
-        before, folder, opened = dict(vars(self)), None if run is None else place(run), False
+        before = dict(vars(self))
         try:
-            dataset = self.read(data, read_options, **(inputs or {}))
-            self.vocabularies = self._vocabularies(dataset, older)
-            prepared: Data = self.prepare(dataset, split)
-            self.notes = self.data_notes(dataset, prepared)
-            for note in self.notes:
-                log(note)
-            torch.manual_seed(budget.seed)
-            self.budget = budget
-            self.sizes, self.statistics = self.infer_sizes(prepared), self.training_statistics(prepared, older)
-            self._network = self.build()
-            if older is not None and self.trains:
-                artifact.grow_weights(self._network, artifact.own_weights(older.network))
-            if folder is not None:
-                open_run(folder, self._description(prepared, split, budget, older), resume=resume)
-                opened = True
-            self.history = {}
-            for stage in self.stages(prepared):
-                if stage.name in self.history:  # it would be taken for the one that is done
-                    raise ValueError(f"two stages are called '{stage.name}'")
-                train(stage, budget, folder)
-                self.history[stage.name] = stage.history
+            dataset, prepared = self._read_and_build(data, split, budget, older, read_options, inputs or {}, log)
+            self._train(prepared, split, budget, older, None if run is None else place(run), resume)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
-            if folder is not None and opened:
-                close_run(folder, failed=True)
             raise
-        if folder is not None:
-            close_run(folder)
         self.network.eval()
         self.fitted = {
             "split": split,
@@ -333,6 +316,68 @@ class System(ABC):
             "history": self.history,
         }
         return self
+
+    def _read_and_build(
+        self,
+        data: Any,
+        split: str,
+        budget: Budget,
+        older: "Self | None",
+        read_options: Any,
+        inputs: Mapping[str, Any],
+        log: Callable[[str], None],
+    ) -> tuple[Any, Data]:
+        """The first half of a fit: the dataset, cut; vocabularies, sizes, statistics and the network to train."""
+        dataset = self.read(data, read_options, **inputs)
+        self.vocabularies = self._vocabularies(dataset, older)
+        prepared: Data = self.prepare(dataset, split)
+        self.notes = self.data_notes(dataset, prepared)
+        for note in self.notes:
+            log(note)
+        torch.manual_seed(budget.seed)
+        self.budget = budget
+        self.sizes, self.statistics = self.infer_sizes(prepared), self.training_statistics(prepared, older)
+        self._network = self.build()
+        if older is not None and self.trains:
+            artifact.grow_weights(self._network, artifact.own_weights(older.network))
+        return dataset, prepared
+
+    def _train(
+        self, prepared: Data, split: str, budget: Budget, older: "Self | None", folder: Path | None, resume: bool
+    ) -> None:
+        """The second half: the stages one after another, each within its share of the budget."""
+        if folder is not None:
+            open_run(folder, self._description(prepared, split, budget, older), resume=resume)
+        try:
+            self.history, self.last_weights = {}, None
+            spending, changed = Spending(budget), False
+            for stage in self.stages(prepared):
+                if stage.name in self.history:  # it would be taken for the one that is done
+                    raise ValueError(f"two stages are called '{stage.name}'")
+                changed |= train_stage(stage, budget, spending, folder, anew=changed)
+                torch.manual_seed(budget.seed)  # what follows may draw, whether this was trained or read
+                self.history[stage.name] = stage.history
+                self._keep_last(stage)
+            if unused := spending.unused():
+                self.notes.append(f"limits were given for stages that there are not: {', '.join(unused)}")
+        except BaseException:
+            if folder is not None:
+                close_run(folder, failed=True)
+            raise
+        if folder is not None:
+            close_run(folder)
+
+    def _keep_last(self, stage: Stage) -> None:
+        """Beside the best weights, which the network has now, the last ones of a stage that trained a part of it."""
+        where = next((name for name, part in self.network.named_modules() if part is stage.network), None)
+        if where is None or (stage.last is None and self.last_weights is None):
+            return
+        if self.last_weights is None:
+            self.last_weights = {}
+        own = stage.last if stage.last is not None else stage.network.state_dict()
+        saved = artifact.own_weights(self.network)
+        whole = {f"{where}.{name}" if where else name: w for name, w in own.items()}
+        self.last_weights |= {name: w.detach().cpu().clone() for name, w in whole.items() if name in saved}
 
     def log_of(self, dataset: Any) -> str:
         """The fingerprint of what the dataset was cut from."""
@@ -352,9 +397,7 @@ class System(ABC):
     def _description(self, prepared: Data, split: str, budget: Budget, older: "Self | None") -> dict[str, Any]:
         chosen = {f"option {name}": value for name, value in self.get_params().items()}
         about = {"system": type(self).__name__, "version": VERSION, "data": prepared.fingerprint, "split": split}
-        limits = {
-            name: getattr(budget, name) for name in ("seed", "max_epochs", "max_seconds", "patience", "precision")
-        }
+        limits = {name: value for name, value in asdict(budget).items() if name not in WATCHING}
         if older is not None:
             about["start_from"] = artifact.digest(artifact.pack(artifact.own_weights(older.network)))
         return about | limits | chosen | {f"depends on {name}": value for name, value in self.depends_on().items()}
@@ -364,12 +407,19 @@ class System(ABC):
         weights = artifact.pack(artifact.own_weights(self.network))
         about = {"system": type(self).__name__, "version": VERSION, "options": asdict(self.options)}
         files = {"model.safetensors": weights, "statistics.safetensors": artifact.pack(self.statistics)}
+        if self.last_weights is not None:
+            files["last.safetensors"] = artifact.pack(self.last_weights)
         files |= {f"vocabulary_{name}.json": v.to_bytes() for name, v in self.vocabularies.items()} | self.extra_files()
         artifact.write(place(folder), about | {"sizes": self.sizes, "fitted": self.fitted}, files)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Raises ArtifactError where the folder does not hold a whole system of this class."""
+    def load(cls, folder: str | Path, *, weights: Literal["best", "last"] = "best") -> Self:
+        """weights: those that validated best, or those at the end of training, which often are the same.
+
+        Raises ArtifactError where the folder does not hold a whole system of this class.
+        """
+        if weights not in ("best", "last"):
+            raise OptionError(f"weights are 'best' or 'last'; found {weights!r}")
         folder = Path(folder)
         system, config = cls._configured(folder)
         kept = [name for name in config["files"] if name.startswith("vocabulary_")]
@@ -379,12 +429,17 @@ class System(ABC):
         }
         counted = "statistics" if "statistics" in config["files"] else "facts"  # as it was called before 0.2
         system.statistics = artifact.unpack(artifact.read_file(folder, config, counted))
-        more = {name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", counted, *kept)}
+        more = {
+            name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", "last", counted, *kept)
+        }
         system.load_extra_files(
             {name + ending: artifact.read_file(folder, config, name) for name, ending in more.items()}
         )
         system._network = system.build().eval()
-        artifact.put_weights(system._network, artifact.unpack(artifact.read_file(folder, config, "model")), f"{folder}")
+        best = artifact.unpack(artifact.read_file(folder, config, "model"))
+        last = artifact.unpack(artifact.read_file(folder, config, "last")) if "last" in config["files"] else None
+        artifact.put_weights(system._network, best if weights == "best" or last is None else best | last, f"{folder}")
+        system.last_weights = last
         return system
 
     @classmethod
@@ -444,3 +499,10 @@ class System(ABC):
 def is_first_process() -> bool:
     """Under torchrun, the one process that writes and prints; otherwise this one."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def train_stage(*arguments: Any, **more: Any) -> bool:
+    """The adapter's `train`; importing it costs seconds, which those who only predict do not pay."""
+    from tenfold.lightning_adapter import train
+
+    return train(*arguments, **more)

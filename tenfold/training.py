@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch.utils.data import Sampler
 from tenfold.budget import Budget
 from tenfold.errors import OptionError
 
-__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Losses", "Samples", "Stage", "schedule", "train"]
+__all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Losses", "Samples", "Stage", "schedule"]
 
 Loss = tuple[Tensor, Tensor]  # the sum over a batch, and the weight by which to divide it
 Losses = Loss | dict[str, Loss]  # several by name, each with a weight of its own: they are added, and shown apart
@@ -53,10 +52,19 @@ class Stage:
     frozen: Sequence[nn.Module] = ()  # used by the loss, not trained
     validate: Callable[[], dict[str, float]] | None = None  # after each epoch; the best by its first figure is kept
     optimizer: Callable[[Any], Optimizer] = field(default=Adam)
-    schedule: Callable[[float], float] | None = None  # share of the stage's steps that are done -> factor of step sizes
+    schedule: Callable[[float], float] | None = None  # share of the stage's steps done -> factor of the learning rate
     clip: float | None = None  # norm to which a step's gradients are cut down
-    ema_decay: float = 0.0  # of a moving mean of the weights over the steps, which is validated and kept; 0: none
-    history: list[dict[str, float]] = field(default_factory=list)  # what each epoch brought; filled by `train`
+    ema_decay: float = 0.0  # of an exponential moving average of the weights, which is validated and kept; 0: none
+    share: float = 1.0  # of the fit's totals (seconds, steps, units); what stages before it left over comes to it
+    units: Callable[[Any], int] | None = None  # of a batch: its events, tokens; without it, the samples are counted
+    # Filled by training:
+    history: list[dict[str, float]] = field(default_factory=list)  # what each epoch, or part of one, brought
+    spent: dict[str, float] = field(default_factory=dict)  # seconds, steps and units, by the names of Budget's totals
+    last: dict[str, Tensor] | None = None  # the last weights, where others were the best
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"stage '{self.name}' has share {self.share}; a share is above 0 and at most 1")
 
 
 def schedule(name: Literal["constant", "cosine"], warmup: float) -> Callable[[float], float] | None:
@@ -118,12 +126,3 @@ class EpochBatches(Sampler[Draw]):
 
     def __len__(self) -> int:
         return self.batches
-
-
-def train(stage: Stage, budget: Budget, run: Path | None) -> None:
-    """Train the stage in place; with a folder `run`, keep what is needed to go on there, and go on from it."""
-    from tenfold.lightning_adapter import train as train_with_lightning  # costs seconds: not for those who only predict
-
-    train_with_lightning(stage, budget, run)
-    stage.network.eval()  # what follows uses it; a teacher with dropout would teach noise
-    torch.manual_seed(budget.seed)  # and may draw, which must not depend on whether the stage was trained or read

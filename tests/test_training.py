@@ -16,11 +16,16 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import SGD
 
-from tenfold import run
+from tenfold import lightning_adapter, run
+from tenfold.budget import Spending
 from tenfold.errors import OptionError, RunError
 from tenfold.files import write_whole
 from tenfold.run import close_run, open_run
-from tenfold.training import Budget, EpochBatches, Stage, schedule, train
+from tenfold.training import Budget, EpochBatches, Stage, schedule
+
+
+def train(stage, budget, folder, **more):
+    return lightning_adapter.train(stage, budget, Spending(budget), folder, **more)
 
 
 def order(**fields):
@@ -140,7 +145,7 @@ def test_a_schedule_cannot_become_longer_under_way(tmp_path):
 
     with pytest.raises(IndexError):
         train(stage([0.1]), limits(), tmp_path)
-    with pytest.raises(RunError, match="max_epochs cannot be changed"):
+    with pytest.raises(RunError, match="max_epochs and max_steps cannot be changed"):
         train(stage([0.1]), limits(max_epochs=5), tmp_path)
     train(stage([0.1, 0.2, 0.3, 0.4]), limits(), tmp_path)
 

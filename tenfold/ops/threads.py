@@ -11,6 +11,7 @@ arrays as their addresses. It takes parts until there are none: how many threads
 
 import ctypes
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
@@ -110,3 +111,18 @@ def _pointer_to(typing_context, address):  # type: ignore[no-untyped-def]
 def array_at(address, shape, dtype):  # type: ignore[no-untyped-def]
     """The array that begins at an address and lies there without gaps."""
     return numba.carray(_pointer_to(address), shape, dtype)
+
+
+def unused_cores() -> int:
+    """Cores that no other program keeps busy now, at least 1: two threads that wait for one another on a core that
+    somebody else uses are slower than one. Linux tells how many threads want to run; elsewhere all cores count."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanting = []
+    try:
+        for _ in range(5):
+            with open("/proc/loadavg") as file:
+                wanting.append(int(file.read().split()[3].partition("/")[0]) - 1)  # this thread is one
+            time.sleep(0.01)
+    except (OSError, ValueError, IndexError):
+        return cores
+    return max(1, cores - min(wanting))

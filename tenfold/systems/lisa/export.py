@@ -14,7 +14,7 @@ from dataclasses import asdict
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy as np
 import polars as pl
@@ -275,8 +275,10 @@ class Compact(LISA):
         return super().build() if keeps_items(self.options) else CodedNetwork(self.options)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Raises ArtifactError where the folder does not hold a whole export."""
+    def load(cls, folder: str | Path, *, weights: Literal["best", "last"] = "best") -> Self:
+        """Raises ArtifactError where the folder does not hold a whole export, OptionError for the last weights."""
+        if weights != "best":
+            raise OptionError("an export holds the best weights only; load the folder that it was exported from")
         folder = Path(folder)
         system, config = cls._configured(folder)
         try:
@@ -287,8 +289,8 @@ class Compact(LISA):
         system.vocabularies = {"items": Vocabulary(frame["id"])}
         system.statistics = {"item_counts": F.pad(torch.from_numpy(frame["count"].to_numpy().copy()), (1, 0))}
         network = system._network = system.build().eval()
-        weights = (artifact.unpack(artifact.read_file(folder, config, name)) for name in ("model", "codebooks"))
-        artifact.put_weights(network, next(weights) | next(weights), f"{folder}")
+        parts = (artifact.unpack(artifact.read_file(folder, config, name)) for name in ("model", "codebooks"))
+        artifact.put_weights(network, next(parts) | next(parts), f"{folder}")
         if isinstance(network, CodedNetwork):
             books, own = system.options.codebooks, network.target_codebooks is not None
 
