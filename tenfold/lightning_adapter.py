@@ -76,11 +76,14 @@ LOOKED_AT = 50  # steps after which losses on a card are looked at: each look wa
 class Trainable(pl.LightningModule):
     """A stage in the form that a Trainer takes."""
 
-    def __init__(self, stage: Stage, budget: Budget, limits: Limits, progress: "Progress", order: EpochBatches) -> None:
+    def __init__(
+        self, stage: Stage, budget: Budget, limits: Limits, progress: "Progress", keep: "Keep", order: EpochBatches
+    ) -> None:
         super().__init__()
         self.network = stage.network  # registered, so that its weights are moved, wrapped and checkpointed
         self.frozen = nn.ModuleList(stage.frozen)
         self.stage, self.budget, self.limits, self.progress, self.order = stage, budget, limits, progress, order
+        self.keep = keep
         # Of the whole stage, if nothing stops it before its last epoch; an epoch ends with a step.
         self.steps = -(-len(order) // budget.accumulate) * limits.max_epochs
         if limits.max_steps is not None:
@@ -88,7 +91,7 @@ class Trainable(pl.LightningModule):
         self.steps = max(1, self.steps)
         self.best: tuple[float, dict[str, Tensor]] | None = None  # the watched figure and the weights that had it
         self.waited = 0  # validations since then
-        self.validated = -1.0  # epochs that were done at the last validation
+        self.validated = 0.0  # epochs that were done at the last validation
         self.earlier_seconds, self.began = 0.0, time.monotonic()  # of training, before and since this process began
         self.done_steps, self.done_units = 0, 0
         self.stopped = ""  # by which total, where one ended the training
@@ -118,9 +121,14 @@ class Trainable(pl.LightningModule):
         return self.limits.patience is not None and self.waited >= self.limits.patience
 
     def on_train_start(self) -> None:
-        """Kept at the end of an epoch that was to be the last, a run has nothing left; Lightning forgets that."""
-        if self.earlier_seconds and not self.sums:
-            self.trainer.should_stop |= bool(self.limits.reached(self.spent)) or self.impatient
+        """What was kept when nothing was left to train trains no further; Lightning forgets that."""
+        if not self.earlier_seconds:
+            return
+        self.stopped = self.limits.reached(self.spent)
+        self.trainer.should_stop |= bool(self.stopped) or self.impatient
+        if self.stopped and self.sums:  # within an epoch, and interrupted before the validation that followed
+            self.keep.within = True
+            self._validate(self.current_epoch + _done_in_epoch(self.trainer) / len(self.order))
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         # Once an epoch does not do: on resuming, Lightning starts the loader before the epoch's hook.
@@ -223,7 +231,7 @@ class Trainable(pl.LightningModule):
         done = _done_in_epoch(self.trainer) / len(self.order)  # less than 1 where a total ended it
         epoch = self.current_epoch + done
         last = epoch >= self.limits.max_epochs or self.trainer.should_stop
-        if last or self.budget.validate_every <= 1 or epoch - self.validated >= self.budget.validate_every - 1e-9:
+        if last or epoch - self.validated >= self.budget.validate_every - 1e-9:
             self._validate(epoch)
         else:
             self._record(epoch, {})
@@ -382,8 +390,10 @@ class Keep(Checkpoint):
             self._keep(trainer, due=self.interrupted or late or self.within)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
-        if not self.within:  # stopped within the epoch: what was kept there can go on, this would begin a new one
+        if not self.within:
             self._keep(trainer, due=True)
+        elif trainer.strategy.broadcast(self.interrupted):  # what was kept within the epoch can go on
+            raise InterruptedBetweenBatchesError
 
     def _keep(self, trainer: pl.Trainer, *, due: bool) -> None:
         due, stop = trainer.strategy.broadcast((due, self.interrupted))  # the first process decides for all
@@ -564,7 +574,7 @@ def _train(stage: Stage, budget: Budget, limits: Limits, run: Path | None, folde
     loader = DataLoader(Fetched(stage.data), batch_sampler=cast(Any, order), num_workers=budget.workers,
                         collate_fn=lambda batch: batch)  # fmt: skip
     last = keep.path if keep.path is not None and keep.path.exists() else None
-    module = Trainable(stage, budget, limits, progress, order)
+    module = Trainable(stage, budget, limits, progress, keep, order)
     try:
         with keep.listening(), frozen(stage.frozen):
             module.learn()

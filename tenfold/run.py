@@ -60,7 +60,7 @@ def open_run(folder: Path, description: Mapping[str, Any], *, resume: bool) -> N
         write_whole(path, json.dumps(wanted, indent=1).encode())
     except BaseException:
         if not held_before:
-            close_run(folder, failed=not path.exists())
+            close_run(folder, refused=not path.exists(), failed=True)
         raise
 
 
@@ -117,18 +117,19 @@ def _can_go_on(folder: Path) -> bool:
     )
 
 
-def close_run(folder: Path, *, failed: bool = False) -> None:
-    """Others may go on in it now. A run that failed before it had anything to go on with leaves nothing behind."""
+def close_run(folder: Path, *, failed: bool = False, refused: bool = False) -> None:
+    """Others may go on in it now. A run that was refused before it had anything to go on with leaves nothing behind;
+    one that failed otherwise, or was interrupted, can be begun again with `resume`, and hinders no other."""
     held = _held.pop(folder.resolve(), None)
     if held is None:
         return
     try:
         if {path.name for path in folder.iterdir()} <= {"run.json", LOCK}:
-            if failed:
+            if refused:
                 for path in folder.iterdir():
                     path.unlink()
                 folder.rmdir()
-            else:
+            elif not failed:
                 write_whole(folder / FINISHED, b"")
     finally:
         os.close(held)

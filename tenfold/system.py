@@ -17,7 +17,7 @@ from tenfold import artifact
 from tenfold.budget import Budget, Spending
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.deprecated import old_arguments, old_attribute, old_methods
-from tenfold.errors import ArtifactError, NotFittedError, OptionError, nearest
+from tenfold.errors import ArtifactError, NotFittedError, OptionError, TenfoldError, nearest
 from tenfold.files import place
 from tenfold.metrics.evaluation import Evaluation, Statistic, base_name
 from tenfold.options import expand, flat, options, parse
@@ -360,9 +360,9 @@ class System(ABC):
                 self._keep_last(stage)
             if unused := spending.unused():
                 self.notes.append(f"limits were given for stages that there are not: {', '.join(unused)}")
-        except BaseException:
+        except BaseException as error:
             if folder is not None:
-                close_run(folder, failed=True)
+                close_run(folder, failed=True, refused=isinstance(error, TenfoldError))
             raise
         if folder is not None:
             close_run(folder)

@@ -149,7 +149,7 @@ class Scales(System):
         own = prepared.part("train")
         data = list(zip(self.numbers(own), own.x, own.y, strict=True))
         stage = partial(Stage, data=data, batch_size=8, optimizer=partial(Adam, lr=self.options.training.lr))
-        yield stage(name="teacher", network=teacher, loss=self.teacher_loss)
+        yield stage(name="teacher", network=teacher, loss=self.teacher_loss, share=0.5)
         self.seen = teacher(*(part.unsqueeze(0) for part in data[0][:2])).item()
         assert self.seen == teacher(*(part.unsqueeze(0) for part in data[0][:2])).item()  # its dropout rests
         yield stage(

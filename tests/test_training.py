@@ -20,6 +20,7 @@ from tenfold import lightning_adapter, run
 from tenfold.budget import Spending
 from tenfold.errors import OptionError, RunError
 from tenfold.files import write_whole
+from tenfold.ops.threads import unused_cores
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, EpochBatches, Stage, schedule
 
@@ -282,9 +283,11 @@ def test_a_run_that_goes_on_has_the_patience_it_is_given_now(patience, epochs, t
 
 @pytest.mark.parametrize("limit", [{"patience": 2}, {"max_seconds": 1e-9}])
 def test_what_was_stopped_in_its_last_validation_is_done(limit, tmp_path):
-    """Ctrl-C while the epoch is validated with which patience or time run out: nothing is left to train."""
+    """Ctrl-C while that is validated with which patience or time run out: nothing is left to train. What time ended
+    within an epoch was kept before its validation, which is done again."""
     figures, budget = [0.5, 0.4, 0.3, 0.6], limits(**limit)
-    whole, stopped, again = counting_stage(figures), counting_stage(figures), counting_stage([])
+    whole, stopped = counting_stage(figures), counting_stage(figures)
+    again = counting_stage(figures[:1] if "max_seconds" in limit else [])
     train(whole, budget, None)
     last, validate = len(whole.history), stopped.validate
 
@@ -324,10 +327,136 @@ def test_a_run_that_dies_in_its_validation_validates_again(tmp_path):
     assert stage.network.seen.item() == 8  # the second epoch's figure was asked for again, and is the best
 
 
-def test_a_run_ends_with_the_epoch_in_which_its_time_is_up():
-    stage = counting_stage([0.1])  # a second epoch would find no figure
+def test_a_run_ends_within_the_epoch_in_which_its_time_is_up():
+    stage = counting_stage([0.1])  # a second validation would find no figure
     train(stage, limits(max_seconds=1e-9), None)
-    assert len(stage.history) == 1 and stage.history[0]["figure"] == 0.1
+    assert [(record["epoch"], record["figure"]) for record in stage.history] == [(0.25, 0.1)]
+    assert stage.network.seen.item() == 1
+
+
+@pytest.mark.parametrize("total, used_up", [("max_steps", 6), ("max_units", 12)])
+def test_what_a_total_ended_goes_on_with_more_of_it_as_if_it_had_not_ended(total, used_up, tmp_path):
+    """Six steps of two samples are an epoch and a half."""
+    whole, ended = counting_stage([0.1, 0.5, 0.2, 0.3]), counting_stage([0.1, 0.9])
+    train(whole, limits(), None)
+    train(ended, limits(**{total: used_up}), tmp_path)
+    assert [record["epoch"] for record in ended.history] == [1, 1.5] and ended.spent[total] == used_up
+    again = counting_stage([])
+    assert not train(again, limits(**{total: used_up}), tmp_path)  # nothing is left of it: read, not trained
+    assert again.history == ended.history and again.network.seen == ended.network.seen
+    longer = counting_stage([0.5, 0.2, 0.3])
+    assert train(longer, limits(**{total: 100}), tmp_path)
+    assert longer.network.seen == whole.network.seen
+    assert [record["figure"] for record in longer.history] == [0.1, 0.5, 0.2, 0.3]
+
+
+def test_totals_are_shared_out_and_what_is_left_over_goes_on():
+    spending = Spending(
+        Budget(max_seconds=100, max_steps=1_000, stage=("student.max_epochs=3", "teacher.max_steps=50"))
+    )
+    assert spending.limits("teacher", 0.3) == (20, None, 30, 50, None)
+    spending.book({"max_seconds": 10, "max_steps": 50, "max_units": 7})
+    assert spending.limits("student", 0.5) == (3, None, 70, 750, None)
+    spending.book({"max_seconds": 70, "max_steps": 50, "max_units": 7})
+    assert spending.limits("last", 1.0) == (20, None, 20, 900, None) and spending.unused() == []
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("teacher", "limits nothing; write NAME.LIMIT=VALUE"),
+        ("teacher.epochs=3", "there is no limit 'epochs'; did you mean 'max_epochs'"),
+        ("teacher.max_epochs=0", "found '0', expected a number above 0"),
+        ("teacher.max_epochs=many", "found 'many', expected a number above 0"),
+    ],
+)
+def test_limits_of_a_stage_that_limit_nothing_are_refused(text, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        Spending(Budget(stage=(text,))).limits("teacher", 1.0)
+
+
+def test_it_validates_as_often_as_it_is_told():
+    stage = counting_stage([0.1, 0.2, 0.9, 0.3])
+    train(stage, limits(validate_every=0.5, max_epochs=2), None)
+    assert [record["epoch"] for record in stage.history] == [0.5, 1, 1.5, 2]
+    assert stage.network.seen.item() == 6 and stage.last["seen"].item() == 8
+    seldom = counting_stage([0.1, 0.2])
+    train(seldom, limits(validate_every=3), None)
+    assert [record.get("figure") for record in seldom.history] == [None, None, 0.1, 0.2]  # and at the end
+
+
+@pytest.mark.parametrize("at", [3, 4, 5, 7])
+def test_validations_within_epochs_resume_exactly(at, tmp_path):
+    figures = [0.1, 0.2, 0.9, 0.3]
+    budget, whole = limits(validate_every=0.5, max_epochs=2), counting_stage(figures)
+    train(whole, budget, None)
+    stopped = counting_stage(figures)
+    with pytest.raises(ZeroDivisionError):
+        train(dies_at(stopped, at), budget, tmp_path)
+    again = counting_stage(figures[len(stopped.history) :])
+    train(again, budget, tmp_path)
+    assert [(r["epoch"], r["figure"]) for r in again.history] == [(r["epoch"], r["figure"]) for r in whole.history]
+    assert again.network.seen == whole.network.seen
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 8, [1.0, 3.0, 2.0, 5.0, 0.5, 1.0, 4.0, 2.0]])
+def test_batches_that_share_a_step_give_the_gradients_of_one(weights):
+    """Whatever their weights are: two batches of two are one of four."""
+    x, w = torch.arange(8.0), torch.tensor(weights)
+    found = []
+    for batch_size, accumulate in ((4, 1), (2, 2)):
+        network = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(network.weight, 0.5)
+
+        def loss(batch, network=network):
+            x, w = batch
+            return ((network(x[:, None])[:, 0] - 1).square() * w).sum(), w.sum()
+
+        one = Stage(name="one", network=network, loss=loss, data=InOrder(x, w), batch_size=batch_size,
+                    optimizer=lambda parameters: SGD(parameters, lr=0.001))  # fmt: skip
+        train(one, limits(max_epochs=1, accumulate=accumulate), None)
+        found.append(network.weight.item())
+        assert one.spent["max_steps"] == 2
+    assert found[0] == pytest.approx(found[1], rel=1e-6) and found[0] != 0.5
+
+
+class InOrder:
+    """Samples in the order of the batches, so that batches of two halve those of four."""
+
+    def __init__(self, x, w):
+        self.x, self.w, self.at = x, w, 0
+
+    def __len__(self):
+        return len(self.x)
+
+    def batch(self, draw):
+        here = slice(self.at, self.at + len(draw.indices))
+        self.at += len(draw.indices)
+        return self.x[here], self.w[here]
+
+
+@pytest.mark.parametrize("name", ["final.safetensors", "history.json", "last.safetensors", "done.json"])
+def test_a_finished_stage_that_was_damaged_is_named(name, tmp_path):
+    stage = counting_stage([0.1, 0.9, 0.2, 0.3])
+    train(stage, limits(), tmp_path)
+    path = tmp_path / "count" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(bytes(content))
+    with pytest.raises(RunError, match="is not what the run wrote|was changed or cut short"):
+        train(counting_stage([]), limits(), tmp_path)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_named(tmp_path):
+    with pytest.raises(IndexError):
+        train(counting_stage([0.1]), limits(), tmp_path)
+    path = tmp_path / "count" / "last.ckpt"
+    content = bytearray(path.read_bytes())
+    at = content.find(np.float32(4.0).tobytes())  # what the network had seen after an epoch
+    content[at] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(RunError, match=r"last.ckpt cannot be read"):
+        train(counting_stage([0.1]), limits(), tmp_path)
 
 
 def test_the_history_is_kept_over_a_stop(tmp_path):
@@ -439,7 +568,25 @@ def test_what_is_offered_is_not_refused(tmp_path, monkeypatch):
 def test_a_line_for_each_epoch(capsys):
     train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("count: epoch 1/2, loss") and lines[1].endswith("figure 0.9000")
+    assert lines[0] == "count: 8 samples, 4 batches an epoch, at most 2 epochs"
+    assert lines[1].startswith("count: epoch 1/2, loss") and lines[2].endswith("validation figure 0.9000")
+
+
+def test_a_line_now_and_then_says_where_a_long_epoch_is(capsys, monkeypatch):
+    monkeypatch.setattr(lightning_adapter, "TOLD_EVERY", 0.0)
+    train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("count: epoch 1/2, batch 3/4, at most ") and line.endswith("left") for line in lines)
+
+
+def test_threads_are_those_of_the_budget_and_are_put_back():
+    before, found = torch.get_num_threads(), []
+    stage = counting_stage([0.1])
+    validate = stage.validate
+    stage = dataclasses.replace(stage, validate=lambda: found.append(torch.get_num_threads()) or validate())
+    train(stage, limits(max_epochs=1, threads=3), None)
+    assert found == [3] and torch.get_num_threads() == before
+    assert unused_cores() >= 1
 
 
 def test_of_two_that_start_at_once_the_second_leaves_the_first_one_s_description(tmp_path, monkeypatch):
@@ -467,7 +614,7 @@ def test_two_processes_never_train_in_one_folder(tmp_path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(RunError, match=r"another process is training in .*run; wait until it ends"):
             open_run(tmp_path / "run", {"seed": 1}, resume=True)
-        close_run(tmp_path / "run", failed=True)
+        close_run(tmp_path / "run", failed=True, refused=True)
         assert (tmp_path / "run" / "run.json").exists()  # who was refused takes nothing of the other's away
         other.kill()
     open_run(tmp_path / "run", {"seed": 1}, resume=True)

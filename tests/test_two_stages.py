@@ -8,7 +8,7 @@ from another_task import Scales, weighings
 from fit_one import happens_at
 from small import BATCHES
 
-from tenfold.errors import RunError
+from tenfold.errors import OptionError, RunError
 
 LIMITS = {"max_epochs": 3, "accelerator": "cpu", "save_seconds": 0}
 ALL = 2 * 3 * BATCHES  # two stages of three epochs
@@ -97,3 +97,35 @@ def test_two_stages_of_one_name_are_refused():
 
 def test_what_was_frozen_learns_again_afterwards(whole):
     assert whole.network["teacher"].say.weight.requires_grad
+
+
+def test_a_total_is_shared_out_and_a_stage_goes_on_when_there_is_more(whole, tmp_path):
+    """Half of ten steps are the teacher's; with all the steps that three epochs need, both go on to the same end."""
+    few = {**LIMITS, "max_steps": 10}
+    short = Scales().fit(weighings(), run=tmp_path, **few)
+    assert [short.history[stage][-1]["epoch"] for stage in ("teacher", "student")] == [5 / BATCHES, 5 / BATCHES]
+    again = happens_at(Scales(), 1, no_power).fit(weighings(), run=tmp_path, resume=True, **few)
+    assert_equal(again, short)
+    longer = Scales().fit(weighings(), run=tmp_path, resume=True, **{**LIMITS, "max_steps": 2 * 3 * BATCHES})
+    assert_equal(longer, whole)
+
+
+def test_a_stage_by_name_has_its_own_limits():
+    system = Scales().fit(weighings(), stage=("teacher.max_epochs=1", "pupil.max_epochs=1"), **LIMITS)
+    assert [len(system.history[stage]) for stage in ("teacher", "student")] == [1, 3]
+    assert "limits were given for stages that there are not: pupil" in system.notes
+
+
+def test_the_last_weights_are_kept_beside_the_best(tmp_path):
+    system = Scales(training=dict(lr=0.5)).fit(weighings(), **{**LIMITS, "max_epochs": 6})
+    figures = [record["closeness"] for record in system.history["student"]]
+    assert figures.index(max(figures)) < len(figures) - 1  # steps are too long to end with the best
+    system.save(tmp_path)
+    best, last = Scales.load(tmp_path), Scales.load(tmp_path, weights="last")
+    part = weighings().part("validation")
+    assert best.validate(part)["closeness"] == pytest.approx(max(figures))
+    assert last.validate(part)["closeness"] == pytest.approx(figures[-1])
+    last.save(tmp_path / "again")
+    assert Scales.load(tmp_path / "again").validate(part)["closeness"] == pytest.approx(figures[-1])
+    with pytest.raises(OptionError, match="weights are 'best' or 'last'; found 'worst'"):
+        Scales.load(tmp_path, weights="worst")
