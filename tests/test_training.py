@@ -443,7 +443,7 @@ def test_a_finished_stage_that_was_damaged_is_named(name, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
     path.write_bytes(bytes(content))
-    with pytest.raises(RunError, match="is not what the run wrote|was changed or cut short"):
+    with pytest.raises(RunError, match=r"is not what the run wrote|was changed or cut short"):
         train(counting_stage([]), limits(), tmp_path)
 
 
