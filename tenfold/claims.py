@@ -21,6 +21,7 @@ import numpy as np
 
 from tenfold.budget import Budget
 from tenfold.comparison import BLUE, GREY, SEEDS_FOR_VERDICTS, machine, save_figure, whisker
+from tenfold.deprecated import old_arguments
 from tenfold.errors import OptionError, nearest
 from tenfold.expectations import (
     AtLeast,
@@ -144,8 +145,8 @@ def _finite(value: Any) -> Any:
 class Measurements:
     """Measures claims; an arm that two of them share is fitted once. Fitted systems wait on disk: one is in memory."""
 
-    def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
-        self.tell = tell
+    def __init__(self, log: Callable[[str], None] = lambda line: None) -> None:
+        self.log = log
         self._folder = tempfile.TemporaryDirectory(prefix="tenfold-claims-")
         self._fitted: dict[Any, Path] = {}
         self._evaluations: dict[Any, Evaluation] = {}
@@ -180,7 +181,7 @@ class Measurements:
                     raise OptionError(f"there is no figure '{claim.metric}'; {nearest(claim.metric, measured)}")
                 run[name] = measured[claim.metric]
                 told = f"{claim.metric} {value_of(run[name]):.4f}"
-                self.tell(f"{claim.name}, seed {seed + 1} of {seeds}, {name}: {told}")
+                self.log(f"{claim.name}, seed {seed + 1} of {seeds}, {name}: {told}")
             runs.append(run)
         return runs, len(datasets) == 1
 
@@ -226,6 +227,7 @@ def _begins(name: str, words: str) -> bool:
     return f"{name} ".startswith(f"{words} ")
 
 
+@old_arguments(tell="log")
 def run_claims(
     name: str,
     *,
@@ -234,13 +236,13 @@ def run_claims(
     quick: bool = False,
     output: str | Path | None = None,
     claims: Sequence[Claim] | None = None,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> list[Result]:
     """Measure the claims of a system and print what was found.
 
     quick: a smoke run, whose verdicts do not count.  output: folder of claims_NAME_SIZE.json, written after each claim,
     and of the plot, .png; what that file holds of claims that are not measured now, by the same version, on the same
-    machine, stays there, each with its commit, and it is told.  claims: instead of those of the system's room.  tell:
+    machine, stays there, each with its commit, and it is told.  claims: instead of those of the system's room.  log:
     called with each line of progress.
     Raises OptionError, OutputError.
     """
@@ -250,19 +252,19 @@ def run_claims(
         raise OptionError(f"there is no size '{size}'; {nearest(size, SIZES)}")
     asked: Size = "quick" if quick else size
     every = claims_of(name) if claims is None else claims
-    wanted, measurements, results = chosen(every, only), Measurements(tell), list[Result]()
+    wanted, measurements, results = chosen(every, only), Measurements(log), list[Result]()
     code_commit()  # that of the code which runs, whatever is written meanwhile
     path = None if output is None else Path(output) / f"claims_{name}_{asked}.json"
     before: dict[str, Any] = {}
     if path is not None:
         check_writable(path.parent)
-        before = _before(path, every, {claim.name for claim in wanted}, tell)
+        before = _before(path, every, {claim.name for claim in wanted}, log)
     for claim in wanted:
-        tell(f"{claim.name}: {claim.says} ({claim.source})")
+        log(f"{claim.name}: {claim.says} ({claim.source})")
         results.append(measurements.measure(claim, asked))
-        tell(f"{claim.name}: {results[-1].verdict}, {results[-1].seconds:.0f} s")
+        log(f"{claim.name}: {results[-1].verdict}, {results[-1].seconds:.0f} s")
         if results[-1].trace:
-            tell(results[-1].trace)
+            log(results[-1].trace)
         if path is not None:
             write_whole(path, to_json(name, results, before, every).encode())
     if path is not None:
@@ -271,7 +273,7 @@ def run_claims(
     return results
 
 
-def _before(path: Path, claims: Sequence[Claim], now: set[str], tell: Callable[[str], None]) -> dict[str, Any]:
+def _before(path: Path, claims: Sequence[Claim], now: set[str], log: Callable[[str], None]) -> dict[str, Any]:
     """What an earlier call measured of claims that are not measured `now`, by name. Nothing of it is kept or left out
     in silence: of another version or machine it is left out, of another commit it is kept, and says so itself."""
     if not path.exists():
@@ -284,16 +286,16 @@ def _before(path: Path, claims: Sequence[Claim], now: set[str], tell: Callable[[
         stale = [each for each, one in kept.items() if wanted.get(each) != (one["says"], one["expected"])]
         others = {each: one.get("commit", "") for each, one in kept.items() if each not in stale}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        tell(f"{path.name} cannot be read: what it held is left out")
+        log(f"{path.name} cannot be read: what it held is left out")
         return {}
     if kept and not same:
-        tell(f"{path.name} is of another version or machine; left out of it: {', '.join(kept)}")
+        log(f"{path.name} is of another version or machine; left out of it: {', '.join(kept)}")
         return {}
     if stale:
-        tell(f"{path.name}: claimed otherwise by now, and left out: {', '.join(stale)}")
+        log(f"{path.name}: claimed otherwise by now, and left out: {', '.join(stale)}")
     older = [f"{each} ({of or 'no commit'})" for each, of in others.items() if of != code_commit()]
     if older:
-        tell(f"{path.name}: kept as measured at another commit than {code_commit() or 'this'}: {', '.join(older)}")
+        log(f"{path.name}: kept as measured at another commit than {code_commit() or 'this'}: {', '.join(older)}")
     notes = {claim.name: claim.note for claim in claims}  # what must be known of it today
     return {each: kept[each] | {"note": notes[each]} for each in others}
 

@@ -394,7 +394,7 @@ def compare(
         read_options=_read_options(arms[0].kind, read),
         inputs=_inputs(arms[0].kind, files),
         **_protocol(arms[0].kind, general, protocol),
-        tell=say,
+        log=say,
     )
     if output is not None:
         found.save(output)  # before anything is printed, which may fail
@@ -437,7 +437,7 @@ def tune(
         read_options=_read_options(arm.kind, read),
         inputs=_inputs(arm.kind, files),
         **_protocol(arm.kind, general, protocol),
-        tell=say,
+        log=say,
     )
     if output is not None:
         found.system.save(output)

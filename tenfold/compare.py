@@ -15,6 +15,7 @@ import numpy as np
 from tenfold.arms import Arm, Cost, fit_measured, parse_arms, plain
 from tenfold.budget import Budget
 from tenfold.comparison import Comparison, Row
+from tenfold.deprecated import old_arguments
 from tenfold.errors import DataError, OptionError, nearest
 from tenfold.metrics.bootstrap import Interval
 from tenfold.metrics.evaluation import units_of
@@ -61,10 +62,11 @@ class _How:
     trials: int
     against: str
     keep: bool
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     protocol: Mapping[str, Any]
 
 
+@old_arguments(reading="read_options", tell="log")
 def compare(
     data: Any,
     arms: "Sequence[str | System | Arm] | Mapping[str, str | System | Arm]",
@@ -78,7 +80,7 @@ def compare(
     keep: bool = False,
     read_options: Any = None,
     inputs: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
     **protocol: Any,
 ) -> Comparison:
     """Fit every arm on the same training part within the same budget, and measure it on the same test part.
@@ -87,12 +89,12 @@ def compare(
     fewer than three it is not said that a method is better.  trials: with n > 0 every arm is searched with n trials
     first.  metric: the watched figure.  against: the label of the arm that differences are to, or 'best' for the one
     that is best on the validation part.  keep: whether `systems` of the comparison holds the fitted ones of the first
-    seed; else none outlives its measurement.  tell: called with a line after each arm.  protocol: what `evaluate`
+    seed; else none outlives its measurement.  log: called with a line after each arm.  protocol: what `evaluate`
     takes, e.g. exclude_seen=True.  Raises OptionError, DataError.
     """
     chosen, budget = parse_arms(arms), budget or Budget()
     split = split or chosen[0].kind.splits[0]
-    how = _How(split, budget, seeds, trials, against, keep, tell, protocol)
+    how = _How(split, budget, seeds, trials, against, keep, log, protocol)
     _check(chosen, how)
     dataset = chosen[0].system().read(data, read_options, **(inputs or {}))
     check_measurable(chosen[0], dataset, metric, split=split, **protocol)
@@ -101,7 +103,7 @@ def compare(
         one, metric = _measure(arm, dataset, metric, how, alone=len(chosen) == 1)
         done.append(one)
         seconds = sum(cost.seconds for cost in one.costs)
-        tell(f"{number} of {len(chosen)}, {arm.label}: {metric} {one.figure(metric):.4f}, fitted in {seconds:.1f} s")
+        log(f"{number} of {len(chosen)}, {arm.label}: {metric} {one.figure(metric):.4f}, fitted in {seconds:.1f} s")
     assert metric is not None  # there is at least one arm
     return _compared(done, metric, how, dataset.fingerprint)
 
@@ -133,7 +135,7 @@ def _measure(arm: Arm, dataset: Any, metric: str | None, how: _How, *, alone: bo
             continue
         if how.trials and not seed:
             search: dict[str, Any] = {"trials": how.trials, "split": split, "budget": limits, "metric": metric}
-            tuned = tune(arm, dataset, **search, tell=how.tell, **how.protocol)
+            tuned = tune(arm, dataset, **search, log=how.log, **how.protocol)
             system, cost = tuned.system, tuned.cost
             one.tuned = with_changes(tuned, system=arm.system(tuned.best))  # the search's, without its weights
         else:

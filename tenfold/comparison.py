@@ -128,8 +128,8 @@ class Comparison:
             f"Intervals: 95 %, over {over}; differences are to '{self.reference}'.",
             *([] if self.seeds >= SEEDS_FOR_VERDICTS else [FEW_SEEDS]),
             *([] if self.direction > 0 else [f"Less {self.metric} is better."]),
-            "Fit: wall clock of the fit shown. Memory: growth of this process's resident memory while fitting. "
-            f"Answers: seconds to answer for all {self.units}.",
+            f"Fit: wall clock {'of the fit shown' if self.seeds == 1 else 'of a fit, the mean over seeds'}. Memory: growth "
+            f"of this process's resident memory while fitting. Answers: seconds to answer for all {self.units}.",
         ]
         return "\n".join([*lines, *self.notes])
 
@@ -180,7 +180,8 @@ class Comparison:
         left.set_ylim(-0.6, len(self.rows) - 0.4)
         left.set_title(f"{self.metric}, 95 % intervals", loc="left", fontsize=10)
         right.axvline(0, color=BLUE, linewidth=1)
-        right.set_title(f"difference to {self.reference}, paired", loc="left", fontsize=10, parse_math=False)
+        few = "" if self.seeds >= SEEDS_FOR_VERDICTS else ", of these fits"
+        right.set_title(f"difference to {self.reference}, paired{few}", loc="left", fontsize=10, parse_math=False)
         for axes in (left, right):
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.tick_params(axis="y", length=0)

@@ -100,7 +100,7 @@ def _shop_section(shop: Shop, folder: Path) -> Section:
 def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
     """What comes next: the recommenders side by side, and what a few customers would get."""
     budget = Budget(max_epochs=1 if quick else 12, max_seconds=25, patience=3, progress="none")  # a page in minutes
-    found: Comparison = compare(events, ARMS, budget=budget, keep=True, tell=tell)
+    found: Comparison = compare(events, ARMS, budget=budget, keep=True, log=tell)
     found.save(folder)
     for label, system in found.systems.items():
         system.save(folder / "fitted" / label.partition(":")[0].replace(" ", "-"))

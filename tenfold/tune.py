@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.arms import Arm, Cost, fit_measured, parse_arm, plain
 from tenfold.budget import Budget
+from tenfold.deprecated import old_arguments
 from tenfold.errors import OptionError, TrainingError, nearest
 from tenfold.files import write_whole
 from tenfold.options import rows
@@ -79,6 +80,7 @@ class Tuned:
         write_whole(Path(path), self.to_json().encode())
 
 
+@old_arguments(reading="read_options", tell="log")
 def tune(
     arm: "str | Arm",
     data: Any,
@@ -90,13 +92,13 @@ def tune(
     seed: int = 0,
     read_options: Any = None,
     inputs: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
     **protocol: Any,
 ) -> Tuned:
     """Fit `trials` draws of the arm's options on the training part, each within `budget`, and keep the best.
 
     metric: the figure of the validation part to choose by.  seed: of the draws; the trainings have the budget's.
-    tell: called with a line after each trial.  protocol: what `evaluate` takes, e.g. exclude_seen=True.
+    log: called with a line after each trial.  protocol: what `evaluate` takes, e.g. exclude_seen=True.
     Raises OptionError, DataError, TrainingError (when the defaults cannot be fitted).
     """
     arm = parse_arm(arm) if isinstance(arm, str) else arm
@@ -131,7 +133,7 @@ def tune(
         tried[repr(options)] = trial
         done.append(trial)
         figure = trial.note if trial.figure is None else f"{metric} {trial.figure:.4f} in {cost.seconds:.1f} s"
-        tell(f"{arm.label}, trial {number} of {trials}: {figure}")
+        log(f"{arm.label}, trial {number} of {trials}: {figure}")
     assert best is not None and metric is not None  # the first trial raised, or is one
     return Tuned(arm, metric, seed, best[2].options, best[1], done, best[2], best[3])
 

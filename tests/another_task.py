@@ -19,7 +19,7 @@ from torch.optim import Adam
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.files import digest, replacing
-from tenfold.options import option, options
+from tenfold.options import Tune, option, options
 from tenfold.system import Answer, Evaluation, PredictionSummary, Statistic, System
 from tenfold.training import Stage
 
@@ -56,7 +56,7 @@ def weighings(size=106, scales=7):
 
 @options
 class Training:
-    lr: Annotated[float, option("step size", gt=0)] = 0.01
+    lr: Annotated[float, option("learning rate", gt=0, tune=Tune(1e-3, 1e-1, "log"))] = 0.01
 
 
 @options

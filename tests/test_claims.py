@@ -210,7 +210,7 @@ def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
               measure=lambda size: {"seconds": [1.0, 3.0], "users": 5}),
         Claim(name="C4", says="it breaks", source="-", expect=Reported(), measure=lambda size: {}["nothing"]),
     ]  # fmt: skip
-    results = run_claims("gru4rec", claims=claims, output=tmp_path, tell=told.append)
+    results = run_claims("gru4rec", claims=claims, output=tmp_path, log=told.append)
     assert [result.verdict for result in results] == ["holds", "holds", "reported", "not measured"]
     printed = capsys.readouterr().out
     assert all(claim.name in printed for claim in claims) and "it is small" in printed
@@ -226,7 +226,7 @@ def test_claims_are_measured_told_and_written(events, tmp_path, capsys):
     assert "in <lambda>" in written["claims"][3]["traceback"] and any("in <lambda>" in line for line in told)
     assert all(one["commit"] == code_commit() for one in written["claims"])
 
-    only = run_claims("gru4rec", claims=claims, only=["C2"], quick=True, tell=told.append)
+    only = run_claims("gru4rec", claims=claims, only=["C2"], quick=True, log=told.append)
     assert [result.verdict for result in only] == ["(does not hold; quick, does not count)"] and not only[0].counts
 
 
@@ -257,7 +257,7 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path, monkeypatch):
 
     def written(claims, only=()):
         told.clear()
-        run_claims("gru4rec", claims=claims, only=only, output=tmp_path, tell=told.append)
+        run_claims("gru4rec", claims=claims, only=only, output=tmp_path, log=told.append)
         found = json.loads((tmp_path / "claims_gru4rec_cpu.json").read_text())
         return {one["name"]: one["value"] for one in found["claims"]}
 
@@ -334,7 +334,7 @@ def test_a_plot_without_figures_says_so():
 )
 def test_what_cannot_be_measured_is_refused(events, arguments, sentence):
     with pytest.raises(OptionError, match=sentence):
-        run_claims("gru4rec", claims=[claim(events)], tell=lambda line: None, **arguments)
+        run_claims("gru4rec", claims=[claim(events)], log=lambda line: None, **arguments)
 
 
 def test_claims_stand_in_the_room_of_their_system(events, monkeypatch):
@@ -353,7 +353,7 @@ def test_claims_stand_in_the_room_of_their_system(events, monkeypatch):
     from tenfold import systems
 
     monkeypatch.setitem(systems.SYSTEMS, "method", systems.Row("a_room.system:Method", "something", "-"))
-    assert [result.verdict for result in run_claims("method", tell=lambda line: None)] == ["holds"]
+    assert [result.verdict for result in run_claims("method", log=lambda line: None)] == ["holds"]
 
 
 def test_a_claim_measures_or_fits_and_not_both(events):

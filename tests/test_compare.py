@@ -231,7 +231,7 @@ def test_another_arm_may_be_the_reference(events):
 
 def test_each_arm_is_searched_with_the_same_number_of_trials_on_the_validation_part(events):
     told = []
-    found = compare(events, {"net": TINY, "last": "repeat-last"}, trials=2, budget=BUDGET, tell=told.append)
+    found = compare(events, {"net": TINY, "last": "repeat-last"}, trials=2, budget=BUDGET, log=told.append)
     rows = {row.label: row for row in found.rows}
     assert len(rows["net"].tuned.trials) == 2 and len(rows["last"].tuned.trials) == 1  # which has nothing to draw
     again = GRU4Rec(rows["net"].tuned.best).fit(events, budget=BUDGET)

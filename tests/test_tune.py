@@ -6,8 +6,9 @@ import random
 
 import numpy as np
 import pytest
+from another_task import Scales, weighings
 
-from tenfold.arms import parse_arm
+from tenfold.arms import Arm, parse_arm
 from tenfold.errors import OptionError, TrainingError
 from tenfold.system import Evaluation
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
@@ -40,7 +41,7 @@ def test_what_was_given_stays_and_what_is_drawn_lies_in_its_range():
 
 def test_the_best_of_the_validation_part_is_kept_and_every_trial_told(events, tmp_path):
     told, budget = [], Budget(max_epochs=6, progress="none")
-    found = tune(TINY, events, trials=3, budget=budget, seed=2, tell=told.append)
+    found = tune(TINY, events, trials=3, budget=budget, seed=2, log=told.append)
     assert [trial.number for trial in found.trials] == [1, 2, 3] and len(told) == 3
     figures = [trial.figure for trial in found.trials]
     assert found.trials[found.chosen - 1].figure == max(figures) > min(figures)
@@ -52,6 +53,22 @@ def test_the_best_of_the_validation_part_is_kept_and_every_trial_told(events, tm
     written = json.loads((tmp_path / "tuned.json").read_text())
     assert written["part"] == "validation" and written["best"]["dim"] == 8
     assert [trial["figure"] for trial in written["trials"]] == figures
+
+
+def test_the_smallest_is_the_best_of_a_figure_of_which_less_is_better():
+    arm, budget = Arm("scales", Scales, {}), Budget(max_epochs=4, progress="none")
+    found = tune(arm, weighings(), trials=4, budget=budget, metric="median_error")
+    figures = [trial.figure for trial in found.trials]
+    assert found.trials[found.chosen - 1].figure == min(figures) < max(figures)
+    assert found.system.evaluate(weighings(), part="validation")["median_error"] == min(figures)
+    assert tune(arm, weighings(), trials=1, budget=budget).metric == "right"  # the first, unless told
+
+
+def test_the_old_name_of_log_works_and_says_so(events):
+    told = []
+    with pytest.warns(DeprecationWarning, match="argument tell"):
+        tune("popularity", events, budget=BUDGET, tell=told.append)
+    assert len(told) == 1
 
 
 def test_another_figure_may_be_watched(events):
