@@ -128,8 +128,8 @@ class Comparison:
             f"Intervals: 95 %, over {over}; differences are to '{self.reference}'.",
             *([] if self.seeds >= SEEDS_FOR_VERDICTS else [FEW_SEEDS]),
             *([] if self.direction > 0 else [f"Less {self.metric} is better."]),
-            f"Fit: wall clock {'of the fit shown' if self.seeds == 1 else 'of a fit, the mean over seeds'}. Memory: growth "
-            f"of this process's resident memory while fitting. Answers: seconds to answer for all {self.units}.",
+            f"Fit: wall clock {'of the fit shown' if self.seeds == 1 else 'of a fit, the mean over seeds'}. Memory: "
+            f"growth of this process's resident memory while fitting. Answers: seconds to answer for all {self.units}.",
         ]
         return "\n".join([*lines, *self.notes])
 
