@@ -66,7 +66,7 @@ def test_what_cannot_be_an_evaluation_is_refused():
 
 def test_the_old_name_still_works_and_says_so():
     found = Evaluation.of({"right": np.ones(3)}, protocol="")
-    with pytest.warns(DeprecationWarning, match="now called per_unit"):
+    with pytest.warns(FutureWarning, match="Evaluation.by_user is called per_unit now"):
         assert found.by_user is found.per_unit
 
 

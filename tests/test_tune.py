@@ -66,7 +66,7 @@ def test_the_smallest_is_the_best_of_a_figure_of_which_less_is_better():
 
 def test_the_old_name_of_log_works_and_says_so(events):
     told = []
-    with pytest.warns(DeprecationWarning, match="argument tell"):
+    with pytest.warns(FutureWarning, match="argument tell is called log now"):
         tune("popularity", events, budget=BUDGET, tell=told.append)
     assert len(told) == 1
 

@@ -7,13 +7,13 @@ The first two have intervals, and can be compared between arms.
 Shapes: U units, D draws.
 """
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from tenfold.deprecated import old_attribute
 from tenfold.errors import DataError
 from tenfold.metrics.bootstrap import Interval, interval_of, resampled_means
 
@@ -135,11 +135,7 @@ class Evaluation(dict[str, float]):
     def intervals(self, intervals: Mapping[str, Interval]) -> None:
         self._intervals = dict(intervals)
 
-    @property
-    def by_user(self) -> dict[str, np.ndarray]:
-        """The former name of `per_unit`."""
-        warnings.warn("Evaluation.by_user is now called per_unit", DeprecationWarning, stacklevel=2)
-        return self.per_unit
+    by_user = old_attribute("by_user", "per_unit")
 
 
 def _enough(draws: np.ndarray) -> bool:
