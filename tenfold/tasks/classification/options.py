@@ -1,0 +1,138 @@
+"""What can be chosen of the task, by every method of it. Imports no torch."""
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from tenfold.options import Tune, option, options
+
+Norm = Literal["linf", "l2"]
+AttackName = Literal["fgsm", "pgd", "cw", "dlr", "apgd", "aa-lite", "square"]
+
+
+def fraction(value: Any) -> Any:
+    """'8/255' -> 0.0314; whatever else goes on as it is."""
+    if isinstance(value, str) and "/" in value:
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            return value
+    return value
+
+
+AsFraction = BeforeValidator(fraction)
+
+
+@options
+class ReadOptions:
+    """How files of pictures are read. npz, npy, IDX, CIFAR's batches and mosaics need none of the columns."""
+
+    columns: Annotated[str, option("label=NAME,split=NAME where the names do not say it themselves")] = ""
+    where: Annotated[tuple[str, ...], option("rows to keep: source=scan, quality>=4; all must hold")] = ()
+    encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    on_bad_rows: Annotated[
+        Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
+    ] = "refuse"
+    size: Annotated[int | None, option("height and width to which all pictures are stretched", gt=0)] = None
+    grey: Annotated[bool, option("pictures in colour are made grey")] = False
+
+
+@options
+class Protocol:
+    """How a classifier is measured, beside the split and its part."""
+
+    attacks: Annotated[
+        tuple[AttackName, ...],
+        option("fgsm, pgd, cw, dlr, apgd, aa-lite (apgd, then apgd towards other classes), square; none: no attack"),
+    ] = ("pgd", "aa-lite")
+    eps: Annotated[float | None, AsFraction, option("budget of the attacks, such as 8/255; none: as trained", gt=0)] = None
+    norm: Annotated[Norm | None, option("in which it is measured; none: as trained")] = None
+    steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
+    apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
+    targets: Annotated[int, option("other classes that aa-lite leads to, one after the other", gt=0)] = 9
+    queries: Annotated[int, option("of square", gt=0)] = 1000
+    attacked: Annotated[int | None, option("of these many pictures only, the first drawn; none: all", gt=0)] = None
+    attack_seed: Annotated[int, option("where attacks start", ge=0)] = 0
+
+
+@options
+class PredictOptions:
+    """How files of pictures are answered."""
+
+    flips: Annotated[
+        bool, option("beside each answer the smallest budget at which an attack changes it; slow")
+    ] = False
+
+
+@options
+class ThreatOptions:
+    """The attack that a method is trained against, and against which it is measured."""
+
+    eps: Annotated[float, AsFraction, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0)] = (
+        8 / 255
+    )
+    norm: Annotated[Norm, option("in which eps is meant")] = "linf"
+    steps: Annotated[int, option("of the attack in training", gt=0)] = 10
+    step: Annotated[
+        float | None, AsFraction, option("size of one; none: eps / 4, or what reaches eps in fewer steps", gt=0)
+    ] = None
+    bn: Annotated[
+        Literal["eval", "train"], option("mode of batch norm while attacking; train: as the released code has it")
+    ] = "eval"
+
+
+@options
+class ModelOptions:
+    network: Annotated[
+        str, option("small, resnet18, mobilenetv2, wrn-34-10, mlp, timm/NAME, or module:callable of classes, channels")
+    ] = "small"
+    width: Annotated[int | None, option("of its first layer; none: the network's own", gt=0)] = None
+    normalise: Annotated[bool, option("take means and deviations of the training pictures away, inside")] = False
+
+
+@options
+class Training:
+    batch_size: Annotated[int, option("pictures in a batch, over all processes", gt=0)] = 64
+    lr: Annotated[float, option("step size, the largest of its schedule", gt=0, tune=Tune(0.02, 0.4, "log"))] = 0.1
+    optimizer: Annotated[Literal["sgd", "adam"], option("sgd has a momentum of 0.9")] = "sgd"
+    weight_decay: Annotated[float, option("of all weights", ge=0, tune=Tune(1e-4, 1e-3, "log"))] = 5e-4
+    schedule: Annotated[
+        Literal["constant", "onecycle", "cosine", "multistep", "onedrop"],
+        option("of the step size; multistep: /10 at half and at three quarters; onedrop: at half only"),
+    ] = "onecycle"
+    crop: Annotated[int | None, option("pixels by which pictures are shifted at most; none: an eighth", ge=0)] = None
+    flip: Annotated[bool, option("half of the pictures are mirrored; not for digits or writing")] = False
+    smoothing: Annotated[float, option("of labels: so much is shared out to all classes", ge=0, lt=1)] = 0.0
+    awp: Annotated[float, option("weights are moved by this share against the loss before each step (AWP); 0: no", ge=0)] = (
+        0.0
+    )
+    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
+    ema_decay: Annotated[
+        float, option("of a moving mean of the weights, which is validated and kept, such as 0.995", ge=0, lt=1)
+    ] = 0.0
+    watched: Annotated[int, option("validation pictures that are attacked after each epoch", gt=0)] = 512
+
+
+@options
+class TeacherOptions:
+    """A teacher that is given, or one that is trained in the same fit, as a first stage."""
+
+    path: Annotated[str, option("folder of a fitted classifier, or a checkpoint (.safetensors, .pt, .pth); empty: train")] = ""
+    network: Annotated[str | None, option("its network, for a checkpoint or to train; none: the student's")] = None
+    width: Annotated[int | None, option("of its first layer; none: twice the student's, or the network's own")] = None
+    mean: Annotated[tuple[float, ...], option("that a checkpoint's network wants taken away, by channel")] = ()
+    deviation: Annotated[tuple[float, ...], option("by which it wants them divided")] = ()
+    learns: Annotated[Literal["at", "trades", "st"], option("how it is trained: against attacks, or plainly (st)")] = "at"
+
+
+@options
+class SecondTeacherOptions:
+    """The plainly trained teacher of methods that have two."""
+
+    path: Annotated[str, option("folder or checkpoint of it; empty: train")] = ""
+    network: Annotated[str | None, option("its network, for a checkpoint or to train; none: the student's")] = None
+    width: Annotated[int | None, option("of its first layer; none: twice the student's, or the network's own")] = None
+    mean: Annotated[tuple[float, ...], option("that a checkpoint's network wants taken away, by channel")] = ()
+    deviation: Annotated[tuple[float, ...], option("by which it wants them divided")] = ()
+    learns: Annotated[Literal["st", "at"], option("how it is trained")] = "st"
