@@ -62,8 +62,9 @@ SYSTEMS = {
     "ufcbert": Row("", "pictures from any mix of text, reference pictures and preserved blocks", "2105.14211"),
     "lowrankgan": Row("", "edits of one region of a generated picture that leave the rest alone", "2106.04488"),
     "iais": Row("", "search for pictures by text and text by pictures, with relations understood", "2105.13868"),
-    "iad": Row("", "a small classifier that stays right under attack, taught by a teacher it trusts where it should",
-               "2106.04928"),
+    "iad": Row("tenfold.systems.iad.system:IAD",
+               "a small classifier that stays right under attack, taught by a teacher it trusts where it should",
+               "2106.04928", options="tenfold.systems.iad.options:Options", task="classification"),
 }  # fmt: skip
 
 _BASELINES = "tenfold.tasks.next_item.baselines"
@@ -71,6 +72,13 @@ _BASELINES = "tenfold.tasks.next_item.baselines"
 
 def _baseline(module_and_class: str, gives: str, paper: str, options: str = "NoOptions") -> Row:
     return Row(f"{_BASELINES}.{module_and_class}", gives, paper, options=f"{_BASELINES}.options:{options}")
+
+
+_RIVALS = "tenfold.tasks.classification.baselines"
+
+
+def _rival(cls: str, gives: str, paper: str, options: str) -> Row:
+    return Row(f"{_RIVALS}.trained:{cls}", gives, paper, options=f"{_RIVALS}.options:{options}")
 
 
 BASELINES = {
@@ -88,6 +96,22 @@ BASELINES = {
         "repeat-last": _baseline("counted:RepeatLast", "the user's latest items again", "-"),
         "popularity": _baseline("counted:Popularity", "the most popular items, for everybody", "-"),
     },
+    "classification": {
+        "at": _rival("AT", "a classifier trained on attacked pictures", "1706.06083", "PlainOptions"),
+        "trades": _rival("TRADES", "a classifier that answers a picture and its attack alike", "1901.08573",
+                         "ConsistencyOptions"),
+        "mart": _rival("MART", "the same, most where it errs", "Wang et al. 2020", "ConsistencyOptions"),
+        "ard": _rival("ARD", "a classifier that a robust teacher taught", "1905.09747", "ArdOptions"),
+        "rslad": _rival("RSLAD", "the same by soft labels only, in the attack too", "2108.07969", "TaughtOptions"),
+        "adaad": _rival("AdaAD", "the same, its attack led by the teacher's answers", "Huang et al. 2023",
+                        "AdaAdOptions"),
+        "adaiad": _rival("AdaIAD", "the same with introspection", "Huang et al. 2023", "AdaIadOptions"),
+        "akd2": _rival("AKD2", "a classifier that a robust and a plain teacher taught", "Chen et al. 2021",
+                       "Akd2Options"),
+        "mtard": _rival("MTARD", "the same, the teachers' weights balanced while training", "Zhao et al. 2022",
+                        "MtardOptions"),
+        "plain": _rival("Plain", "a classifier that knows no attack", "-", "PlainOptions"),
+    },
 }  # fmt: skip
 
 TASKS = {
@@ -100,6 +124,16 @@ TASKS = {
         splits=("loo", "stream", "time", "none"),
         units="users",
         question=("history", "one history instead of a file: item ids, commas between"),
+    ),
+    "classification": Task(
+        gives="the class of a picture, also where it is attacked",
+        data="pictures by class: a folder, Parquet, CSV, .npz, .npy, IDX, CIFAR's batches, NAME_labels.npz of mosaics",
+        read="tenfold.tasks.classification.options:ReadOptions",
+        protocol="tenfold.tasks.classification.options:Protocol",
+        predict="tenfold.tasks.classification.options:PredictOptions",
+        splits=("parts", "drawn", "none"),
+        units="pictures",
+        question=("picture", "one picture's file instead of a file of them"),
     ),
 }
 

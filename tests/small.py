@@ -3,13 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import polars as pl
 from another_task import Scales, weighings
 from conftest import ring_walks
 
+from tenfold.data.labelled_pictures import LabelledPictures
+from tenfold.data.vocabulary import Vocabulary
 from tenfold.systems import load_class, rows
+from tenfold.tasks.classification.task import Classifier
 from tenfold.tasks.next_item.task import NextItem
 
 BATCHES = 8  # of one epoch of `data` with the options `tiny`
+
+
+def blobs(train=64, others=20, classes=4):
+    """Grey pictures of 4 x 4 with noise, bright where their class is; 64 are trained on: eight batches of 8."""
+    rng, size = np.random.default_rng(train + classes), train + 2 * others
+    labels = np.arange(size) % classes
+    pixels = rng.integers(0, 120, (size, 4, 4, 1))
+    for row, label in enumerate(labels):
+        pixels[row, label % 4 // 2 * 2 : label % 4 // 2 * 2 + 2, label % 2 * 2 : label % 2 * 2 + 2] += 100
+    parts = np.repeat([0, 1, 2], [train, others, others]).astype(np.uint8)
+    names = Vocabulary(pl.Series([f"place {number}" for number in range(classes)]))
+    return LabelledPictures(pixels.astype(np.uint8), (labels + 1).astype(np.int32), names, parts)
 
 
 class Small(NamedTuple):
@@ -33,6 +50,14 @@ TASKS = {
         alone=lambda: ring_walks(users=1),
         answer=lambda system: system.recommend(["r0i1", "r0i2"]),
         skipped=["time"],
+    ),
+    Classifier: Small(
+        data=blobs,
+        less=lambda: blobs(train=40),
+        newer=lambda: blobs(train=64, classes=6),
+        alone=lambda: blobs(train=16, others=1),
+        answer=lambda system: system.classify(blobs().pixels[70]),
+        change={"model.width": 7},
     ),
     Scales: Small(
         data=weighings,

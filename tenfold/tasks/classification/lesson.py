@@ -55,6 +55,7 @@ class Passes:
         """weights: of the student, where these are to be others than its own."""
         self.lesson, self.x, self.y, self.noise, self.epoch = lesson, batch.x, batch.y, batch.noise, batch.epoch
         self.weights = weights
+        self.alpha: Tensor | None = None  # trust in the teacher, where the method has one
 
     @property
     def share(self) -> float:
@@ -215,9 +216,8 @@ class Lesson:
             "right_on_none": ~natural & ~attacked,
             "student_attacked": right(p.student_attacked.detach(), p.y),
         }
-        alpha = getattr(p, "alpha", None)
-        if alpha is not None:
-            told["trust"] = alpha
+        if p.alpha is not None:
+            told["trust"] = p.alpha
         for name, each in told.items():
             self.tally[name] = self.tally.get(name, 0.0) + each.double().sum()
 

@@ -105,23 +105,26 @@ def introspection(natural: Tensor, attacked: Tensor, alpha: Tensor) -> Tensor:
 
 def iad1(
     natural: Tensor, attacked: Tensor, t_natural: Tensor, y: Tensor, alpha: Tensor, *, weight: float = 1.0,
-    gamma: float = 1.0, tau: float = 1.0, gated: bool = False, smoothing: float = 0.0,
+    gamma: float = 1.0, tau: float = 1.0, gated: bool = False, detach: bool = False, smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """IAD-I, on ARD. gated: the teacher's term is weighed by alpha, as the abstract says; the released code does not."""
+    """IAD-I, on ARD. gated: the teacher's term is weighed by alpha, as the abstract says; the released code does not.
+    detach: introspection looks at S(x) without a gradient into it; the released code has one."""
+    own = natural.detach() if detach else natural
     taught = tau * tau * kl(t_natural, attacked, tau)
-    taught = (alpha * taught if gated else taught) + gamma * introspection(natural, attacked, alpha)
+    taught = (alpha * taught if gated else taught) + gamma * introspection(own, attacked, alpha)
     return weight * taught + of_labels(natural, y, 1 - weight, smoothing)
 
 
 def iad2(
     natural: Tensor, attacked: Tensor, t_attacked: Tensor, standard_attacked: Tensor, y: Tensor, alpha: Tensor, *,
     robust_weight: float, standard_weight: float, gamma: float = 1.0, tau: float = 1.0, gated: bool = True,
-    smoothing: float = 0.0,
+    detach: bool = False, smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """IAD-II, on AKD2; the standard teacher is never weighed by alpha."""
+    own = natural.detach() if detach else natural
     labels = (1 - robust_weight - standard_weight) * ce(attacked, y, smoothing)
     taught = kl(t_attacked, attacked, tau)
-    taught = (alpha * taught if gated else taught) + gamma * introspection(natural, attacked, alpha)
+    taught = (alpha * taught if gated else taught) + gamma * introspection(own, attacked, alpha)
     return labels + robust_weight * tau * tau * taught + standard_weight * tau * tau * kl(standard_attacked, attacked, tau)
 
 

@@ -1,10 +1,10 @@
 """What each method learns from a batch: which passes it asks for, and its loss of them (losses.py)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenfold.tasks.classification import losses
 from tenfold.tasks.classification.lesson import Passes, Raises
@@ -115,19 +115,36 @@ class AdaIad:
         return losses.adaiad(p.student_natural, attacked, p.teacher_attacked, alpha, gamma=self.gamma)
 
 
-@dataclass
-class Mtard:
-    """The two teachers' weights follow how far each one's loss has come down: the one that lags gets more."""
+class Mtard(nn.Module):
+    """The two teachers' weights follow how far each one's loss has come down: the one that lags gets more. What that
+    takes is in buffers, so that a run that goes on goes on with it."""
 
-    rate: float = 0.025
     raises: ClassVar[Raises] = "labels"
-    first: Tensor = field(default_factory=lambda: torch.zeros(2))  # the losses of the first batch
-    weight: Tensor = field(default_factory=lambda: torch.full((), 0.5))  # of the robust teacher
+    first: Tensor
+    share: Tensor
+
+    def __init__(self, rate: float = 0.025) -> None:
+        super().__init__()
+        self.rate = rate
+        self.register_buffer("first", torch.zeros(2))  # the losses of the first batch, robust and standard
+        self.register_buffer("share", torch.full((), 0.5))  # of the robust teacher
 
     def objective(self, p: Passes) -> Tensor:
         attacked = p.student_attacked
         robust, standard = losses.mtard(p.student_natural, attacked, p.teacher_attacked, p.second_natural)
-        return self.weight * robust + (1 - self.weight) * standard
+        share = self.share.clone()
+        if self.training:
+            self._follow(torch.stack((robust.detach().mean(), standard.detach().mean())))
+        return share * robust + (1 - share) * standard
+
+    @torch.no_grad()
+    def _follow(self, now: Tensor) -> None:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(now)
+            now = now / torch.distributed.get_world_size()
+        self.first.copy_(torch.where(self.first > 0, self.first, now))
+        left = now / self.first.clamp(min=1e-12)
+        self.share.lerp_((left[0] / left.sum().clamp(min=1e-12)).to(self.share), self.rate)
 
 
 @dataclass
@@ -140,7 +157,7 @@ class Iad:
     begin: float = 0.3
     gated: bool = False  # the teacher's term is weighed by alpha
     detach: bool = False
-    weight: float = 1.0
+    weight: float = 1.0  # of ARD's teacher beside labels
     robust_weight: float = 0.5
     standard_weight: float = 0.25
     tau: float = 1.0
@@ -157,19 +174,17 @@ class Iad:
         if self.base == "ard":
             return losses.iad1(
                 natural, attacked, p.teacher_natural, p.y, alpha, weight=self.weight, gamma=self.gamma, tau=self.tau,
-                gated=self.gated, smoothing=self.smoothing,
+                gated=self.gated, detach=self.detach, smoothing=self.smoothing,
             )  # fmt: skip
         return losses.iad2(
             natural, attacked, p.teacher_attacked, p.second_attacked, p.y, alpha, robust_weight=self.robust_weight,
-            standard_weight=self.standard_weight, gamma=self.gamma, tau=self.tau, gated=self.gated,
+            standard_weight=self.standard_weight, gamma=self.gamma, tau=self.tau, gated=self.gated, detach=self.detach,
             smoothing=self.smoothing,
         )  # fmt: skip
 
     def _own(self, p: Passes) -> Tensor:
-        """S(x), the target of introspection. Detached, its pass keeps nothing for a gradient."""
-        if not self.detach or (self.base == "ard" and self.weight < 1):
-            return p.student_natural.detach() if self.detach else p.student_natural
-        with torch.no_grad():
+        """S(x). Where no gradient goes into it, its pass keeps nothing for one."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not (self.detach and self.weight == 1)):
             return p.student_natural
 
     def _base(self) -> Ard | Akd2:

@@ -43,10 +43,10 @@ class Protocol:
     """How a classifier is measured, beside the split and its part."""
 
     attacks: Annotated[
-        tuple[AttackName, ...],
+        tuple[AttackName, ...] | None,
         option("fgsm, pgd, cw, dlr, apgd, aa-lite (apgd, then apgd towards other classes), square; none: no attack"),
     ] = ("pgd", "aa-lite")
-    eps: Annotated[float | None, AsFraction, option("budget of the attacks, such as 8/255; none: as trained", gt=0)] = None
+    eps: Annotated[float | None, option("budget of the attacks, such as 8/255; none: as trained", gt=0), AsFraction] = None
     norm: Annotated[Norm | None, option("in which it is measured; none: as trained")] = None
     steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
     apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
@@ -69,13 +69,13 @@ class PredictOptions:
 class ThreatOptions:
     """The attack that a method is trained against, and against which it is measured."""
 
-    eps: Annotated[float, AsFraction, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0)] = (
+    eps: Annotated[float, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0), AsFraction] = (
         8 / 255
     )
     norm: Annotated[Norm, option("in which eps is meant")] = "linf"
     steps: Annotated[int, option("of the attack in training", gt=0)] = 10
     step: Annotated[
-        float | None, AsFraction, option("size of one; none: eps / 4, or what reaches eps in fewer steps", gt=0)
+        float | None, option("size of one; none: eps / 4, or what reaches eps in fewer steps", gt=0), AsFraction
     ] = None
     bn: Annotated[
         Literal["eval", "train"], option("mode of batch norm while attacking; train: as the released code has it")
