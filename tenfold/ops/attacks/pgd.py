@@ -83,7 +83,7 @@ def input_gradient(model: Model, x: Tensor, y: Tensor, objective: Objective) -> 
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
         logits = model(x).float()
         loss = objective(logits, y).sum()
-    (gradient,) = torch.autograd.grad(loss, [x])
+        (gradient,) = torch.autograd.grad(loss, [x])  # here: the way back would else be cast
     return gradient, logits.detach()
 
 

@@ -26,7 +26,8 @@ def trust(teacher: Tensor, y: Tensor, beta: float) -> Tensor:
     """alpha: the teacher's probability of the right class, to the power beta; 1 for beta = 0. Without a gradient."""
     if beta == 0:
         return torch.ones_like(teacher[:, 0]).detach()
-    return (beta * of_class(F.log_softmax(teacher.detach().float(), 1), y)).exp()
+    wide = teacher.detach().to(torch.promote_types(teacher.dtype, torch.float32))  # a half would underflow
+    return (beta * of_class(F.log_softmax(wide, 1), y)).exp()
 
 
 # Without a teacher ----------------------------------------------------------------------------------------------------
