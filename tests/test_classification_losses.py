@@ -12,7 +12,9 @@ from torch.testing import assert_close
 
 from tenfold.tasks.classification import losses
 
-CASE = {name: torch.from_numpy(each) for name, each in np.load(Path(__file__).parent / "data" / "iad_losses.npz").items()}
+CASE = {
+    name: torch.from_numpy(each) for name, each in np.load(Path(__file__).parent / "data" / "iad_losses.npz").items()
+}
 T, T_A, ST, Y = (CASE[f"in_{name}"] for name in ("t", "t_a", "st", "y"))
 
 
@@ -105,10 +107,10 @@ def test_trades_mart_and_rslad_are_what_their_papers_say():
         boosted = -np.log(p_a[i, y]) - np.log(1.0001 - wrong + 1e-12)
         found["mart"].append(boosted + 5 * kl(p_s[i], p_a[i]) * (1 - p_s[i, y]))
         found["rslad"].append(5 / 6 * kl(p_t[i], p_a[i]) + 1 / 6 * kl(p_t[i], p_s[i]))
-    S, A = CASE["in_s"], CASE["in_a"]
-    assert_close(losses.trades(S, A, Y, weight=6.0), torch.tensor(found["trades"]))
-    assert_close(losses.mart(S, A, Y, weight=5.0), torch.tensor(found["mart"]))
-    assert_close(losses.rslad(S, A, T), torch.tensor(found["rslad"]))
+    natural, attacked = CASE["in_s"], CASE["in_a"]
+    assert_close(losses.trades(natural, attacked, Y, weight=6.0), torch.tensor(found["trades"]))
+    assert_close(losses.mart(natural, attacked, Y, weight=5.0), torch.tensor(found["mart"]))
+    assert_close(losses.rslad(natural, attacked, T), torch.tensor(found["rslad"]))
 
 
 def test_smoothed_labels_are_shared_out():

@@ -85,7 +85,10 @@ class LabelledPictures(Dataset):
         channels, height, width = self.shape
         colour = "grey" if channels == 1 else "in colour"
         counts = np.bincount(self.labels, minlength=len(self.classes) + 1)[1:]
-        told = [*self.report.sentences(), f"{len(self):,} pictures of {height} x {width}, {colour}; {len(counts)} classes"]
+        told = [
+            *self.report.sentences(),
+            f"{len(self):,} pictures of {height} x {width}, {colour}; {len(counts)} classes",
+        ]
         none = int((self.labels == 0).sum())
         if none:
             told.append(f"{none:,} of {len(self):,} pictures have no class that is known; they are left out")
@@ -177,7 +180,7 @@ def _checked(part: Arrays, source: str, unlabelled: bool) -> tuple[np.ndarray, n
     if np.issubdtype(x.dtype, np.floating):
         if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
             raise DataError(
-                f"{of}: pixels are floats from {x.min():.4g} to {x.max():.4g}; expected 0 to 1, or bytes from 0 to 255: "
+                f"{of}: pixels are floats from {x.min():.4g} to {x.max():.4g}; expected 0 to 1, or bytes: "
                 "undo what normalised them"
             )
         x = np.rint(x * 255).astype(np.uint8)
@@ -197,7 +200,9 @@ def _numbered(y: np.ndarray, names: list[str], source: str) -> tuple[np.ndarray,
     """Numbers from 1 and the classes: named, or the labels themselves in order. Raises DataError."""
     if np.issubdtype(y.dtype, np.floating):
         if not (y == np.rint(y)).all():
-            raise DataError(f"{source}: classes are fractions such as {y[y != np.rint(y)][0]}; expected whole numbers or names")
+            raise DataError(
+                f"{source}: classes are fractions such as {y[y != np.rint(y)][0]}; expected whole numbers or names"
+            )
         y = y.astype(np.int64)
     if names:
         wrong = y[(y < -1) | (y >= len(names))] if y.dtype.kind in "iu" else y[:1]
@@ -230,7 +235,7 @@ def _stretched(x: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PictureSplit:
-    """A dataset and which of its pictures are trained on, validated on and tested on; unlabelled ones are in no part."""
+    """A dataset, and which of its pictures are of which part; those of no known class are in none."""
 
     dataset: LabelledPictures
     name: str
@@ -245,7 +250,10 @@ class PictureSplit:
         return self.dataset.take(self.rows[name])
 
     def sentences(self) -> list[str]:
-        counts = ", ".join(f"{len(self.rows[name]):,} {called}" for name, called in zip(PARTS, ("training", "validation", "test"), strict=True))  # fmt: skip
+        counts = ", ".join(
+            f"{len(self.rows[name]):,} {called}"
+            for name, called in zip(PARTS, ("training", "validation", "test"), strict=True)
+        )
         told = [f"{counts} pictures"]
         if self.drawn:
             told[0] += f"; {' and '.join(self.drawn)} drawn, the same share of each class"
@@ -282,8 +290,8 @@ def _check_train(data: LabelledPictures, rows: np.ndarray) -> None:
     present = np.unique(data.labels[rows])
     if len(present) < 2:
         raise DataError(
-            f"{data.report.source or 'the data'}: {len(present)} class has training pictures; a classifier needs two or "
-            "more, each with two or more pictures"
+            f"{data.report.source or 'the data'}: {len(present)} class has training pictures; a classifier needs two "
+            "or more, each with two or more pictures"
         )
 
 

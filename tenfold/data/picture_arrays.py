@@ -45,7 +45,9 @@ def read_arrays(path: Path) -> Found | None:
             except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, KeyError) as error:
                 if isinstance(error, DataError):
                     raise
-                raise DataError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}; put a whole copy there") from error
+                raise DataError(
+                    f"{path} cannot be read: {str(error).splitlines()[0][:200]}; put a whole copy there"
+                ) from error
     return None
 
 
@@ -74,7 +76,9 @@ def _npz(path: Path) -> Found:
 
 def _one_of(held: Mapping[str, np.ndarray], part: str, names: tuple[str, ...]) -> np.ndarray | None:
     spelled = {"validation": ("validation", "val", "valid")}.get(part, (part,))
-    keys = [f"{name}_{each}" for each in spelled for name in names] + [f"{each}_{name}" for each in spelled for name in names]
+    keys = [f"{name}_{each}" for each in spelled for name in names] + [
+        f"{each}_{name}" for each in spelled for name in names
+    ]
     return next((held[key] for key in (keys if part else names) if key in held), None)
 
 
@@ -98,7 +102,9 @@ def _npy(path: Path) -> Found:
         if x is not None:
             parts.append(Arrays(part, x, y))
     if not parts:
-        raise DataError(f"{path} holds {', '.join(held)}; expected x.npy and y.npy, or x_train.npy, y_train.npy, x_test.npy ...")
+        raise DataError(
+            f"{path} holds {', '.join(held)}; expected x.npy and y.npy, or x_train.npy, y_train.npy, x_test.npy ..."
+        )
     return Found(parts, _names(held.get("classes")))
 
 
@@ -113,7 +119,9 @@ def _idx(path: Path) -> Found:
     parts = []
     for part, starts in IDX_NAMES.items():
         files = {
-            rank: next((f for f in sorted(path.iterdir()) if f.name.startswith(starts) and f"idx{rank}" in f.name), None)
+            rank: next(
+                (f for f in sorted(path.iterdir()) if f.name.startswith(starts) and f"idx{rank}" in f.name), None
+            )
             for rank in (1, 3)
         }
         if files[3] is not None:
@@ -182,7 +190,10 @@ def _cifar(path: Path) -> Found:
             part = "test" if file.name.startswith("test") else "train"
             found.setdefault(part, []).append(_binary(file) if binary else _batch(file))
     return Found(
-        [Arrays(part, np.concatenate([x for x, _ in each]), np.concatenate([y for _, y in each])) for part, each in found.items()],
+        [
+            Arrays(part, np.concatenate([x for x, _ in each]), np.concatenate([y for _, y in each]))
+            for part, each in found.items()
+        ],
         names,
     )
 
@@ -208,7 +219,9 @@ def _binary(file: Path) -> tuple[np.ndarray, np.ndarray]:
     labels = 2 if file.stem in ("train", "test") else 1
     content = np.frombuffer(file.read_bytes(), np.uint8)
     if len(content) % (labels + 3072):
-        raise DataError(f"{file} holds {len(content):,} bytes, which is no multiple of {labels + 3072}; put a whole copy there")
+        raise DataError(
+            f"{file} holds {len(content):,} bytes, which is no multiple of {labels + 3072}; put a whole copy there"
+        )
     rows = content.reshape(-1, labels + 3072)
     return _planes(rows[:, labels:], file), rows[:, labels - 1].astype(np.int64)
 
@@ -227,8 +240,8 @@ def _is_mosaic(path: Path) -> bool:
 
 
 def _mosaic(path: Path) -> Found:
-    """NAME_labels.npz holds classes by part; beside it NAME_train_0.jpg ... or NAME_test.webp hold the pictures as square
-    tiles, row by row: as many tiles as there are labels left."""
+    """NAME_labels.npz holds classes by part; beside it NAME_train_0.jpg ... or NAME_test.webp hold the pictures as
+    square tiles, row by row: as many tiles as there are labels left."""
     stem = path.name.removesuffix("_labels.npz")
     with np.load(path, allow_pickle=False) as file:
         held = {name: file[name] for name in file.files}
@@ -239,7 +252,9 @@ def _mosaic(path: Path) -> Found:
         pattern = re.compile(rf"^{re.escape(stem)}_{part}(_\d+)?\.(jpg|jpeg|png|webp)$")
         sheets = sorted(f for f in path.parent.iterdir() if pattern.match(f.name))
         if not sheets:
-            raise DataError(f"{path} has {len(held[part]):,} labels of the part '{part}', and there is no {stem}_{part}.* beside it")
+            raise DataError(
+                f"{path} has {len(held[part]):,} labels of the part '{part}', and there is no {stem}_{part}.* beside it"
+            )
         each = -(-len(held[part]) // len(sheets))
         x = np.concatenate([_tiles(sheet, each) for sheet in sheets])[: len(held[part])]
         parts.append(Arrays(part, x, held[part]))
@@ -253,7 +268,9 @@ def _tiles(path: Path, count: int) -> np.ndarray:
     across = int(np.ceil(np.sqrt(count)))
     side = pixels.shape[1] // across
     if side * across != pixels.shape[1] or pixels.shape[0] % side:
-        raise DataError(f"{path} is {pixels.shape[0]} x {pixels.shape[1]} and holds no {count:,} square tiles in rows of {across}")
+        raise DataError(
+            f"{path} is {pixels.shape[0]} x {pixels.shape[1]} and holds no {count:,} square tiles in rows of {across}"
+        )
     down = pixels.shape[0] // side
     tiles = pixels.reshape(down, side, across, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
     return tiles[:count]

@@ -5,6 +5,7 @@ tried; of equal logits none is right.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,9 @@ def natural_robust_mean(natural: np.ndarray, robust: np.ndarray) -> Statistic:
     return Statistic(compute, len(natural))
 
 
-def stronger_without_gradients(attacked: Mapping[str, np.ndarray], blind: str = "square", by: float = 0.01) -> float | None:
+def stronger_without_gradients(
+    attacked: Mapping[str, np.ndarray], blind: str = "square", by: float = 0.01
+) -> float | None:
     """By how much the attack that sees no gradients beats all others together; None where by no more than `by`."""
     seeing = [right for name, right in attacked.items() if name != blind]
     if blind not in attacked or not seeing:
@@ -59,4 +62,4 @@ def stronger_without_gradients(attacked: Mapping[str, np.ndarray], blind: str = 
 
 def never_rises(shares: Sequence[float], slack: float = 0.005) -> bool:
     """Whether robust accuracy falls, or stays, along growing budgets or steps."""
-    return all(later <= earlier + slack for earlier, later in zip(shares, shares[1:], strict=False))
+    return all(later <= earlier + slack for earlier, later in pairwise(shares))

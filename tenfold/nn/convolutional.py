@@ -126,15 +126,15 @@ class ResNet18(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(channels, width, 3, 1, 1, bias=False), BatchNorm2d(width)
         widths = (width, width, width * 2, width * 4, width * 8)
-        for number, ((before, after), stride) in enumerate(zip(pairwise(widths), (1, 2, 2, 2), strict=True), 1):
-            blocks = nn.Sequential(BasicBlock(before, after, stride), BasicBlock(after, after, 1))
-            self.add_module(f"layer{number}", blocks)
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            nn.Sequential(BasicBlock(before, after, stride), BasicBlock(after, after, 1))
+            for (before, after), stride in zip(pairwise(widths), (1, 2, 2, 2), strict=True)
+        )
         self.linear = nn.Linear(width * 8, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.linear(x.mean((2, 3)))
 
 
@@ -212,15 +212,17 @@ class Blocks(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Depth 34 and width 10: 46.16 million parameters at 10 classes (Zagoruyko and Komodakis 2016, as TRADES has it)."""
+    """Depth 34 and width 10: 46.16 million parameters at 10 classes (Zagoruyko 2016, as TRADES has it)."""
 
     def __init__(self, classes: int, channels: int = 3, depth: int = 34, width: int = 10) -> None:
         super().__init__()
         number = (depth - 4) // 6
         widths = (16, 16 * width, 32 * width, 64 * width)
         self.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
-        for place, ((before, after), stride) in enumerate(zip(pairwise(widths), (1, 2, 2), strict=True), 1):
-            self.add_module(f"block{place}", Blocks(number, before, after, stride))
+        self.block1, self.block2, self.block3 = (
+            Blocks(number, before, after, stride)
+            for (before, after), stride in zip(pairwise(widths), (1, 2, 2), strict=True)
+        )
         self.bn1, self.fc = BatchNorm2d(widths[-1]), nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:

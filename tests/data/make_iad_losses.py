@@ -2,8 +2,8 @@
 
     python tests/data/make_iad_losses.py CHECKOUT
 
-Each script's own statements that compute its loss are taken out of its source and run, in float64, on logits of student,
-teachers and labels; losses and gradients are kept. None of their code is here.
+Each script's own statements that compute its loss are taken out of its source and run, in float64, on logits of
+student, teachers and labels; losses and gradients are kept. None of their code is here.
 """
 
 import ast

@@ -95,7 +95,9 @@ def _begin(
     gradient, logits, loss = _slope(model, here, classes, led, objective, target is not None)
     step, rises = torch.full_like(loss, 2 * threat.eps), torch.zeros_like(loss)
     halved = torch.ones_like(loss, dtype=torch.bool)
-    return Climb(rows, own, classes, led, here, here, gradient, logits, loss, here, gradient, loss, loss, step, halved, rises)  # fmt: skip
+    return Climb(
+        rows, own, classes, led, here, here, gradient, logits, loss, here, gradient, loss, loss, step, halved, rises
+    )
 
 
 def _slope(
@@ -123,9 +125,7 @@ def _look(climb: Climb, since: int) -> None:
     climb.gradient = torch.where(wide, climb.best_gradient, climb.gradient)
 
 
-def _step(
-    climb: Climb, model: Model, threat: Threat, objective: Objective, targeted: bool, share: float
-) -> None:
+def _step(climb: Climb, model: Model, threat: Threat, objective: Objective, targeted: bool, share: float) -> None:
     here = climb.here
     moved = threat.project(here + _wide(climb.step, here) * threat.ascent(climb.gradient), climb.x)
     moved = threat.project(here + share * (moved - here) + (1 - share) * (here - climb.before), climb.x)
@@ -135,7 +135,10 @@ def _step(
     better = loss > climb.best_loss
     climb.best_loss = torch.where(better, loss, climb.best_loss)
     wide = _wide(better, here)
-    climb.best, climb.best_gradient = torch.where(wide, moved, climb.best), torch.where(wide, gradient, climb.best_gradient)  # fmt: skip
+    climb.best, climb.best_gradient = (
+        torch.where(wide, moved, climb.best),
+        torch.where(wide, gradient, climb.best_gradient),
+    )
 
 
 def _wide(each: Tensor, like: Tensor) -> Tensor:
@@ -147,8 +150,8 @@ def apgd_targeted(
     model: Model, x: Tensor, y: Tensor, *, threat: Threat, steps: int = 100, targets: int = 9, seed: int = 0,
     rows: np.ndarray | None = None,
 ) -> Tensor:  # fmt: skip
-    """Towards each of the `targets` classes that the model finds likeliest after the right one, as far as there are any,
-    on the pictures that stand. rows: the numbers of the pictures, which decide where they start."""
+    """Towards each of the `targets` classes that the model finds likeliest after the right one, as far as there are
+    any, on the pictures that stand. rows: the numbers of the pictures, which decide where they start."""
     rows = np.arange(len(x)) if rows is None else rows
     found = x.float().clone()
     logits = logits_of(model, found)

@@ -1,7 +1,8 @@
 """A private copy of a network for answering fast: batch norm folded into the convolutions before it, weights at rest.
 
-An attack asks a network some twenty times a step, with weights that stay. Folding saves a pass over every map of numbers,
-and another one backwards; weights that want no gradient save theirs; on a graphics card channels last suits the convolutions (on two cores it cost a third more).
+An attack asks a network some twenty times a step, with weights that stay. Folding saves a pass over every map of
+numbers, and another one backwards; weights that want no gradient save theirs. On a graphics card channels last suits
+convolutions; on two cores it cost a third more.
 """
 
 import copy

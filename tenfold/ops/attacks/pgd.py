@@ -1,8 +1,8 @@
 """FGSM and PGD (Goodfellow et al. 2015; Madry et al. 2018): steps up a loss, back into the ball after each.
 
-`pgd_reference` is the definition, `pgd` what is used: in training every picture takes all steps; in evaluation those that
-are fooled drop out, and the picture that fooled is kept. Gradients are of the input only, in float32, whatever autocast
-or no_grad is around.
+`pgd_reference` is the definition, `pgd` what is used: in training every picture takes all steps; in evaluation those
+that are fooled drop out, and the picture that fooled is kept. Gradients are of the input only, in float32, whatever
+autocast or no_grad is around.
 """
 
 from collections.abc import Callable

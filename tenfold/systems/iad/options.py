@@ -43,7 +43,9 @@ class Options:
         "two": {"base": "akd2"},
     }
 
-    base: Annotated[Literal["ard", "akd2"], option("what it stands on: ard (IAD-I), akd2 (IAD-II, a second teacher)")] = "ard"
+    base: Annotated[
+        Literal["ard", "akd2"], option("what it stands on: ard (IAD-I), akd2 (IAD-II, a second teacher)")
+    ] = "ard"
     trust: TrustOptions = TrustOptions()
     tau: Annotated[float, option("temperature of the teachers' soft labels", gt=0, tune=Tune(1, 10, "log"))] = 1.0
     weight: Annotated[float, option("lambda of ard: of the teacher; the rest is that of labels", ge=0, le=1)] = 1.0

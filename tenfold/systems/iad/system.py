@@ -33,8 +33,8 @@ class IAD(Classifier):
         o, trust = self.options, self.options.trust
         if o.robust_weight + o.standard_weight > 1:
             raise OptionError(
-                f"robust_weight = {o.robust_weight:g} and standard_weight = {o.standard_weight:g} leave labels less than "
-                "nothing; their sum is at most 1"
+                f"robust_weight = {o.robust_weight:g} and standard_weight = {o.standard_weight:g} leave labels less "
+                "than nothing; their sum is at most 1"
             )
         begin = trust.begin if trust.begin is not None else 0.3 if o.base == "ard" else 0.2
         gated = o.base == "akd2" if trust.teacher_weight == "auto" else trust.teacher_weight == "trust"

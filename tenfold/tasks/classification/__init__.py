@@ -6,9 +6,9 @@ Names are imported when touched: the options beside them are read by help, witho
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tenfold.tasks.classification.task import Answer, Classifier
+    from tenfold.tasks.classification.task import Classified, Classifier
 
-__all__ = ["Answer", "Classifier"]
+__all__ = ["Classified", "Classifier"]
 
 
 def __getattr__(name: str) -> Any:

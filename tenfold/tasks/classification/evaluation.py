@@ -1,4 +1,4 @@
-"""How right a classifier stays: every attack of a protocol on every picture that was right, and what must be known of it.
+"""How right a classifier stays: every attack of a protocol on every picture, and what must be known of the figures.
 
 Attacks are run in float32 on a folded copy. Each picture's noise is a function of (seed, its row), so figures do not
 depend on how many are attacked together; and pictures that fell are kept where a caller asks for them.
@@ -75,7 +75,13 @@ class Attacked:
 
 
 def attack_once(
-    model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, name: str, threat: Threat, protocol: Protocol, rows: np.ndarray
+    model: Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    name: str,
+    threat: Threat,
+    protocol: Protocol,
+    rows: np.ndarray,
 ) -> Tensor:
     """x~ of one attack of the protocol. rows: the pictures' numbers, for their noise."""
     seed, shape = protocol.attack_seed, tuple(x.shape[1:])
@@ -85,12 +91,16 @@ def attack_once(
         return attacks.fgsm(model, x, y, threat=threat)
     if name in ("pgd", "cw", "dlr"):
         raised = {"pgd": attacks.cross_entropy, "cw": attacks.margin, "dlr": attacks.dlr}[name]
-        return attacks.pgd(model, x, y, threat=threat, steps=protocol.steps, step=step, start=start, objective=raised, stop=True)  # fmt: skip
+        return attacks.pgd(
+            model, x, y, threat=threat, steps=protocol.steps, step=step, start=start, objective=raised, stop=True
+        )
     if name == "apgd":
         noise = attacks.noise(seed, 1, rows, shape).to(x.device)
         return attacks.apgd(model, x, y, threat=threat, steps=protocol.apgd_steps, start=noise)
     if name == "aa-lite":
-        return attacks.aa_lite(model, x, y, threat=threat, steps=protocol.apgd_steps, targets=protocol.targets, seed=seed, rows=rows)  # fmt: skip
+        return attacks.aa_lite(
+            model, x, y, threat=threat, steps=protocol.apgd_steps, targets=protocol.targets, seed=seed, rows=rows
+        )
     return attacks.square(model, x, y, threat=threat, queries=protocol.queries, seed=seed, rows=rows)
 
 
@@ -113,7 +123,9 @@ def attack_all(
                 if chunks is not None:
                     chunks.put(name, first, done)
             parts[name].append(done)
-    joined = {name: {key: np.concatenate([part[key] for part in each]) for key in each[0]} for name, each in parts.items()}
+    joined = {
+        name: {key: np.concatenate([part[key] for part in each]) for key in each[0]} for name, each in parts.items()
+    }
     natural = joined.pop("natural")
     return Attacked(
         natural["right"], natural["answer"], {name: each["right"] for name, each in joined.items()},
@@ -147,10 +159,11 @@ def evaluate(
     notes += warnings_of(network, data, threat, protocol, found)
     if not protocol.attacks:
         per_unit, statistics = {"natural": found.natural}, {"worst_class": worst_class(found.natural, labels, classes)}
+    how_attacked = ", ".join(attack_told(name, protocol) for name in found.right)
     evaluation = Evaluation.of(
         {name: values.astype(np.float64) for name, values in per_unit.items()},
         statistics=statistics,
-        protocol=f"{told}; {threat_told(threat)}; {', '.join(attack_told(name, protocol) for name in found.right) or 'no attack'}",
+        protocol=f"{told}; {threat_told(threat)}; {how_attacked or 'no attack'}",
         notes=notes,
     )
     return evaluation, found
@@ -166,12 +179,14 @@ def attack_told(name: str, protocol: Protocol) -> str:
     return {
         "fgsm": "fgsm",
         "apgd": f"apgd of {protocol.apgd_steps} steps",
-        "aa-lite": f"aa-lite (apgd, then towards {protocol.targets} classes; {protocol.apgd_steps} steps each; not AutoAttack)",
+        "aa-lite": f"aa-lite (apgd, then towards {protocol.targets} classes; {protocol.apgd_steps} steps each)",
         "square": f"square of {protocol.queries} queries",
     }.get(name, f"{name}-{protocol.steps}")
 
 
-def warnings_of(network: nn.Module, data: LabelledPictures, threat: Threat, protocol: Protocol, found: Attacked) -> list[str]:
+def warnings_of(
+    network: nn.Module, data: LabelledPictures, threat: Threat, protocol: Protocol, found: Attacked
+) -> list[str]:
     """What makes the figures worth less than they look."""
     some = np.arange(min(len(data), LOOKED_AT))
     device = next(network.parameters()).device
@@ -180,7 +195,7 @@ def warnings_of(network: nn.Module, data: LabelledPictures, threat: Threat, prot
     apart = stronger_without_gradients(found.right)
     if apart is not None:
         notes.append(
-            f"square, which sees no gradients, fools {apart:.1%} of the pictures more than all other attacks: the model "
+            f"square, which sees no gradients, fools {apart:.1%} of pictures more than all other attacks: the model "
             "hides its gradients, and its other figures are too good"
         )
     if "pgd" in found.right and found.right["pgd"][some].any():
@@ -191,8 +206,8 @@ def warnings_of(network: nn.Module, data: LabelledPictures, threat: Threat, prot
         had = float(found.right["pgd"][some].mean())
         if had - left > STILL_FALLS:
             notes.append(
-                f"with {longer.steps} steps in place of {protocol.steps} pgd leaves {left:.1%} right, not {had:.1%} (of "
-                f"{len(some)} pictures): more steps are needed before its figure can be believed"
+                f"with {longer.steps} steps in place of {protocol.steps} pgd leaves {left:.1%} right, not {had:.1%} (of"
+                f" {len(some)} pictures): more steps are needed before its figure can be believed"
             )
     return notes
 

@@ -1,15 +1,15 @@
 """One network taught by one method: the attack on it, the passes through it and its teachers, the loss.
 
-A `Method` reads what it needs of a `Passes`: each pass is made when it is first asked for, and once. So a loss reads like
-its paper, and costs no pass that it does not use. Passes through the student are in training mode, x~ before x (as
-released); the attack's are in eval mode, batch norm folded, weights at rest; teachers are in eval mode, without gradient.
+A `Method` reads what it needs of a `Passes`: each pass is made when it is first asked for, and once. So a loss reads
+like its paper, and costs no pass that it does not use. Passes through the student are in training mode, x~ before x (as
+released); the attack's are in eval mode, batch norm folded, weights at rest; teachers in eval mode, without gradient.
 
 Shapes: B pictures of a batch, (B, C, H, W) in [0, 1]; K classes.
 """
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -160,7 +160,16 @@ class Lesson:
             start = (p.x + NEAR * p.noise * 3**0.5).clamp(0, 1)  # of the deviation that the papers' normal noise has
         if self.method.raises == "teacher there":
             return self._away_from_teacher(model, p.x, start)
-        return pgd(model, p.x, target, threat=self.threat, steps=self.options.steps, step=self.step, start=start, objective=objective)  # fmt: skip
+        return pgd(
+            model,
+            p.x,
+            target,
+            threat=self.threat,
+            steps=self.options.steps,
+            step=self.step,
+            start=start,
+            objective=objective,
+        )
 
     def _away_from_teacher(self, model: Callable[[Tensor], Tensor], x: Tensor, moved: Tensor) -> Tensor:
         """AdaAD's: raises KL(T(x~) || S(x~)), with the gradient through the teacher too."""
@@ -180,8 +189,8 @@ class Lesson:
         return moved
 
     def _against_weights(self, batch: PictureBatch, plain: Passes) -> Passes:
-        """The same batch seen by weights that are worse for it: each weight matrix moved up the loss by `awp` of its own
-        length (AWP: Wu et al., NeurIPS 2020, equation 8). Gradients go to the weights themselves."""
+        """The same batch seen by weights that are worse for it: each weight matrix moved up the loss by `awp` of its
+        own length (AWP: Wu et al., NeurIPS 2020, equation 8). Gradients go to the weights themselves."""
         kept = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         named = [(name, weight) for name, weight in self.network.named_parameters() if weight.ndim > 1]
         slopes = torch.autograd.grad(self.method.objective(plain).mean(), [weight for _, weight in named])
@@ -235,7 +244,9 @@ class Lesson:
                 sums[0] += float(right(folded(x), y).sum())
             if self.method.raises != "nothing":
                 start = self.threat.start(x, noise(self.seed, 1 << 20, rows, data.shape).to(device))
-                worse = pgd(folded, x, y, threat=self.threat, steps=10, step=self.threat.eps / 4, start=start, stop=True)
+                worse = pgd(
+                    folded, x, y, threat=self.threat, steps=10, step=self.threat.eps / 4, start=start, stop=True
+                )
                 with torch.no_grad():
                     sums[1] += float(right(folded(worse), y).sum())
         natural, robust = sums / len(data)
@@ -254,4 +265,3 @@ class Lesson:
         self.tally = {}
         pictures = found.pop("pictures")
         return {name: value / pictures for name, value in found.items()} | {"pictures": pictures}
-

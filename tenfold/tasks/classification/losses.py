@@ -81,7 +81,9 @@ def rslad(natural: Tensor, attacked: Tensor, t_natural: Tensor) -> Tensor:
     return 5 / 6 * kl(t_natural, attacked) + 1 / 6 * kl(t_natural, natural)
 
 
-def adaad(natural: Tensor | None, attacked: Tensor, t_natural: Tensor | None, t_attacked: Tensor, *, weight: float) -> Tensor:
+def adaad(
+    natural: Tensor | None, attacked: Tensor, t_natural: Tensor | None, t_attacked: Tensor, *, weight: float
+) -> Tensor:
     """Huang et al. 2023: the attack follows the teacher; with weight 1 only attacked pictures count."""
     found = weight * kl(t_attacked, attacked)
     if weight < 1:
@@ -126,7 +128,9 @@ def iad2(
     labels = (1 - robust_weight - standard_weight) * ce(attacked, y, smoothing)
     taught = kl(t_attacked, attacked, tau)
     taught = (alpha * taught if gated else taught) + gamma * introspection(own, attacked, alpha)
-    return labels + robust_weight * tau * tau * taught + standard_weight * tau * tau * kl(standard_attacked, attacked, tau)
+    return (
+        labels + robust_weight * tau * tau * taught + standard_weight * tau * tau * kl(standard_attacked, attacked, tau)
+    )
 
 
 def adaiad(natural: Tensor, attacked: Tensor, t_attacked: Tensor, alpha: Tensor, *, gamma: float = 1.0) -> Tensor:

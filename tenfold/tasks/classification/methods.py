@@ -61,7 +61,9 @@ class Ard:
     def objective(self, p: Passes) -> Tensor:
         attacked = p.student_attacked
         natural = p.student_natural if self.weight < 1 else None
-        return losses.ard(natural, attacked, p.teacher_natural, p.y, weight=self.weight, tau=self.tau, smoothing=self.smoothing)  # fmt: skip
+        return losses.ard(
+            natural, attacked, p.teacher_natural, p.y, weight=self.weight, tau=self.tau, smoothing=self.smoothing
+        )
 
 
 @dataclass

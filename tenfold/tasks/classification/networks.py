@@ -50,12 +50,16 @@ def made(name: str, width: int | None, classes: int, shape: Shape) -> nn.Module:
         return _of_timm(name.removeprefix("timm/"), classes, shape[0])
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise OptionError(f"there is no network '{name}'; {nearest(name, NETWORKS)}; or write timm/NAME or module:callable")
+        raise OptionError(
+            f"there is no network '{name}'; {nearest(name, NETWORKS)}; or write timm/NAME or module:callable"
+        )
     try:
         call = getattr(importlib.import_module(module), attribute)
         network = call(classes, shape[0])
     except (ImportError, AttributeError, TypeError) as error:
-        raise OptionError(f"the network '{name}' cannot be had: {error}; name a callable of classes and channels") from None
+        raise OptionError(
+            f"the network '{name}' cannot be had: {error}; name a callable of classes and channels"
+        ) from None
     if not isinstance(network, nn.Module):
         raise OptionError(f"the network '{name}' gives a {type(network).__name__}; expected a torch module")
     return network
@@ -109,7 +113,9 @@ def given_digest(path: str) -> str:
     try:
         return digest(where.read_bytes())
     except OSError as error:
-        raise ArtifactError(f"the teacher {path} cannot be read: {error.strerror or error}; name a folder or checkpoint") from None
+        raise ArtifactError(
+            f"the teacher {path} cannot be read: {error.strerror or error}; name a folder or checkpoint"
+        ) from None
 
 
 def given_teacher(
@@ -130,7 +136,9 @@ def given_teacher(
     with torch.no_grad():
         answers = network(torch.rand(4, *shape, generator=torch.Generator().manual_seed(0)))
     if answers.ndim != 2 or answers.shape[1] != len(classes):
-        raise OptionError(f"the teacher {path} gives answers of shape {tuple(answers.shape[1:])}, and there are {len(classes)} classes")
+        raise OptionError(
+            f"the teacher {path} gives answers of {tuple(answers.shape[1:])}, and there are {len(classes)} classes"
+        )
     if looks_like_probabilities(answers):
         raise OptionError(f"the teacher {path} gives probabilities; logits are needed: take its softmax away")
     return network
@@ -144,13 +152,15 @@ def _of_folder(path: Path, classes: Vocabulary, shape: Shape) -> nn.Module:
         raise OptionError(f"the teacher {path} is a {name}, which classifies no pictures")
     theirs: Vocabulary = system.vocabularies["classes"]
     if tuple(system.shape) != shape:
-        raise OptionError(f"the teacher {path} knows pictures of {system.shape} (channels, height, width), these are {shape}")
+        raise OptionError(
+            f"the teacher {path} knows pictures of {system.shape} (channels, height, width), these are {shape}"
+        )
     numbers = theirs.numbers(classes.series)
     if (numbers == 0).any():
         missing = classes.ids([int((numbers == 0).argmax()) + 1])[0]
         raise OptionError(
-            f"the teacher {path} knows {len(theirs)} classes, and not '{missing}', one of the {len(classes)} here; train "
-            "one on the same classes"
+            f"the teacher {path} knows {len(theirs)} classes, and not '{missing}', one of the {len(classes)} here; "
+            "train one on the same classes"
         )
     order = (numbers - 1).tolist()
     return model if order == list(range(len(theirs))) else Reordered(model, order)

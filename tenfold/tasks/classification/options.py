@@ -46,7 +46,9 @@ class Protocol:
         tuple[AttackName, ...] | None,
         option("fgsm, pgd, cw, dlr, apgd, aa-lite (apgd, then apgd towards other classes), square; none: no attack"),
     ] = ("pgd", "aa-lite")
-    eps: Annotated[float | None, option("budget of the attacks, such as 8/255; none: as trained", gt=0), AsFraction] = None
+    eps: Annotated[float | None, option("budget of the attacks, such as 8/255; none: as trained", gt=0), AsFraction] = (
+        None
+    )
     norm: Annotated[Norm | None, option("in which it is measured; none: as trained")] = None
     steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
     apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
@@ -60,18 +62,16 @@ class Protocol:
 class PredictOptions:
     """How files of pictures are answered."""
 
-    flips: Annotated[
-        bool, option("beside each answer the smallest budget at which an attack changes it; slow")
-    ] = False
+    flips: Annotated[bool, option("beside each answer the smallest budget at which an attack changes it; slow")] = False
 
 
 @options
 class ThreatOptions:
     """The attack that a method is trained against, and against which it is measured."""
 
-    eps: Annotated[float, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0), AsFraction] = (
-        8 / 255
-    )
+    eps: Annotated[
+        float, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0), AsFraction
+    ] = 8 / 255
     norm: Annotated[Norm, option("in which eps is meant")] = "linf"
     steps: Annotated[int, option("of the attack in training", gt=0)] = 10
     step: Annotated[
@@ -104,9 +104,9 @@ class Training:
     crop: Annotated[int | None, option("pixels by which pictures are shifted at most; none: an eighth", ge=0)] = None
     flip: Annotated[bool, option("half of the pictures are mirrored; not for digits or writing")] = False
     smoothing: Annotated[float, option("of labels: so much is shared out to all classes", ge=0, lt=1)] = 0.0
-    awp: Annotated[float, option("weights are moved by this share against the loss before each step (AWP); 0: no", ge=0)] = (
-        0.0
-    )
+    awp: Annotated[
+        float, option("weights are moved by this share against the loss before each step (AWP); 0: no", ge=0)
+    ] = 0.0
     clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
     ema_decay: Annotated[
         float, option("of a moving mean of the weights, which is validated and kept, such as 0.995", ge=0, lt=1)
@@ -118,12 +118,16 @@ class Training:
 class TeacherOptions:
     """A teacher that is given, or one that is trained in the same fit, as a first stage."""
 
-    path: Annotated[str, option("folder of a fitted classifier, or a checkpoint (.safetensors, .pt, .pth); empty: train")] = ""
+    path: Annotated[
+        str, option("folder of a fitted classifier, or a checkpoint (.safetensors, .pt, .pth); empty: train")
+    ] = ""
     network: Annotated[str | None, option("its network, for a checkpoint or to train; none: the student's")] = None
     width: Annotated[int | None, option("of its first layer; none: twice the student's, or the network's own")] = None
     mean: Annotated[tuple[float, ...], option("that a checkpoint's network wants taken away, by channel")] = ()
     deviation: Annotated[tuple[float, ...], option("by which it wants them divided")] = ()
-    learns: Annotated[Literal["at", "trades", "st"], option("how it is trained: against attacks, or plainly (st)")] = "at"
+    learns: Annotated[Literal["at", "trades", "st"], option("how it is trained: against attacks, or plainly (st)")] = (
+        "at"
+    )
 
 
 @options

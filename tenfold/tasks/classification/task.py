@@ -1,12 +1,11 @@
 """The task: pictures of one size, their classes, the attack that a classifier is to stand, and the verbs.
 
-A method says `method()`, what is learned from a batch (methods.py); teachers that it names in its options are read from a
-folder, or trained first in the same fit. A new method is a class of a few lines (baselines.py).
+A method says `method()`, what is learned from a batch (methods.py); teachers that it names in its options are read from
+a folder, or trained first in the same fit. A new method is a class of a few lines (baselines.py).
 
 Shapes: N pictures, C channels, H height, W width, K classes.
 """
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-
+from tenfold.data.answers import write_answers
 from tenfold.data.labelled_pictures import (
     LabelledPictures,
     PictureBatches,
@@ -32,12 +30,11 @@ from tenfold.data.labelled_pictures import (
 from tenfold.data.pictures import decoded
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
-from tenfold.files import replacing
 from tenfold.nn.convolutional import Normalised
 from tenfold.ops.attacks import Threat, check_pixels, check_threat
 from tenfold.options import parse
-from tenfold.system import Evaluation, PredictionSummary, System
-from tenfold.tasks.classification.evaluation import Chunks, evaluate, smallest_budgets
+from tenfold.system import Answer, Evaluation, PredictionSummary, System
+from tenfold.tasks.classification.evaluation import BUDGETS, Chunks, evaluate, smallest_budgets, threat_told
 from tenfold.tasks.classification.lesson import Lesson, Method
 from tenfold.tasks.classification.methods import Adversarial, Standard, Trades
 from tenfold.tasks.classification.networks import build_network, given_digest, given_teacher, teacher_width
@@ -56,7 +53,7 @@ NOT_ROBUST = 0.05  # accuracy under attack, below which a teacher is said not to
 TEACHERS = ("teacher", "second")
 
 
-class Answer(NamedTuple):
+class Classified(NamedTuple):
     """Of one picture: its class, all classes' probabilities, and the smallest budget at which an attack changes it."""
 
     label: Any
@@ -122,8 +119,8 @@ class Classifier(System):
         count, size = len(prepared.rows["train"]), self.options.training.batch_size
         if self.options.model.network != "mlp" and count // -(-count // size) < 2:
             raise DataError(
-                f"{count} training pictures in batches of {size} leave a batch of one, which batch norm cannot take; give "
-                "more pictures or larger batches"
+                f"{count} training pictures in batches of {size} leave a batch of one, which batch norm cannot take; "
+                "give more pictures or larger batches"
             )
 
     def _teacher_notes(self, name: str, path: str, network: nn.Module, validation: LabelledPictures) -> list[str]:
@@ -190,13 +187,15 @@ class Classifier(System):
         method = self.network["method"] if "method" in self.network else self.method()
         yield self._stage("student", self.model, method, prepared, **teachers)
 
-    def _stage(self, name: str, network: nn.Module, method: Method, prepared: PictureSplit, **teachers: nn.Module) -> Stage:
+    def _stage(
+        self, name: str, network: nn.Module, method: Method, prepared: PictureSplit, **teachers: nn.Module
+    ) -> Stage:
         training, validation = self.options.training, prepared.part("validation")
         crop = max(self.shape[1] // 8, 1) if training.crop is None else training.crop
         noisy = method.raises != "nothing"
         lesson = Lesson(
-            network, method, self.options.attack, epochs=self.budget.max_epochs, validation=validation, awp=training.awp,
-            watched=training.watched, seed=self.budget.seed, **teachers,
+            network, method, self.options.attack, epochs=self.budget.max_epochs, validation=validation,
+            awp=training.awp, watched=training.watched, seed=self.budget.seed, **teachers,
         )  # fmt: skip
         learns = nn.ModuleList([network, method]) if isinstance(method, nn.Module) else network
         return Stage(
@@ -262,13 +261,17 @@ class Classifier(System):
         told = f"{part} part of split '{split or self.fitted['split']}', {len(tested):,} pictures"
         return evaluate(self.model, tested, threat, asked, told=told, keep=keep, chunks=chunks)
 
-    def tested(self, data: Any, split: str | None, part: str, read_options: ReadOptions | None = None) -> LabelledPictures:
+    def tested(
+        self, data: Any, split: str | None, part: str, read_options: ReadOptions | None = None
+    ) -> LabelledPictures:
         """The pictures of one part, in this system's numbers. Raises DataError."""
         dataset = self.read(data, read_options)
         self._check_shape(dataset)
         name = split or self.fitted["split"]
         if name not in self.splits or part not in ("validation", "test"):
-            raise OptionError(f"there are the splits {', '.join(self.splits)} and the parts validation and test; found '{name}', '{part}'")  # fmt: skip
+            raise OptionError(
+                f"there are the splits {', '.join(self.splits)}, parts validation and test; found '{name}', '{part}'"
+            )
         return self.prepare(dataset, name).part(part)
 
     def _check_shape(self, data: LabelledPictures) -> None:
@@ -290,7 +293,7 @@ class Classifier(System):
         parts = [self.model(part.to(self.device)).float().cpu() for part in x.split(AT_ONCE)]
         return torch.cat(parts) if parts else torch.empty(0, self.sizes["classes"])
 
-    def classify(self, picture: Any, *, flips: bool = True) -> Answer:
+    def classify(self, picture: Any, *, flips: bool = True) -> Classified:
         """One picture: a file, a PIL picture, or an array (H, W[, C]) of bytes or of floats in [0, 1].
 
         flips: also the smallest budget, of some between a sixteenth and eight times eps, at which an attack changes the
@@ -302,7 +305,7 @@ class Classifier(System):
         names = self.vocabularies["classes"].ids(range(1, len(shares) + 1))
         best = int(shares.argmax())
         at = self._flips(x)[0] if flips else None
-        return Answer(names[best], float(shares[best]), dict(zip(names, shares.tolist(), strict=True)), at)
+        return Classified(names[best], float(shares[best]), dict(zip(names, shares.tolist(), strict=True)), at)
 
     def _flips(self, x: Tensor) -> list[float | None]:
         return smallest_budgets(self.model, x.to(self.device), self.threat.eps, self.threat.norm)
@@ -337,36 +340,41 @@ class Classifier(System):
         """
         _ = self.network
         self.check_inputs(inputs or {})
-        found = data if isinstance(data, LabelledPictures) else read_labelled(data, **asdict(read_options or self._read_as()), unlabelled=True)  # fmt: skip
+        found = (
+            data
+            if isinstance(data, LabelledPictures)
+            else read_labelled(data, **asdict(read_options or self._read_as()), unlabelled=True)
+        )
         self._check_shape(found)
         names = self.vocabularies["classes"].ids(range(1, self.sizes["classes"] + 1))
-        rows: list[dict[str, Any]] = []
-        for first in range(0, len(found), AT_ONCE):
-            x = found.x(slice(first, first + AT_ONCE))
-            shares = F.softmax(self.logits(x), 1)
-            at = self._flips(x) if flips else [None] * len(x)
-            for number, (row, budget) in enumerate(zip(shares.tolist(), at, strict=True), first + 1):
-                best = int(np.argmax(row))
-                told = {"picture": number, "label": names[best], "probability": round(row[best], 6)}
-                rows.append(told | ({"flips_at": budget} if flips else {}))
-        write_rows(rows, Path(output))
-        summary = PredictionSummary(len(rows))
+        summary = PredictionSummary(write_answers(output, self._rows(found, names, flips)))
         summary.notes = found.report.sentences()
         return summary
 
+    def _rows(self, pictures: LabelledPictures, names: list[Any], flips: bool) -> Iterator[dict[str, Any]]:
+        for first in range(0, len(pictures), AT_ONCE):
+            x = pictures.x(slice(first, first + AT_ONCE))
+            shares = F.softmax(self.logits(x), 1).tolist()
+            at = self._flips(x) if flips else [None] * len(x)
+            for number, (row, budget) in enumerate(zip(shares, at, strict=True), first + 1):
+                best = int(np.argmax(row))
+                told = {"picture": number, "label": names[best], "probability": round(row[best], 6)}
+                yield told | ({"flips_at": budget} if flips else {})
 
-def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
-    """As .jsonl, .csv or .parquet. Raises OptionError, OutputError."""
-    frame = pl.DataFrame(rows, infer_schema_length=None)
-    kinds: dict[str, Callable[[Path], Any]] = {
-        ".jsonl": lambda beside: beside.write_text("".join(json.dumps(row) + "\n" for row in rows)),
-        ".csv": frame.write_csv,
-        ".parquet": frame.write_parquet,
-    }
-    if path.suffix not in kinds:
-        raise OptionError(f"{path} names no form of answers; end it in {', '.join(kinds)}")
-    with replacing(path) as beside:
-        kinds[path.suffix](beside)
+    def answer(self, question: str, *, flips: bool = False) -> Answer:
+        """question: a picture's file. All classes, the likeliest first."""
+        found = self.classify(question, flips=flips)
+        rows = [[label, f"{share:.4f}"] for label, share in sorted(found.probabilities.items(), key=lambda i: -i[1])]
+        notes = []
+        if flips:
+            at = found.flips_at
+            most = BUDGETS[-1] * self.threat.eps
+            notes.append(
+                f"no attack of up to {threat_told(Threat(most, self.threat.norm))} changed the answer"
+                if at is None
+                else f"an attack of {threat_told(Threat(at, self.threat.norm))} changes the answer"
+            )
+        return Answer(("class", "probability"), rows, notes)
 
 
 def step_sizes(name: str) -> Callable[[float], float] | None:
@@ -379,5 +387,3 @@ def step_sizes(name: str) -> Callable[[float], float] | None:
         return lambda done: max(done / 0.25, 0.04) if done < 0.25 else (1 - done) / 0.75
     late = 0.1 if name == "onedrop" else 0.01
     return lambda done: 1.0 if done < 0.5 else 0.1 if done < 0.75 else late
-
-

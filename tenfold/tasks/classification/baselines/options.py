@@ -31,7 +31,9 @@ class ConsistencyOptions:
 
     presets: ClassVar = {"released": RELEASED | {"training.schedule": "multistep"}}
 
-    weight: Annotated[float, option("of consistency between a picture and its attack", gt=0, tune=Tune(1, 10, "log"))] = 6.0
+    weight: Annotated[
+        float, option("of consistency between a picture and its attack", gt=0, tune=Tune(1, 10, "log"))
+    ] = 6.0
     model: ModelOptions = ModelOptions()
     attack: ThreatOptions = ThreatOptions()
     training: Training = Training()
@@ -70,7 +72,9 @@ class AdaAdOptions:
 
 @options
 class AdaIadOptions:
-    beta: Annotated[float, option("how sharply trust falls with the teacher's probability of the right class", ge=0)] = 0.1
+    beta: Annotated[
+        float, option("how sharply trust falls with the teacher's probability of the right class", ge=0)
+    ] = 0.1
     gamma: Annotated[float, option("weight of introspection", ge=0)] = 1.0
     begin: Annotated[float, option("share of the epochs before introspection begins", ge=0, le=1)] = 0.3
     teacher: TeacherOptions = TeacherOptions()
