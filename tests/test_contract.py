@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import subprocess_of
 from fit_one import happens_at, without_dropout
-from small import BATCHES, CLASSES, small
+from small import ALIKE, BATCHES, CLASSES, small
 from torch.testing import assert_close
 
 from tenfold import Popularity, SASRec
@@ -20,9 +20,16 @@ from tenfold.errors import ArtifactError, NotFittedError, OptionError, OutputErr
 from tenfold.training import Budget
 
 TRAINED = {name: cls for name, cls in CLASSES.items() if cls.trains}
-every_system = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in CLASSES.items()])
-every_trained = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in TRAINED.items()])
-every_trained_name = pytest.mark.parametrize("name", TRAINED)
+
+
+def over(classes):
+    """Each under its name; those that differ from another row by a loss are slow."""
+    return [pytest.param(cls, id=name, marks=[pytest.mark.slow] * (name in ALIKE)) for name, cls in classes.items()]
+
+
+every_system = pytest.mark.parametrize("cls", over(CLASSES))
+every_trained = pytest.mark.parametrize("cls", over(TRAINED))
+every_trained_name = pytest.mark.parametrize("name", over({name: name for name in TRAINED}))
 ODD_PLACES = [1, 2, 4, 8, 9, 10, 11, 16, 17, 24]  # first, second, last of an epoch, first of the next ...
 
 
@@ -46,10 +53,17 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+class Whole(dict):
+    """Uninterrupted runs of three epochs of eight batches, by class; fitted when first asked for."""
+
+    def __missing__(self, cls):
+        self[cls] = cls(cls.tiny).fit(small(cls).data(), max_epochs=3, accelerator="cpu")
+        return self[cls]
+
+
 @pytest.fixture(scope="module")
 def whole():
-    """Uninterrupted runs of three epochs of eight batches, by class."""
-    return {cls: cls(cls.tiny).fit(small(cls).data(), max_epochs=3, accelerator="cpu") for cls in TRAINED.values()}
+    return Whole()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ AT_ONCE = 256  # pictures that are validated together
 class Method(Protocol):
     """What is learned from a batch."""
 
-    raises: Raises
+    raises: ClassVar[Raises]
 
     def objective(self, p: "Passes") -> Tensor:
         """(B,) the loss of each picture."""
