@@ -52,7 +52,9 @@ class LabelledPictures(Dataset):
     def fingerprint(self) -> str:  # type: ignore[override]
         parts = b"" if self.parts is None else self.parts.tobytes()
         shape = repr(self.pixels.shape).encode()
-        return digest(shape, np.ascontiguousarray(self.pixels), self.labels.tobytes(), self.classes.to_bytes(), parts)
+        return digest(
+            shape, np.ascontiguousarray(self.pixels).data, self.labels.tobytes(), self.classes.to_bytes(), parts
+        )
 
     @property
     def vocabularies(self) -> dict[str, Vocabulary]:

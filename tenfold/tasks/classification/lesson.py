@@ -9,7 +9,7 @@ Shapes: B pictures of a batch, (B, C, H, W) in [0, 1]; K classes.
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.data.labelled_pictures import LabelledPictures, PictureBatch
-from tenfold.ops.attacks import Folded, Threat, cross_entropy, divergence, input_gradient, noise, pgd, right
+from tenfold.ops.attacks import Folded, Objective, Threat, cross_entropy, divergence, input_gradient, noise, pgd, right
 from tenfold.tasks.classification.options import ThreatOptions
 from tenfold.training import Loss
 
@@ -150,7 +150,8 @@ class Lesson:
 
     def attack(self, p: Passes) -> Tensor:
         """x~ of a batch, by what the method's attack raises. Without gradient."""
-        goes, target, objective = self.arena.student, p.y, cross_entropy
+        goes, target = self.arena.student, p.y
+        objective: Objective = cross_entropy
         model: Callable[[Tensor], Tensor] = goes if self.options.bn == "eval" else self.network
         if self.method.raises in ("itself", "teacher"):
             asked = goes if self.method.raises == "itself" else self.arena.teacher

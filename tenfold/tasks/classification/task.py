@@ -76,7 +76,7 @@ class Classifier(System):
 
     # Data.
 
-    def read(self, data: Any, read_options: ReadOptions | None = None) -> LabelledPictures:
+    def read(self, data: Any, read_options: ReadOptions | None = None, **inputs: Any) -> LabelledPictures:
         if isinstance(data, LabelledPictures):
             return data
         return read_labelled(data, **asdict(read_options or self._read_as()))
@@ -182,7 +182,8 @@ class Classifier(System):
         self._normalise(prepared)
         for name, own in self._trained().items():
             teachers[name] = self.network[name]
-            taught: Method = {"st": Standard(), "at": Adversarial(), "trades": Trades()}[own.learns]
+            known: dict[str, Method] = {"st": Standard(), "at": Adversarial(), "trades": Trades()}
+            taught = known[own.learns]
             yield self._stage(name, self.network[name], taught, prepared)
         method = self.network["method"] if "method" in self.network else self.method()
         yield self._stage("student", self.model, method, prepared, **teachers)
@@ -361,8 +362,9 @@ class Classifier(System):
                 told = {"picture": number, "label": names[best], "probability": round(row[best], 6)}
                 yield told | ({"flips_at": budget} if flips else {})
 
-    def answer(self, question: str, *, flips: bool = False) -> Answer:
+    def answer(self, question: str, **how: Any) -> Answer:
         """question: a picture's file. All classes, the likeliest first."""
+        flips = bool(how.get("flips", False))
         found = self.classify(question, flips=flips)
         rows = [[label, f"{share:.4f}"] for label, share in sorted(found.probabilities.items(), key=lambda i: -i[1])]
         notes = []
