@@ -243,7 +243,7 @@ def checkpoint_weights(weights: Mapping[str, Any], network: nn.Module, origin: s
     for name, weight in ours.items():
         if name.endswith("num_batches_tracked"):
             found.setdefault(name, weight)
-    wrong = sorted({*ours} ^ {*found}) or [n for n, w in found.items() if w.shape != ours[n].shape]
+    wrong = sorted({*ours} ^ {*found}) or sorted(n for n, w in found.items() if w.shape != ours[n].shape)
     if wrong:
         name = wrong[0]
         there, needed = (tuple(each[name].shape) if name in each else "none" for each in (found, ours))
