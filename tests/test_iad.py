@@ -156,7 +156,7 @@ def test_a_teacher_s_folder_decides_the_run_and_is_measured(teacher, tmp_path):
 
 
 def test_a_teacher_that_stands_no_attack_is_told(tmp_path):
-    Plain(Plain.tiny).fit(blobs(), max_epochs=30, accelerator="cpu").save(tmp_path)
+    Plain(Plain.tiny).fit(blobs(), max_epochs=12, accelerator="cpu").save(tmp_path)
     notes = []
     strong = {"attack.eps": 0.4, "teacher.path": str(tmp_path)}
     ARD(ARD.tiny).set_params(**strong).fit(blobs(), log=notes.append, **QUICK)
@@ -232,7 +232,7 @@ def test_a_teacher_that_gives_probabilities_is_refused(teacher, monkeypatch):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return AT(AT.tiny).fit(blobs(), max_epochs=25, accelerator="cpu")
+    return AT(AT.tiny).fit(blobs(), max_epochs=10, accelerator="cpu")
 
 
 def test_figures_are_of_single_pictures_and_the_worst_case_is_below_all(fitted):

@@ -20,8 +20,7 @@ class IAD(Classifier):
     options: Options
     tiny: ClassVar[Any] = parse(Options, {
         "base": "akd2", "trust.begin": 0.0, "model.network": "mlp", "model.width": 12, "attack.steps": 2,
-        "attack.eps": 0.1, "training.batch_size": 8, "training.lr": 0.1, "training.schedule": "constant",
-        "training.crop": 0,
+        "attack.eps": 0.1, "training.batch_size": 8, "training.lr": 0.03, "training.schedule": "constant",
     })  # fmt: skip
 
     def _named(self) -> dict[str, Any]:

@@ -94,14 +94,16 @@ class ModelOptions:
 @options
 class Training:
     batch_size: Annotated[int, option("pictures in a batch, over all processes", gt=0)] = 64
-    lr: Annotated[float, option("step size, the largest of its schedule", gt=0, tune=Tune(0.02, 0.4, "log"))] = 0.1
-    optimizer: Annotated[Literal["sgd", "adam"], option("sgd has a momentum of 0.9")] = "sgd"
-    weight_decay: Annotated[float, option("of all weights", ge=0, tune=Tune(1e-4, 1e-3, "log"))] = 5e-4
+    lr: Annotated[float, option("step size, the largest of its schedule", gt=0, tune=Tune(0.002, 0.05, "log"))] = 0.01
+    optimizer: Annotated[Literal["adam", "sgd"], option("sgd has a momentum of 0.9, and wants an lr of about 0.1")] = (
+        "adam"
+    )
+    weight_decay: Annotated[float, option("of all weights; with sgd 2e-4 or 5e-4 are usual", ge=0)] = 0.0
     schedule: Annotated[
         Literal["constant", "onecycle", "cosine", "multistep", "onedrop"],
         option("of the step size; multistep: /10 at half and at three quarters; onedrop: at half only"),
     ] = "onecycle"
-    crop: Annotated[int | None, option("pixels by which pictures are shifted at most; none: an eighth", ge=0)] = None
+    crop: Annotated[int, option("pixels by which pictures are shifted at most; 4 for long trainings", ge=0)] = 0
     flip: Annotated[bool, option("half of the pictures are mirrored; not for digits or writing")] = False
     smoothing: Annotated[float, option("of labels: so much is shared out to all classes", ge=0, lt=1)] = 0.0
     awp: Annotated[

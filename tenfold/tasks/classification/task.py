@@ -192,7 +192,6 @@ class Classifier(System):
         self, name: str, network: nn.Module, method: Method, prepared: PictureSplit, **teachers: nn.Module
     ) -> Stage:
         training, validation = self.options.training, prepared.part("validation")
-        crop = max(self.shape[1] // 8, 1) if training.crop is None else training.crop
         noisy = method.raises != "nothing"
         lesson = Lesson(
             network, method, self.options.attack, epochs=self.budget.max_epochs, validation=validation,
@@ -204,7 +203,7 @@ class Classifier(System):
             network=learns,
             frozen=list(teachers.values()),
             loss=lesson.loss,
-            data=PictureBatches(prepared.part("train"), crop=crop, flip=training.flip, noisy=noisy),
+            data=PictureBatches(prepared.part("train"), crop=training.crop, flip=training.flip, noisy=noisy),
             batch_size=training.batch_size,
             validate=lesson.validate if len(validation) else None,
             optimizer=self._optimizer(),

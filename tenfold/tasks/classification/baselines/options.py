@@ -11,7 +11,10 @@ from tenfold.tasks.classification.options import (
     Training,
 )
 
-RELEASED = {"training.batch_size": 128, "training.weight_decay": 2e-4, "training.crop": 4, "training.flip": True}
+RELEASED = {
+    "training.batch_size": 128, "training.optimizer": "sgd", "training.lr": 0.1, "training.weight_decay": 2e-4,
+    "training.crop": 4, "training.flip": True,
+}  # fmt: skip
 
 
 @options

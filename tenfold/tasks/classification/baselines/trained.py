@@ -22,7 +22,7 @@ def tiny(cls: type) -> Any:
     """Options with which the tests fit a method in a second."""
     small = {
         "model.network": "mlp", "model.width": 12, "attack.steps": 2, "attack.eps": 0.1, "training.batch_size": 8,
-        "training.lr": 0.1, "training.schedule": "constant", "training.crop": 0,
+        "training.lr": 0.03, "training.schedule": "constant",
     }  # fmt: skip
     return parse(cls, small | ({"begin": 0.0} if hasattr(cls, "begin") else {}))
 
