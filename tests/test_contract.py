@@ -8,6 +8,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 from conftest import subprocess_of
@@ -17,6 +18,7 @@ from torch.testing import assert_close
 
 from tenfold import Popularity, SASRec
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, OutputError, RunError, TrainingError
+from tenfold.metrics.evaluation import base_name
 from tenfold.training import Budget
 
 TRAINED = {name: cls for name, cls in CLASSES.items() if cls.trains}
@@ -314,6 +316,27 @@ def test_a_refit_with_other_options_or_from_another_system_is_refused(cls, data)
     foreign = next(c for c in CLASSES.values() if c is not cls)
     with pytest.raises(OptionError, match=f"a {foreign.__name__} cannot start from a {cls.__name__}"):
         foreign(foreign.tiny).fit(small(foreign).data(), budget=budget(), start_from=older)
+
+
+# Figures.
+
+
+@every_system
+def test_figures_are_those_of_their_units_and_can_be_drawn_again(cls, data):
+    found = cls(cls.tiny).fit(data, budget=budget()).evaluate(data)
+    assert found.protocol and found.measured, "no figure has units to draw"
+    for name, values in found.per_unit.items():
+        assert found[name] == pytest.approx(values.mean())
+    for name, statistic in found.statistics.items():
+        assert found[name] == pytest.approx(statistic.compute(np.ones(statistic.units)))
+        assert statistic.compute(np.full(statistic.units, 2.0)) == pytest.approx(found[name])  # each unit twice
+    low, high = small(cls).between
+    for name, (lowest, highest) in found.intervals.items():
+        assert lowest <= highest and low <= found[name] <= high, name
+    assert set(found.intervals) == set(found.measured)
+    assert set(cls.lower_is_better) <= {base_name(name) for name in found}
+    names = cls.figure_names(cls(cls.tiny).read(data))
+    assert not names or list(names) == list(found)
 
 
 # Artifacts.
