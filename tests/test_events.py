@@ -245,10 +245,10 @@ def test_numbers_stay_what_they_are():
 def test_a_log_has_numbers_or_dates(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("user,item,time\n1,5,2024-05-31\n1,6,17000\n")
-    with pytest.raises(DataError, match="line 3: time is '17000', expected a date-time as in the rows before"):
+    with pytest.raises(DataError, match="line 3: time is '17000', expected a date-time as in other rows"):
         read_events(path)
     path.write_text("user,item,time\n1,5,17000\n1,6,2024-05-31\n")
-    with pytest.raises(DataError, match="line 3: time is '2024-05-31', expected a number as in the rows before"):
+    with pytest.raises(DataError, match="line 3: time is '2024-05-31', expected a number as in other rows"):
         read_events(path)
     with pytest.raises(DataError, match="times must be numbers or date-times, found Boolean"):
         read_events(log([(1, 5, True)]))

@@ -19,6 +19,7 @@ class BadRows:
     def __init__(self, source: str, place: str, refuse: bool) -> None:
         self.source, self.place, self.refuse = source, place, refuse
         self.count, self.first = 0, list[tuple[int, str]]()
+        self.doubts = list[int]()  # places of rows that may be several
 
     def add(self, found: list[tuple[int, str]]) -> None:
         """Raises DataError."""
@@ -47,7 +48,20 @@ class Source(ABC):
         self.name = name
         self.bad = BadRows(name, self.place, refuse=on_bad_rows == "refuse")
         self.columns: list[str] = []
+        self.remarks = list[str]()  # what a person must know of how the rows were told apart
         self.loose: set[str] = set()  # columns whose values may be of any kinds: they are only compared, or are names
+        self.clocks: set[str] = set()  # columns of times: large numbers among them may be rounded
+
+    def told(self) -> list[str]:
+        """What a person must know of how the rows were told apart, once they are read."""
+        doubts = self.bad.doubts
+        if not doubts:
+            return self.remarks
+        return [
+            *self.remarks,
+            f"{len(doubts):,} rows of {self.name} hold, between quotes, lines that look like rows of their own, the "
+            f"first in line {doubts[0]}; if quotes are no quotes in this file, say quote=none",
+        ]
 
     @abstractmethod
     def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
@@ -88,7 +102,7 @@ def nested(source: Source, name: str, values: list[Any], places: np.ndarray) -> 
         return of_one_kind(source, name, values, places, {})
     try:
         return pl.Series(name, pl.from_arrow(pa.array(values)))
-    except (pa.ArrowException, pl.exceptions.PolarsError, OverflowError) as error:
+    except (pa.ArrowException, pl.exceptions.PolarsError, OverflowError, UnicodeEncodeError) as error:
         raise DataError(
             f"{source.name}: column '{name}' holds values of several kinds ({str(error).splitlines()[0][:120]}); "
             "write all of the column as one kind"
@@ -127,4 +141,31 @@ def of_one_kind(source: Source, name: str, values: list[Any], places: np.ndarray
                 "write all of the column as one kind"
             )
         known = pl.Float64 if pl.Float64 in (known, now) else now
-    return pl.Series(name, values, dtype=known, strict=False)
+    most = 2**63 if known == pl.Int64 else 2**53 if known == pl.Float64 and name not in source.clocks else None
+    if most is not None:
+        _refuse_large(source, name, values, places, most)
+    try:
+        return pl.Series(name, values, dtype=known, strict=False)
+    except UnicodeEncodeError:
+        row = next(row for row, value in enumerate(values) if value and "\ufffd" in _replaced(value))
+        raise DataError(
+            f"{source.name}, {source.place} {places[row]}: '{name}' holds half of a character (a lone surrogate); "
+            "mend it"
+        ) from None
+
+
+def _replaced(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _refuse_large(source: "Source", name: str, values: list[Any], places: np.ndarray, most: int) -> None:
+    """Whole numbers that 64 bits, or a fraction's 53, cannot tell apart. Raises DataError."""
+    for row, value in enumerate(values):
+        if type(value) is int and not -most <= value < most:
+            why = "numbers above 2^63; write them as text"
+            if most < 2**63:
+                why = (
+                    "and other rows hold fractions such as 1.0, beside which numbers above 2^53 run together; write "
+                    "all as text, or all as whole numbers"
+                )
+            raise DataError(f"{source.name}, {source.place} {places[row]}: '{name}' is {value}, {why}")

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, OptionError, nearest
 
 ALIASES: Mapping[
     str, tuple[str, ...]
@@ -44,8 +44,10 @@ PARTS: Mapping[str, tuple[str, ...]] = {  # what the parts of a split are also c
 TITLES = ("title", "movietitle", "itemtitle", "producttitle", "name", "itemname", "productname", "movietitles")
 NEEDED = ("user", "item")
 LIKENESS = {"time": 0.8}  # that makes a near miss, elsewhere 0.6: 'rate' and 'data' are no misspelt dates
+ABOVE = "numbers above 2^63; write them as text"
 NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"  # what is written as a whole number is written, and fits 64 bits
 
+Aliases = Mapping[str, tuple[str, ...]]
 Comparison = Literal["=", "!=", ">=", "<=", ">", "<"]
 
 
@@ -58,7 +60,7 @@ def spelled_out(columns: str, known: Iterable[str] | None = None) -> dict[str, s
     found = {}
     for part in filter(None, (part.strip() for part in columns.split(","))):
         role, equals, name = part.partition("=")
-        if not equals or not name.strip():
+        if not equals or not (name.strip() or role.strip() in ("event", "kind")):
             raise DataError(f"columns={columns!r}: '{part}' names no column; write user=NAME,item=NAME,time=NAME")
         if known is not None and role.strip() not in known:
             raise DataError(f"columns={columns!r}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}")
@@ -78,6 +80,8 @@ def roles(
     aliases: role -> what such a column is usually called. Raises DataError, also where one that is needed is not found.
     """
     chosen = spelled_out(columns, aliases)
+    none = {role for role, name in chosen.items() if not name}  # 'event=' says that no column is the event's id
+    chosen = {role: name for role, name in chosen.items() if name}
     for role, name in chosen.items():
         if name not in names:
             raise DataError(f"{source} has no column '{name}' to be the {role}; {nearest(name, names)}")
@@ -85,7 +89,7 @@ def roles(
     for role, usual in aliases.items():
         free = (by_plain[alias] for alias in usual if alias in by_plain and by_plain[alias] not in chosen.values())
         found = next(free, None)
-        if role not in chosen and found is not None:
+        if role not in chosen and role not in none and found is not None:
             chosen[role] = found
     for role in needed:
         if role not in chosen:
@@ -93,6 +97,21 @@ def roles(
     if len(set(chosen.values())) < len(chosen):
         raise DataError(f"{source}: columns={columns!r} takes one column for two roles; name one for each")
     return chosen
+
+
+def doubtful(
+    source: str, names: Sequence[str], chosen: Mapping[str, str], columns: str, roles: Iterable[str], aliases: Aliases
+) -> list[str]:
+    """What a person must know where several columns could have one of the roles and none was named."""
+    found, named = list[str](), spelled_out(columns)
+    for role in roles:
+        others = [name for name in names if plain(name) in aliases[role] and name not in chosen.values()]
+        if role in chosen and role not in named and others:
+            found.append(
+                f"'{chosen[role]}' of {source} is taken for the {role}, though {_listed(others)} could be it too; "
+                f"name another one with columns='{role}=NAME'"
+            )
+    return found
 
 
 def _missing(
@@ -151,13 +170,23 @@ def _listed(names: Sequence[str]) -> str:
 
 
 class Times:
-    """Numbers stay what they are; date-times in ISO 8601 become seconds since 1970. A log holds one or the other."""
+    """Numbers stay what they are; date-times in ISO 8601 become seconds since 1970. A log holds one or the other: what
+    most of the first rows are, so that one wrong time among them does not make the others wrong.
 
-    def __init__(self) -> None:
+    format: how times in text are written, as strptime takes it. Raises OptionError where it is no such format.
+    """
+
+    def __init__(self, format: str = "") -> None:
         self.kind: Literal["number", "date"] | None = None
+        self.format = format
+        self.strange = False  # whether there are dates that are not written as ISO 8601 has them
+        if format:
+            self._formatted(pl.Series("time", [""]))
 
     def read(self, column: pl.Series) -> tuple[pl.Series, str]:
         """Float64, null where there is no time to be read; and what was expected."""
+        if column.dtype in (pl.Categorical, pl.Enum, pl.Binary):
+            column = column.cast(pl.String, strict=False)
         if column.dtype.is_numeric():
             seconds, kind = column.cast(pl.Float64), "number"
         elif column.dtype in (pl.Datetime, pl.Date):
@@ -173,29 +202,57 @@ class Times:
         if kind != self.kind:
             seconds = pl.Series([None] * len(column), dtype=pl.Float64)
         finite = seconds.is_finite()
+        if column.dtype == pl.String and seconds.null_count() > column.null_count():
+            rest = column.filter(seconds.is_null()).drop_nulls().head(100)
+            self.strange = bool(rest.str.contains(r"\d[/.]\d").any())
         return pl.select(pl.when(finite).then(seconds)).to_series(), self.expected
 
     @property
     def expected(self) -> str:
-        before = {"number": " as in the rows before", "date": " as in the rows before", None: ""}[self.kind]
+        if self.format:
+            return f"a time as '{self.format}' writes it"
+        before = {"number": " as in other rows", "date": " as in other rows", None: ""}[self.kind]
         what = {"number": "a number", "date": "a date-time", None: "a number or a date-time"}[self.kind]
-        return f"{what}{before}, such as {'978300760' if self.kind != 'date' else '2024-05-31T17:20:00'}"
+        example = "978300760" if self.kind != "date" else "2024-05-31T17:20:00"
+        other = "; say how times are written, such as time_format='%d/%m/%Y'" if self.strange else ""
+        return f"{what}{before}, such as {example}{other}"
 
     def _parse(self, column: pl.Series) -> tuple[pl.Series, str]:
-        kind = self.kind
-        if kind is None:  # the first that is there decides
-            first = column.drop_nulls().head(1)
-            kind = "date" if iso_seconds(first).null_count() < len(first) else "number"
-        return (iso_seconds(column) if kind == "date" else column.cast(pl.Float64, strict=False)), kind
+        if self.format:
+            return self._formatted(column), "date"
+        if self.kind == "date":
+            return iso_seconds(column), "date"
+        numbers = column.cast(pl.Float64, strict=False)
+        if self.kind == "number" or numbers.null_count() == column.null_count():
+            return numbers, "number"
+        dates = iso_seconds(column)
+        here = column.drop_nulls().head(1)  # decides where there are as many of both
+        more = len(numbers) - numbers.null_count() - (len(dates) - dates.null_count())
+        dated = more < 0 or (more == 0 and iso_seconds(here).null_count() < len(here))
+        return (dates, "date") if dated else (numbers, "number")
+
+    def _formatted(self, column: pl.Series) -> pl.Series:
+        zone = "UTC" if "%z" in self.format else None
+        try:
+            found = column.str.strip_chars().str.strptime(pl.Datetime("us", zone), self.format, strict=False)
+        except pl.exceptions.PolarsError as error:
+            raise OptionError(
+                f"time_format='{self.format}' is no format of times ({str(error).splitlines()[0][:120]}); write such "
+                "as '%d/%m/%Y %H:%M'"
+            ) from error
+        return (found.dt.timestamp("us") / 1e6).cast(pl.Float64)
 
 
 def iso_seconds(column: pl.Series) -> pl.Series:
-    """'2024-05-31', '2024-05-31 17:20', '2024-05-31T17:20:00.5Z', '...+02:00' -> seconds since 1970 (UTC)."""
-    text = (
-        pl.col("time").str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r" UTC$|Z$", "+00:00")
-    )
-    text = text.str.replace(r"^(\d{4}-\d\d-\d\d)$", "${1}T00:00:00")
-    text = text.str.replace(r"^(\S+T\d\d:\d\d)($|[+-])", "${1}:00${2}").str.replace(r"([+-]\d\d):?(\d\d)$", "${1}:${2}")
+    """ISO 8601 -> seconds since 1970 (UTC): '2024-05-31', '2024-05-31 17:20', '2024-05-31T17:20:00.5Z', '...+02:00',
+    '...+0200', '...+02' and the basic form '20240531T172000Z'."""
+    text = pl.col("time").str.strip_chars()
+    text = text.str.replace(r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?", "${1}-${2}-${3}T${4}:${5}:${6}")
+    text = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"( UTC| GMT|[Zz])$", "+00:00")
+    text = text.str.replace(r"^(\d{4}-\d\d-\d\d)$", "${1}T00:00:00").str.replace(r"(:\d\d),(\d+)", "${1}.${2}")
+    text = text.str.replace(r"^(\S+T\d\d:\d\d):?($|[ +-])", "${1}:00${2}")
+    text = text.str.replace(r"(T\d\d:\d\d:\S*?) ?([+-]\d\d)$", "${1}${2}:00")
+    text = text.str.replace(r"(T\d\d:\d\d:\S*?) ?([+-]\d\d):?(\d\d)$", "${1}${2}:${3}")
     # a date also ends in -dd-dd or -dd:dd once replaced: only what stands behind a T is an offset
     text = pl.when(text.str.contains(r"T.*[+-]\d\d:\d\d$")).then(text).otherwise(text + "+00:00")
     parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False)
@@ -208,6 +265,9 @@ def iso_seconds(column: pl.Series) -> pl.Series:
 def own_ids(column: pl.Series, source: str) -> pl.Series:
     """The ids, text or Int64; null where there is none or one is no id. Raises DataError."""
     dtype = column.dtype
+    if dtype == pl.Binary:  # as some programs write text into Parquet
+        column = column.cast(pl.String, strict=False)
+        dtype = column.dtype
     if dtype == pl.String or dtype == pl.Categorical or dtype == pl.Enum:
         text = column.cast(pl.String)
         return pl.select(pl.when(text != "").then(text)).to_series()
@@ -215,10 +275,11 @@ def own_ids(column: pl.Series, source: str) -> pl.Series:
         try:
             return column.cast(pl.Int64)
         except pl.exceptions.PolarsError:
-            raise DataError(f"{source}: column '{column.name}' holds numbers above 2^63; write them as text") from None
-    if dtype.is_float():  # pandas makes floats of whole numbers where one is missing
-        whole = column.fill_nan(None)
-        wrong = ((whole != whole.floor()) | (whole.abs() > 2**53)).fill_null(False)
+            raise DataError(f"{source}: column '{column.name}' holds {ABOVE}") from None
+    if dtype.is_float() or dtype == pl.Decimal:  # pandas makes floats of whole numbers where one is missing
+        whole = column.fill_nan(None) if dtype.is_float() else column
+        most = 2**53 if dtype.is_float() else 2**63  # from there on several whole numbers are one float
+        wrong = ((whole != whole.floor()) | (whole.abs() >= most)).fill_null(False)
         return pl.select(pl.when(~wrong).then(whole)).to_series().cast(pl.Int64)
     if dtype == pl.Null:
         return column.cast(pl.Int64)
@@ -282,9 +343,7 @@ class Condition(NamedTuple):
         column = frame[self.column]
         number, seconds = _number(self.value), iso_seconds(pl.Series([self.value]))[0]
         if self.sign in ("=", "!="):
-            holds = _texts(column).fill_null("") == self.value
-            if number is not None and not isinstance(column.dtype, pl.Boolean):
-                holds = holds | (_numbers(column) == number).fill_null(False)
+            holds = self._equals(column, number, seconds)
             return (holds if self.sign == "=" else ~holds), pl.Series([False]).new_from_index(0, len(frame))
         if number is not None:
             values = _numbers(column)
@@ -293,6 +352,42 @@ class Condition(NamedTuple):
         compared = {">=": values >= number, "<=": values <= number, ">": values > number, "<": values < number}
         empty = column.is_null() | (_texts(column) == "").fill_null(False)
         return compared[self.sign].fill_null(False), values.is_null() & ~empty
+
+    def _equals(self, column: pl.Series, number: float | None, seconds: float | None) -> pl.Series:
+        """(n,) bool: as text, as a truth, as a plain number or as a date. 007 is not 7 and 1E3 is not 1000, for text
+        may be an id; 4.0 is 4."""
+        holds = _texts(column).fill_null("") == self.value
+        truth = TRUTHS.get(self.value.lower())
+        if truth is not None and _is_truth(column):
+            return holds | (_truths(column) == truth).fill_null(False)
+        if number is not None and column.dtype != pl.Boolean:
+            values = _numbers(column)
+            if column.dtype == pl.String:
+                simple = column.str.contains(PLAIN) if re.fullmatch(PLAIN, self.value) else pl.Series([False])
+                values = pl.select(pl.when(simple).then(values)).to_series()
+            holds = holds | (values == number).fill_null(False)
+        if seconds is not None and (column.dtype in (pl.Date, pl.Datetime) or column.dtype == pl.String):
+            dated = iso_seconds(column) if column.dtype == pl.String else Times().read(column)[0]
+            holds = holds | (dated == seconds).fill_null(False)
+        return holds
+
+
+PLAIN = r"^-?(0|[1-9]\d*)(\.\d+)?$"  # a number that is nothing but a number
+TRUTHS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "t": True, "f": False}
+
+
+def _is_truth(column: pl.Series) -> bool:
+    """Whether the column says yes or no: booleans, or words for them and nothing else."""
+    if column.dtype == pl.Boolean:
+        return True
+    words = set(_texts(column).drop_nulls().str.to_lowercase().unique().head(9).to_list()) - {""}
+    return bool(words) and words <= TRUTHS.keys()
+
+
+def _truths(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Boolean:
+        return column
+    return _texts(column).str.to_lowercase().replace_strict(TRUTHS, default=None, return_dtype=pl.Boolean)
 
 
 def chosen(

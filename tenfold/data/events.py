@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LITTLE = 4  # rows from which on ids that repeat in most of them are not believed to be ids
+
+
 @dataclass(frozen=True, eq=False)
 class Events(Dataset):
     """User u has items[offsets[u] : offsets[u + 1]], in order of time; items count from 1, and 0 is an unknown one."""
@@ -195,13 +198,17 @@ class _Arrivals:
         compared = [condition.column for condition in self.where]
         source.loose = {name for role, name in self.roles.items() if role == "kind"} | set(compared)
         source.loose -= {name for role, name in self.roles.items() if role != "kind"}
+        source.clocks = {self.roles["time"]} if "time" in self.roles else set()
         self.wanted = list(dict.fromkeys([*self.roles.values(), *compared]))
         self.numberings = {role: packing.Numbering() for role in self.roles if role != "time"}
         self.kind_is_chosen = "kind" in columns.spelled_out(reading.columns)
-        self.clock = columns.Times()
+        self.clock = columns.Times(reading.time_format)
         self.latest = np.full(1, -np.inf)
         self.parts: dict[str, list[np.ndarray]] = {role: [] for role in ("user", "item", "time", "kind")}
-        self.remarks = list[str]()
+        self.remarks = columns.doubtful(
+            source.name, source.columns, self.roles, reading.columns, ("user", "item", "time"), columns.ALIASES
+        )
+        self.id_is_chosen = "event" in columns.spelled_out(reading.columns)
         self.wrong = 0  # of those that came; others were no rows and never came
         self.rows = self.left_out = self.duplicates = self.out_of_order = 0
 
@@ -231,8 +238,16 @@ class _Arrivals:
             return
         if "event" in read:
             _, first = self.numberings["event"].add(read.pop("event"))
-            self.duplicates += len(places) - len(first)
-            read, places = {role: values.gather(first) for role, values in read.items()}, places[first]
+            again = len(places) - len(first)
+            if not self.parts["user"] and not self.id_is_chosen and 2 * again > len(places) > LITTLE:
+                name = self.roles.pop("event")
+                self.remarks.append(
+                    f"'{name}' of {self.source.name} is not taken for the events' own id, for it repeats in {again:,} "
+                    f"of the first {len(places):,} rows; if it is, say columns='event={name}'"
+                )
+            else:
+                self.duplicates += again
+                read, places = {role: values.gather(first) for role, values in read.items()}, places[first]
         users, _ = self.numberings["user"].add(read["user"])
         items, _ = self.numberings["item"].add(read["item"])
         self.parts["user"].append(users)
@@ -337,7 +352,7 @@ def _packed(arrivals: _Arrivals, reading: ReadOptions) -> Events:
         equal=equal,
         out_of_order=arrivals.out_of_order,
         dropped=dropped,
-        remarks=(*untimed, *arrivals.remarks, *remarks),
+        remarks=(*untimed, *source.told(), *arrivals.remarks, *remarks),
     )
     return Events(items, offsets, times, Vocabulary(names), vocabulary, report, attributes, kinds, kind_names)
 

@@ -4,7 +4,6 @@ Read from JSON Lines, Parquet, CSV and frames, and as WebNLG, WikiBio and WikiTa
 """
 
 import re
-import zlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,9 +17,10 @@ import polars as pl
 
 from tenfold.data import columns as known
 from tenfold.data.batches import Batch, Source, nested, nothing_left
+from tenfold.data.containers import CutShortError, opened, pieces
 from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.sources import table_of
-from tenfold.data.text_files import chunks, not_utf8, opened
+from tenfold.data.text_files import chunks, not_utf8
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 
@@ -211,7 +211,12 @@ class _Tables:
             raise DataError(nothing_left(self.source, self.rows, 0, "tables"))
         rows = self.rows + bad.count
         report = ReadReport(
-            source=self.source.name, place=self.source.place, rows=rows, bad=bad.count, first_bad=tuple(bad.first)
+            source=self.source.name,
+            place=self.source.place,
+            rows=rows,
+            bad=bad.count,
+            first_bad=tuple(bad.first),
+            remarks=tuple(self.source.told()),
         )
         return FactTables(frame, {role: name for role, name in roles.items() if name in frame.columns}, report)
 
@@ -390,7 +395,7 @@ class WikiTableText(Published):
 def _published(path: Path) -> type[Published] | None:
     if re.search(r"\.box(\.gz)?$", path.name):
         return WikiBio
-    with suppress(EOFError, OSError, zlib.error), opened(path) as file:
-        if b"_||_" in file.readline(1 << 16):
+    with suppress(CutShortError), opened(path) as file:
+        if b"_||_" in next(pieces(path, file, 1 << 16), b"").partition(b"\n")[0]:
             return WikiTableText
     return None

@@ -6,12 +6,10 @@ file first names them; 0 is unknown.
 
 import csv
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -22,10 +20,10 @@ from tenfold.data import columns as known
 from tenfold.data import packing
 from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
+from tenfold.data.layouts import SEPARATORS, beginning, fields_of, first_lines, look
 from tenfold.data.options import ReadOptions
-from tenfold.data.sources import table_of, told
-from tenfold.data.text_files import opened
-from tenfold.data.text_sources import SEPARATORS, Delimited
+from tenfold.data.sources import table_of
+from tenfold.data.text_sources import Delimited
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, nearest
 from tenfold.files import digest
@@ -35,9 +33,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {
-    "source": ("source", "src", "sourceid", "from", "fromid", "sender", *known.ALIASES["user"], "u"),
+    "source": ("source", "src", "sourceid", "from", "fromid", "fromnodeid", "sender", *known.ALIASES["user"], "u"),
     "destination": (
-        *("destination", "dst", "dest", "destinationid", "partner", "partnerid", "target", "targetid", "to", "toid"),
+        *(
+            "destination",
+            "dst",
+            "dest",
+            "destinationid",
+            "partner",
+            "partnerid",
+            "target",
+            "targetid",
+            "to",
+            "toid",
+            "tonodeid",
+        ),
         *("receiver", "recipient", *known.ALIASES["item"], "v", "i"),
     ),
     "time": (*known.ALIASES["time"], "t"),
@@ -216,16 +226,24 @@ def read_interactions(
 def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: str) -> tuple[Source, str]:
     """The rows, and which columns are what as far as that is known. Raises DataError, OptionError."""
     told_apart = {"encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
-    layout = (told(Path(data), encoding) if format == "auto" else format) if isinstance(data, str | Path) else ""
-    first = _first_rows(Path(data), encoding, SEPARATORS[layout]) if layout in ("csv", "tsv", "lines") else []
+    layout, first = "", list[list[str]]()
+    if isinstance(data, str | Path):
+        # lines between spaces, which are a user's items in an event log, are here one interaction each
+        reading = parse(ReadOptions, {"encoding": encoding, "format": format, "columns": columns or IN_ORDER})
+        layout, separator = look(Path(data), reading)
+        layout = "spaces" if layout in ("lines", "sasrec") else layout
+        if layout in ("csv", "tsv", "spaces"):
+            lines = first_lines(beginning(Path(data)), reading)[:2]
+            with suppress(csv.Error):
+                first = [fields_of(line, separator or SEPARATORS[layout]) for line in lines]
     if first and not columns and all(_is_number(name) for name in first[0]):
-        if layout != "lines":
+        if layout != "spaces":
             raise DataError(
                 f"{data} has no header, its first line is '{','.join(first[0])[:80]}'; name the columns by their "
                 f"place, such as columns='{IN_ORDER}', or write a header"
             )
         columns = IN_ORDER
-    if first and layout == "lines":  # which are a user's items in an event log, and here one interaction
+    if first and layout == "spaces":
         values = {"columns": columns, "encoding": encoding, "on_bad_rows": on_bad_rows}
         return Delimited(Path(data), parse(ReadOptions, values), "spaces"), columns
     source = table_of(data, "interactions", columns=columns, **told_apart)
@@ -233,15 +251,6 @@ def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: st
         names = source.columns[:-1]
         source.columns = [*names, *(f"feature {n}" for n in range(1, len(first[1]) - len(names) + 1))]
     return source, columns
-
-
-def _first_rows(path: Path, encoding: str, separator: str) -> list[list[str]]:
-    """The fields of the first two lines, as far as they can be read: what is wrong is said when all is read."""
-    with suppress(EOFError, OSError, zlib.error, LookupError, csv.Error), opened(path) as file:
-        lines = (line for line in file.read(1 << 20).decode(encoding, errors="replace").splitlines() if line.strip())
-        two = [line.removeprefix("\ufeff") for line in islice(lines, 2)]
-        return [line.split() for line in two] if separator == " " else list(csv.reader(two, delimiter=separator))
-    return []
 
 
 def _is_number(text: str) -> bool:
@@ -406,7 +415,7 @@ class _Arrivals:
             bad=bad.count,
             first_bad=tuple(bad.first),
             left_out=self.left_out,
-            remarks=tuple(remarks),
+            remarks=(*source.told(), *remarks),
         )
         return TemporalGraph(
             sources,

@@ -22,6 +22,19 @@ class ReadOptions:
     items: Annotated[str, option("file of titles and attributes of items, joined by id")] = ""
     encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
     format: Annotated[Format, option("layout of the file; auto looks at its name and its first lines")] = "auto"
+    separator: Annotated[
+        str, option("what stands between columns: ';', '|', tab, space ...; told by the first lines unless given")
+    ] = ""
+    comment: Annotated[
+        str, option("lines that begin with this are no rows; unless given, # and % before the first row")
+    ] = ""
+    quote: Annotated[
+        Literal["auto", "double", "none"],
+        option('whether " encloses a field; auto: not in a file of tabs where the line is whole without'),
+    ] = "auto"
+    time_format: Annotated[
+        str, option("how times are written where neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")
+    ] = ""
     on_bad_rows: Annotated[
         Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
     ] = "refuse"

@@ -336,6 +336,7 @@ def _table(source: Source, root: Path, image: str, masks: Sequence[str], where: 
         bad=source.bad.count,
         first_bad=tuple(source.bad.first),
         left_out=left_out,
+        remarks=tuple(source.told()),
     )
     contents = {name: column.filter(pl.Series(good)) for name, column in contents.items()}
     return _Part(
@@ -416,6 +417,7 @@ def _parts(folder: Path, names: list[str], table: Callable[[Any, Path], _Part]) 
         bad=sum(part.report.bad for part in found),
         first_bad=tuple(bad for part in found for bad in part.report.first_bad)[: BadRows.SHOWN],
         left_out=sum(part.report.left_out for part in found),
+        remarks=tuple(remark for part in found for remark in part.report.remarks),
     )
     frame = pl.concat(frames, how="diagonal_relaxed")
     return _Part(frame, {c.name: c for c in contents.iter_columns()}, np.concatenate([p.places for p in found]), report)

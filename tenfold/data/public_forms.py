@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from tenfold.data.containers import opened
 from tenfold.data.events import Events, read_events
 from tenfold.data.fact_tables import FactTables, read_fact_tables
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.data.pictures import Pictures, read_pictures
 from tenfold.data.questions import Questions, read_questions
-from tenfold.data.text_files import opened
 from tenfold.errors import DataError
 
 Files = Mapping[str, Path]

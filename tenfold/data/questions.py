@@ -187,7 +187,13 @@ def read_questions(
         raise DataError(nothing_left(source, rows, 0, "questions"))
     bad = source.bad
     report = ReadReport(
-        source=source.name, place=source.place, columns=roles, rows=rows, bad=bad.count, first_bad=tuple(bad.first)
+        source=source.name,
+        place=source.place,
+        columns=roles,
+        rows=rows,
+        bad=bad.count,
+        first_bad=tuple(bad.first),
+        remarks=tuple(source.told()),
     )
     questions = Questions(whole, places, report)
     if events is not None:

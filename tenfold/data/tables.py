@@ -1,7 +1,6 @@
 """Logs that are tables already: polars and pandas frames, Parquet files. Their rows have numbers, from 1."""
 
 import io
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from tenfold.data.batches import Batch, Source, nested, of_one_kind
+from tenfold.data.containers import CutShortError, is_packed, opened, pieces, whole_file
 from tenfold.data.options import ReadOptions
-from tenfold.data.text_files import opened
 from tenfold.errors import DataError
 
 ROWS = 1 << 19  # of a frame or a Parquet file at once
@@ -88,13 +87,15 @@ class ParquetFile(Source):
 
         super().__init__(str(path), reading.on_bad_rows)
         try:
-            with opened(path) as file:
-                # pyarrow seeks, which gzip can only do from the start; and lets mapped files go when they are read
-                content = file.read() if path.suffix == ".gz" else None
-            if content is None and path.stat().st_size == 0:
+            content, lies = None, whole_file(path)
+            if is_packed(path):
+                # pyarrow seeks, which a packed file can only do from the start
+                with opened(path) as file:
+                    content = b"".join(pieces(path, file, 1 << 24))
+            elif lies.stat().st_size == 0:
                 raise DataError(f"{path} is empty; give a file with events")
-            self.file = pq.ParquetFile(io.BytesIO(content) if content is not None else path)
-        except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
+            self.file = pq.ParquetFile(io.BytesIO(content) if content is not None else lies)
+        except (pa.ArrowException, CutShortError, OSError) as error:
             raise DataError(
                 f"{path} is no whole Parquet file: it was cut short or is another format ({_short(error)})"
             ) from error

@@ -7,23 +7,22 @@ which says what is wrong and where. The two agree wherever both can read; the te
 
 import codecs
 import csv
-import gzip
 import io
-import zlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numba import njit
 
 from tenfold.data.batches import BadRows
+from tenfold.data.containers import CutShortError, opened, packed_in, pieces
 from tenfold.errors import DataError, nearest
 
 CHUNK = 1 << 24  # bytes read at once
 QUOTED = 100  # lines that one quoted field may hold, and newlines tried for the end of a chunk
-GZIP = b"\x1f\x8b"
 BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "iso-8859-15", "ascii", "shift-jis", "gb18030", "big5", "koi8-r")
 
@@ -34,6 +33,7 @@ class Layout(NamedTuple):
     separator: str  # " " means any white space
     quotes: bool
     width: int
+    alone: bool = False  # a line that has all fields without quotes is a row: none of its quotes goes on in the next
 
 
 class Chunk(NamedTuple):
@@ -53,46 +53,31 @@ class Lines(NamedTuple):
 # Bytes to whole lines ------------------------------------------------------------------------------------------------
 
 
-def opened(path: Path) -> BinaryIO:
-    """The content, decompressed where it is gzip, whatever the file's name. Raises DataError."""
-    if path.is_dir():
-        inside = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
-        hint = f" (it holds {', '.join(inside)})" if inside else ""
-        raise DataError(f"{path} is a folder; name a file in it{hint}")
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        guess = nearest(path.name, siblings) if siblings else ""
-        hint = guess if guess.startswith("did you mean") else "check the name and the folder"
-        raise DataError(f"there is no file {path}; {hint}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from error
-    if file.read(2) == GZIP:
-        file.seek(0)
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
-    file.seek(0)
-    return file
-
-
-def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int = CHUNK) -> Iterator[Chunk]:
-    """Raises DataError."""
-    rest, line, first = b"", 1, True
+def chunks(
+    path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int = CHUNK, comment: str = "", skip: int = 0
+) -> Iterator[Chunk]:
+    """comment: lines that begin so are taken as blank; skip: so many lines at the beginning that are not. Raises
+    DataError."""
+    rest, line, first, alone = b"", 1, True, False
     try:
         for data in _decoded(path, encoding, size):
             if first:
                 data, first = data.removeprefix(codecs.BOM_UTF8), False
-            rest += data
-            if b"\r" in data:
-                rest = rest.replace(b"\r\n", b"\n")
+                alone = b"\r" in data and b"\n" not in data  # lines end with CR, as old programs write them
+            rest += data.replace(b"\r", b"\n") if alone else data
+            if b"\r" in data and not alone:
+                rest = re.sub(rb"\r+\n", b"\n", rest)
             end = _end(rest, quotes)
-            if end:
-                yield Chunk(rest[:end], line)
+            while skip and (begin := rest.find(b"\n", 0, end) + 1):
+                skip -= bool(rest[:begin].strip())
+                rest, line, end = rest[begin:], line + 1, end - begin
+            if end > 0:
+                yield _chunk(rest[:end], line, comment)
                 line += rest.count(b"\n", 0, end)
                 rest = rest[end:]
     except CutShortError as error:
         last = line + rest.count(b"\n")
-        bad.add([(last, f"from here on the gzip cannot be read, {error}")])
+        bad.add([(last, f"from here on the {packed_in(path)} cannot be read, {error}")])
         rest = rest[: rest.rfind(b"\n") + 1]  # half a line is not a row
     except UnicodeError as error:
         last, why = line + rest.count(b"\n"), str(error)
@@ -102,8 +87,14 @@ def chunks(path: Path, encoding: str, bad: BadRows, *, quotes: bool, size: int =
             f"{path}, line {last}: the bytes are not {encoding} ({why}); "
             "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
         ) from error
-    if rest:
-        yield Chunk(rest.removesuffix(b"\r").removesuffix(b"\n") + b"\n", line)
+    if rest and not skip:
+        yield _chunk(rest.removesuffix(b"\r").removesuffix(b"\n") + b"\n", line, comment)
+
+
+def _chunk(data: bytes, line: int, comment: str) -> Chunk:
+    if comment and comment.encode() in data:
+        data = re.sub(rb"(?m)^[ \t]*" + re.escape(comment.encode()) + rb".*$", b"", data)
+    return Chunk(data, line)
 
 
 def _end(data: bytes, quotes: bool) -> int:
@@ -116,10 +107,6 @@ def _end(data: bytes, quotes: bool) -> int:
                 return end + 1
             end = data.rfind(b"\n", 0, end)
     return last + 1  # also when a quote is never closed: `careful` will name its line
-
-
-class CutShortError(Exception):
-    """The compressed file ends in the middle, or is damaged there."""
 
 
 def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
@@ -135,28 +122,6 @@ def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
             yield data if name in ("utf-8", "ascii") else decoder.decode(data).encode()
         if name not in ("utf-8", "ascii"):
             yield decoder.decode(b"", final=True).encode()
-
-
-def pieces(path: Path, file: BinaryIO, size: int) -> Iterator[bytes]:
-    """All that can be read, then the reason why no more can be. Raises DataError, CutShortError."""
-    reason = ""
-    while not reason:
-        parts, length = list[bytes](), 0
-        try:
-            while length < size and (part := file.read1(size - length)):  # type: ignore[attr-defined]
-                parts.append(part)
-                length += len(part)
-        except EOFError:
-            reason = "it ends in the middle: the file was cut short"
-        except (gzip.BadGzipFile, zlib.error) as error:
-            reason = f"it is damaged ({error})"
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-        if parts:
-            yield b"".join(parts)
-        elif not reason:
-            return
-    raise CutShortError(reason)
 
 
 def _known(encoding: str) -> str:
@@ -189,11 +154,14 @@ def table(chunk: Chunk, layout: Layout, wanted: list[int], bad: BadRows) -> Line
 def quick(chunk: Chunk, layout: Layout, wanted: list[int]) -> Lines | None:
     """None when anything in the chunk is not plain."""
     data, separator = chunk.data, layout.separator
-    if len(separator) > 1:
+    quoted = layout.quotes and b'"' in data
+    if quoted and (layout.alone or b'" ' in data or b' "' in data) and re.search(_opening(separator), data):
+        return None  # a quote that may go on, or one with spaces round it: which polars would read otherwise
+    quoted = quoted and not layout.alone
+    if len(separator.encode()) > 1:
         if b"\x1f" in data:
             return None
         data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
-    quoted = layout.quotes and b'"' in data
     lines = _rows(np.frombuffer(data, np.uint8), ord(separator), -1 if quoted else layout.width - 1)
     if lines < 0:
         return None
@@ -205,7 +173,7 @@ def quick(chunk: Chunk, layout: Layout, wanted: list[int]) -> Lines | None:
             io.BytesIO(data),
             has_header=False,
             separator=separator,
-            quote_char='"' if layout.quotes else None,
+            quote_char='"' if layout.quotes and not layout.alone else None,
             schema=dict.fromkeys(names, pl.String),
             columns=[names[number] for number in read],
         )
@@ -217,6 +185,11 @@ def quick(chunk: Chunk, layout: Layout, wanted: list[int]) -> Lines | None:
     if quoted:  # an empty field is null, with quotes round it or without
         frame = frame.select(pl.when(pl.all() != "").then(pl.all()))
     return Lines(frame, np.arange(chunk.line, chunk.line + lines))
+
+
+def _opening(separator: str) -> bytes:
+    """A quote at the beginning of a field, or one with a space beside it."""
+    return rb"(?m)(^|" + re.escape(separator.encode()) + rb')[ ]*"'
 
 
 @njit(cache=True, nogil=True)
@@ -241,10 +214,13 @@ def careful(chunk: Chunk, layout: Layout, wanted: list[int], bad: BadRows) -> Li
     """The same line by line; what is wrong is handed to `bad`. Raises DataError."""
     fields: list[list[str | None]] = [[] for _ in wanted]
     places, wrong = list[int](), list[tuple[int, str]]()
-    for place, row in rows_of(chunk, layout):
+    for place, row in rows_of(chunk, layout, bad.doubts):
         if isinstance(row, str):
             wrong.append((place, row))
-        elif len(row) != layout.width:
+            continue
+        while len(row) > layout.width and not row[-1].strip():
+            row.pop()  # separators at the end of the line
+        if len(row) != layout.width:
             wrong.append((place, f"{_count(len(row), 'field')} where the other rows have {layout.width}"))
         else:
             places.append(place)
@@ -258,8 +234,9 @@ def careful(chunk: Chunk, layout: Layout, wanted: list[int], bad: BadRows) -> Li
     return Lines(frame, np.array(places, dtype=np.int64))
 
 
-def rows_of(chunk: Chunk, layout: Layout) -> Iterator[tuple[int, list[str] | str]]:
-    """The line on which a row begins, and its fields or what is wrong with it. Blank lines are no rows."""
+def rows_of(chunk: Chunk, layout: Layout, doubts: list[int] | None = None) -> Iterator[tuple[int, list[str] | str]]:
+    """The line on which a row begins, and its fields or what is wrong with it. Blank lines are no rows. To `doubts`
+    the line is added of each row that holds, between quotes, lines that would be whole rows by themselves."""
     lines = chunk.data.split(b"\n")[:-1]
     number = 0
     while number < len(lines):
@@ -280,7 +257,9 @@ def rows_of(chunk: Chunk, layout: Layout) -> Iterator[tuple[int, list[str] | str
         elif layout.separator == " ":
             yield place, text.split()
         elif layout.quotes and '"' in text:
-            taken, row = _quoted(lines[number - 1 : number - 1 + QUOTED], layout.separator)
+            taken, row = _quoted(lines[number - 1 : number - 1 + QUOTED], layout)
+            if doubts is not None and taken > 1 and _like_rows(lines[number : number - 1 + taken], layout):
+                doubts.append(place)
             number += taken - 1
             yield place, row
         else:
@@ -291,18 +270,39 @@ def not_utf8(byte: int) -> str:
     return f"byte 0x{byte:02x} is not UTF-8; if the file is in another encoding, say so, as encoding=latin-1"
 
 
-def _quoted(lines: list[bytes], separator: str) -> tuple[int, list[str] | str]:
+def _quoted(lines: list[bytes], layout: Layout) -> tuple[int, list[str] | str]:
     """How many lines the row takes that begins with the first, and its fields or what is wrong with it."""
     text, why = "", ""
     for taken, line in enumerate(lines, start=1):
         text += line.decode(errors="replace") + "\n"
         try:
-            return taken, next(csv.reader(io.StringIO(text[:-1], newline=""), delimiter=separator, strict=True))
+            row = _fields(text[:-1], layout.separator)
         except csv.Error as error:
             why = str(error)
-            if "unexpected end" not in why:
-                break
-    return 1, "a quote is opened and never closed" if "unexpected end" in why else f"its quotes do not fit: {why}"
+            row = []
+        plain = text[:-1].split(layout.separator) if layout.alone and taken == 1 else []
+        if plain and len(row) != layout.width and (not layout.width or len(plain) == layout.width):
+            return 1, row or plain
+        if row:
+            return taken, row
+        if "unexpected end" not in why:
+            break
+    end = "if quotes are no quotes in this file, say quote=none"
+    if "unexpected end" in why:
+        return 1, f"a quote is opened and never closed; {end}"
+    return 1, f"its quotes do not fit: {why}; {end}"
+
+
+def _fields(text: str, separator: str) -> list[str]:
+    """Raises csv.Error."""
+    if len(separator) > 1:  # which never stands between quotes
+        reader = csv.reader(io.StringIO(text.replace(separator, "\x1f"), newline=""), delimiter="\x1f", strict=True)
+        return next(reader)
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True))
+
+
+def _like_rows(lines: list[bytes], layout: Layout) -> bool:
+    return any(line.count(layout.separator.encode()) == layout.width - 1 > 0 for line in lines)
 
 
 def _count(number: int, thing: str) -> str:

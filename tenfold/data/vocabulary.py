@@ -55,9 +55,12 @@ class Vocabulary:
     def numbers(self, ids: Sequence[Any] | pl.Series) -> np.ndarray:
         """(n,) int32; 0 where an id is unknown. "7" finds the whole number 7, and 7 finds the text "7"."""
         if isinstance(ids, pl.Series) or len(ids) > MANY:
-            return self._joined(
-                ids if isinstance(ids, pl.Series) else pl.Series(self._own(ids), dtype=self.series.dtype)
-            )
+            try:
+                return self._joined(
+                    ids if isinstance(ids, pl.Series) else pl.Series(self._own(ids), dtype=self.series.dtype)
+                )
+            except UnicodeEncodeError:
+                pass  # half a character is in nobody's vocabulary: one by one
         known = self._numbers
         return np.array([known.get(own, 0) if own is not None else 0 for own in self._own(ids)], dtype=np.int32)
 
@@ -132,9 +135,10 @@ def _whole(own: Any) -> int | None:
             whole = int(own)
         except ValueError:
             return None
-        return whole if str(whole) == own else None
-    if isinstance(own, int | np.integer) and not isinstance(own, bool):
-        return int(own)
-    if isinstance(own, float | np.floating) and float(own).is_integer():
-        return int(own)
-    return None
+        return whole if str(whole) == own and -(2**63) <= whole < 2**63 else None
+    if isinstance(own, bool) or not isinstance(own, int | np.integer | float | np.floating):
+        return None
+    if isinstance(own, float | np.floating) and not float(own).is_integer():
+        return None
+    whole = int(own)
+    return whole if -(2**63) <= whole < 2**63 else None  # others are in no vocabulary
