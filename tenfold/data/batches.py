@@ -57,10 +57,11 @@ class Source(ABC):
         doubts = self.bad.doubts
         if not doubts:
             return self.remarks
+        rows = "1 row" if len(doubts) == 1 else f"{len(doubts):,} rows"
         return [
             *self.remarks,
-            f"{len(doubts):,} rows of {self.name} hold, between quotes, lines that look like rows of their own, the "
-            f"first in line {doubts[0]}; if quotes are no quotes in this file, say quote=none",
+            f"{rows} of {self.name} may be several: between quotes stand lines that look like rows of their own, the first "
+            f"time from line {doubts[0]} on; if quotes are no quotes in this file, say quote=none",
         ]
 
     @abstractmethod

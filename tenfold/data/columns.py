@@ -5,6 +5,7 @@ Each function takes a polars column or frame and gives one in which what is wron
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
@@ -181,7 +182,7 @@ class Times:
         self.format = format
         self.strange = False  # whether there are dates that are not written as ISO 8601 has them
         if format:
-            self._formatted(pl.Series("time", [""]))
+            self._check_format()
 
     def read(self, column: pl.Series) -> tuple[pl.Series, str]:
         """Float64, null where there is no time to be read; and what was expected."""
@@ -231,15 +232,22 @@ class Times:
         dated = more < 0 or (more == 0 and iso_seconds(here).null_count() < len(here))
         return (dates, "date") if dated else (numbers, "number")
 
+    def _check_format(self) -> None:
+        """Raises OptionError where a moment that was written so cannot be read again."""
+        moment = pl.Series([datetime(2024, 5, 31, 17, 20)], dtype=pl.Datetime("us", "UTC"))
+        try:
+            wrong = self._formatted(moment.dt.strftime(self.format)).null_count() > 0
+        except pl.exceptions.PolarsError:
+            wrong = True
+        if wrong:
+            raise OptionError(
+                f"time_format='{self.format}' is no format from which a moment can be read; write such as "
+                "'%d/%m/%Y %H:%M'"
+            )
+
     def _formatted(self, column: pl.Series) -> pl.Series:
         zone = "UTC" if "%z" in self.format else None
-        try:
-            found = column.str.strip_chars().str.strptime(pl.Datetime("us", zone), self.format, strict=False)
-        except pl.exceptions.PolarsError as error:
-            raise OptionError(
-                f"time_format='{self.format}' is no format of times ({str(error).splitlines()[0][:120]}); write such "
-                "as '%d/%m/%Y %H:%M'"
-            ) from error
+        found = column.str.strip_chars().str.strptime(pl.Datetime("us", zone), self.format, strict=False)
         return (found.dt.timestamp("us") / 1e6).cast(pl.Float64)
 
 

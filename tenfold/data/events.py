@@ -352,7 +352,7 @@ def _packed(arrivals: _Arrivals, reading: ReadOptions) -> Events:
         equal=equal,
         out_of_order=arrivals.out_of_order,
         dropped=dropped,
-        remarks=(*untimed, *source.told(), *arrivals.remarks, *remarks),
+        remarks=(*source.told(), *untimed, *arrivals.remarks, *remarks),
     )
     return Events(items, offsets, times, Vocabulary(names), vocabulary, report, attributes, kinds, kind_names)
 

@@ -20,7 +20,7 @@ from tenfold.data import columns as known
 from tenfold.data import packing
 from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
-from tenfold.data.layouts import SEPARATORS, beginning, fields_of, first_lines, look
+from tenfold.data.layouts import SEPARATORS, beginning, fields_of, first_lines, header_in_comment, look
 from tenfold.data.options import ReadOptions
 from tenfold.data.sources import table_of
 from tenfold.data.text_sources import Delimited
@@ -233,9 +233,11 @@ def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: st
         layout, separator = look(Path(data), reading)
         layout = "spaces" if layout in ("lines", "sasrec") else layout
         if layout in ("csv", "tsv", "spaces"):
-            lines = first_lines(beginning(Path(data)), reading)[:2]
+            start, between = beginning(Path(data)), separator or SEPARATORS[layout]
             with suppress(csv.Error):
-                first = [fields_of(line, separator or SEPARATORS[layout]) for line in lines]
+                first = [fields_of(line, between) for line in first_lines(start, reading)[:2]]
+                if named := header_in_comment(start, between):
+                    first = [named, *first[:1]]
     if first and not columns and all(_is_number(name) for name in first[0]):
         if layout != "spaces":
             raise DataError(

@@ -130,6 +130,14 @@ def names_in_comment(line: str, width: int, separator: str) -> list[str]:
     return names if separator != " " or any(columns.plain(name) in KNOWN for name in names) else []
 
 
+def header_in_comment(start: bytes, separator: str) -> list[str]:
+    """The names of the columns where the last comment before the first row is a header."""
+    text = start.decode("utf-8", errors="replace").removeprefix("\ufeff")
+    lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()][: LOOKED_AT + 1]
+    count = comment_lines(lines)
+    return names_in_comment(lines[count - 1], len(fields_of(lines[count], separator)), separator) if count else []
+
+
 def fields_of(line: str, separator: str) -> list[str]:
     if separator == " ":
         return line.split()

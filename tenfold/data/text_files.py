@@ -302,7 +302,7 @@ def _fields(text: str, separator: str) -> list[str]:
 
 
 def _like_rows(lines: list[bytes], layout: Layout) -> bool:
-    return any(line.count(layout.separator.encode()) == layout.width - 1 > 0 for line in lines)
+    return any(line.count(layout.separator.encode()) >= layout.width - 1 > 0 for line in lines)
 
 
 def _count(number: int, thing: str) -> str:
