@@ -60,8 +60,8 @@ class Source(ABC):
         rows = "1 row" if len(doubts) == 1 else f"{len(doubts):,} rows"
         return [
             *self.remarks,
-            f"{rows} of {self.name} may be several: between quotes stand lines that look like rows of their own, the first "
-            f"time from line {doubts[0]} on; if quotes are no quotes in this file, say quote=none",
+            f"{rows} of {self.name} may be several: between quotes stand lines that look like rows of their own, the "
+            f"first time from line {doubts[0]} on; if quotes are no quotes in this file, say quote=none",
         ]
 
     @abstractmethod
