@@ -17,6 +17,7 @@ from tenfold.data.attributes import read_attributes
 from tenfold.data.batches import Batch, Source, nothing_left
 from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
 from tenfold.data.options import ReadOptions
+from tenfold.data.sequences import histories_of, ids_of, seconds
 from tenfold.data.sources import source_of
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
@@ -58,22 +59,31 @@ class Events(Dataset):
     ) -> Self:
         """Lists of item ids, one for each user; users are numbered from 1 where they have no ids. times, kinds: of each
         event. Raises DataError."""
-        try:
-            flat = pl.Series([item for history in histories for item in history], strict=True)
-        except (TypeError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"histories hold ids of one kind, text or whole numbers: {error}") from error
+        histories, several = histories_of(histories, "histories")
+        if not several and histories[0]:
+            raise DataError(f"histories are lists of ids, one for each user; found {histories[0][0]!r} among them")
+        histories = histories if several else []
+        flat = _one_kind("histories", [item for history in histories for item in history])
         catalogue = Vocabulary(flat.unique(maintain_order=True))
         offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
-        names = Vocabulary(pl.Series(users if users is not None else range(1, len(histories) + 1)))
-        if times is not None:
-            check_times(histories, times)
+        names = Vocabulary(
+            _one_kind("users", range(1, len(histories) + 1) if users is None else ids_of(users, "users"))
+        )
+        if len(names) != len(histories):
+            raise DataError(f"there are {len(histories)} histories and {len(names)} users; give each history one")
+        moments = None if times is None else [seconds(own) for own in ids_of(times, "times")]
+        if moments is not None:
+            check_times(histories, moments)
         of_kind, kind_names = None, None
         if kinds is not None:
             check_times(histories, kinds, "kinds")
             names_of = pl.Series([kind for history in kinds for kind in history], dtype=pl.String)
             kind_names = Vocabulary(names_of.drop_nulls().unique(maintain_order=True))
             of_kind = kind_names.numbers(names_of)
-        clock = None if times is None else np.array([t for history in times for t in history], dtype=np.float64)
+        clock = None if moments is None else np.concatenate([*moments, np.empty(0)])
+        if clock is not None and not np.isfinite(clock).all():
+            user = int(np.searchsorted(offsets, np.flatnonzero(~np.isfinite(clock))[0], side="right")) - 1
+            raise DataError(f"history {user} has an event without a time (NaN, None or infinite); give each event one")
         items = catalogue.numbers(flat)
         if clock is not None:
             if of_kind is not None:
@@ -144,6 +154,14 @@ class Events(Dataset):
         return replace(self, items=new[self.items], catalogue=catalogue, attributes=frame)
 
 
+def _one_kind(what: str, ids: Any) -> pl.Series:
+    """Raises DataError."""
+    try:
+        return pl.Series(ids, strict=True)
+    except (TypeError, OverflowError, UnicodeEncodeError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{what} hold ids of one kind, text or whole numbers: {error}") from error
+
+
 def check_times(
     histories: Sequence[Sequence[Any]], values: Sequence[Sequence[Any] | np.ndarray], named: str = "times"
 ) -> None:
@@ -153,15 +171,6 @@ def check_times(
     for row, (history, own) in enumerate(zip(histories, values, strict=True)):
         if len(history) != len(own):
             raise DataError(f"history {row} has {len(history)} events and {len(own)} {named}; give each event one")
-
-
-def seconds(times: Sequence[float]) -> np.ndarray:
-    """Times of events as float64. Raises DataError."""
-    try:
-        return np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError):
-        odd = next(time for time in times if not isinstance(time, int | float))
-        raise DataError(f"an event's time is a number of seconds; found {odd!r}") from None
 
 
 def refuse_reading(reading: ReadOptions | None) -> None:

@@ -25,7 +25,10 @@ class Vocabulary:
         """ids: unique, text or whole numbers. Raises DataError."""
         if not ids.dtype.is_integer() and ids.dtype != pl.String:
             raise DataError(f"ids must be text or whole numbers, found {ids.dtype}")
-        self.series = (ids.cast(pl.Int64) if ids.dtype.is_integer() else ids).rename("id")
+        try:
+            self.series = (ids.cast(pl.Int64) if ids.dtype.is_integer() else ids).rename("id")
+        except pl.exceptions.PolarsError:
+            raise DataError("ids are numbers above 2^63; write them as text") from None
         if self.series.null_count() or self.series.n_unique() != len(self.series):
             raise DataError("the ids of a vocabulary must be unique and none may be empty")
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 import numpy as np
 import torch
 
-from tenfold.data.events import seconds
 from tenfold.data.packing import alike
+from tenfold.data.sequences import ids_of, seconds
 from tenfold.errors import DataError, OptionError, StateError
 from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
@@ -104,6 +104,9 @@ class Session:
     ) -> Applied:
         """Events of any users, in the order in which they happened, as one transaction: all are in the store when
         this returns, or none. ids: of the events; None for one that has none."""
+        users, items = ids_of(users, "users"), ids_of(items)
+        times = None if times is None else ids_of(times, "times")
+        ids = None if ids is None else ids_of(ids, "ids")
         for name, given in (("times", times), ("ids", ids)):
             if len(users) != len(items) or (given is not None and len(given) != len(items)):
                 raise DataError(
@@ -229,7 +232,7 @@ class Session:
         """k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
         exclude_seen: nothing that the user had, or was shown, as far as this session keeps it. Raises OptionError where
         it keeps neither."""
-        k = self.system.check_k(k)
+        k, users = self.system.check_k(k), ids_of(users, "users")
         keys = [key_of(user) for user in users]
         if exclude_seen and not (self.keep_seen or self.keep_shown):
             raise OptionError("these states hold nothing of what was seen; open them with keep_seen=1000, and replay")

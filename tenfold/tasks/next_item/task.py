@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.optim import Adam
 
 from tenfold import artifact
-from tenfold.data.events import Events, check_times, read_events, refuse_reading, seconds
+from tenfold.data.events import Events, check_times, read_events, refuse_reading
 from tenfold.data.options import ReadOptions
 from tenfold.data.packing import alike
+from tenfold.data.sequences import histories_of, ids_of, seconds
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError, UnknownIdError
@@ -42,11 +43,9 @@ def _log(dataset: Events | Split) -> Events:
     return dataset.events if isinstance(dataset, Split) else dataset
 
 
-def _ids(ids: Sequence[Any]) -> list[Any]:
+def _ids(ids: Any) -> list[Any]:
     """Raises OptionError for one text, whose letters would be taken for items."""
-    if isinstance(ids, str | bytes):
-        raise OptionError(f"items are given as a list of ids; found the text {ids!r}: write [{ids!r}]")
-    return list(ids)
+    return ids_of(ids, error=OptionError)
 
 
 class Recommendation(NamedTuple):
@@ -209,16 +208,17 @@ class NextItem(System):
         on_unseen: OnUnseen = "skip",
         times: Sequence[Any] | None = None,
     ) -> Any:
-        """What comes next after `history`, a list of item ids, oldest first: Recommendations. A list of lists: a list.
+        """What comes next after `history`, item ids, oldest first: Recommendations. Several histories: a list of them.
+
+        history: a list, an array or a column of ids; several are a list of such, or a column of lists.
 
         k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
         on_unseen: what an item unknown to the system does in a history: 'skip' leaves it out and counts it, 'refuse'
         raises UnknownIdError.  times: of the events, as the log that was fitted counts them; only methods that use
         times look at them.  Keeps no state.
         """
-        several = len(history) > 0 and isinstance(history[0], list | tuple | np.ndarray)
-        histories = [_ids(h) for h in history] if several else [_ids(history)]
-        clocks = None if times is None else [seconds(own) for own in (times if several else [times])]
+        histories, several = histories_of(history, error=OptionError)
+        clocks = None if times is None else [seconds(own) for own in (ids_of(times, "times") if several else [times])]
         found = self.recommend_batch(
             histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, on_unseen=on_unseen,
             times=clocks,
@@ -257,7 +257,8 @@ class NextItem(System):
         """(n,) int32, 0 for an unknown item; raises UnknownIdError where on_unseen is 'refuse'."""
         if on_unseen not in get_args(OnUnseen):
             raise OptionError(f"on_unseen is 'skip' or 'refuse'; found {on_unseen!r}")
-        numbers = self._items().numbers(_ids(ids))
+        ids = _ids(ids)
+        numbers = self._items().numbers(ids)
         if on_unseen == "refuse":
             self._refuse_unseen(numbers, ids)
         return numbers
@@ -452,7 +453,8 @@ class NextItem(System):
         return self.vocabularies["items"]
 
     def _candidates(self, ids: Sequence[Any], on_unseen: OnUnseen) -> np.ndarray:
-        numbers = self._items().numbers(_ids(ids))
+        ids = _ids(ids)
+        numbers = self._items().numbers(ids)
         if on_unseen == "refuse":
             self._refuse_unseen(numbers, ids)
         if not (numbers > 0).any():
