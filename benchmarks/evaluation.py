@@ -34,11 +34,13 @@ def main() -> None:
             if peers.RECTOOLS.present:
                 words = ["--dim", 64, "--warm-up", 1, "--batches", 1, "--recommend", 2]
                 theirs += sides.rectools(log, *words)["recommend_s"]
-    figures = {"seconds": harness.median(seconds)}
+    figures, intervals = {"seconds": harness.median(seconds)}, {"seconds": harness.interval(seconds)}
     if theirs:
         figures["ratio_vs_rectools"] = figures["seconds"] / harness.median(theirs)
         figures["rectools_recommend_s"] = harness.median(theirs)
-    harness.report("evaluation", figures, notes=sides.absent())
+        intervals["rectools_recommend_s"] = harness.interval(theirs)
+        intervals["ratio_vs_rectools"] = harness.interval(harness.ratios(seconds, theirs))
+    harness.report("evaluation", figures, notes=sides.absent(), intervals=intervals)
 
 
 if __name__ == "__main__":

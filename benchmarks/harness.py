@@ -5,6 +5,7 @@ Imports nothing heavy, so that a benchmark decides itself what is loaded before 
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -123,18 +124,46 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def report(name: str, figures: Mapping[str, Any], *, notes: Sequence[str] = ()) -> None:
-    """A table for people, then one line of JSON for `make bench`. A figure is a number; notes are whole sentences."""
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of what timings scatter about: a t of their logarithms. Of ratios too; none of a single one."""
+    if len(values) < 2:
+        return None
+    from tenfold.metrics.bootstrap import t_quantile
+
+    logs = [math.log(value) for value in values]
+    half = t_quantile(len(logs) - 1) * statistics.stdev(logs) / len(logs) ** 0.5
+    return math.exp(statistics.mean(logs) - half), math.exp(statistics.mean(logs) + half)
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Of each turn: what slows a machine down slows both sides of a turn."""
+    return [mine / other for mine, other in zip(ours, theirs, strict=True)]
+
+
+def report(
+    name: str,
+    figures: Mapping[str, Any],
+    *,
+    notes: Sequence[str] = (),
+    intervals: Mapping[str, tuple[float, float] | None] | None = None,
+) -> None:
+    """A table for people, then one line of JSON for `make bench`. A figure is a number; notes are whole sentences.
+
+    intervals: of some of the figures, as `interval` makes them.
+    """
+    ends = {figure: found for figure, found in (intervals or {}).items() if found is not None}
     table = Table(title=name, title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
     for figure, value in figures.items():
-        table.add_row(figure, shown(value))
+        table.add_row(figure, with_ends(value, ends.get(figure)))
     console = Console()
     console.print(table)
     for note in notes:
         console.print(note, markup=False, highlight=False)
     whole = {"benchmark": name, "figures": dict(figures), "machine": machine(), "versions": versions()}
+    if ends:
+        whole["intervals"] = ends
     if notes:
         whole["notes"] = list(notes)
     print(json.dumps(whole), flush=True)
@@ -145,6 +174,10 @@ def shown(value: Any) -> str:
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def with_ends(value: Any, ends: Sequence[float] | None) -> str:
+    return shown(value) + (f" [{shown(ends[0])}, {shown(ends[1])}]" if ends else "")
 
 
 def machine() -> dict[str, Any]:

@@ -229,7 +229,10 @@ def told_machine(machine: dict[str, Any]) -> str:
 
 
 def section(result: dict[str, Any]) -> str:
-    figures = "\n".join(f"| `{name}` | {harness.shown(value)} |" for name, value in result["figures"].items())
+    ends = result.get("intervals", {})
+    figures = "\n".join(
+        f"| `{name}` | {harness.with_ends(value, ends.get(name))} |" for name, value in result["figures"].items()
+    )
     versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
     notes = "".join(f"\n{note}\n" for note in result.get("notes", []))
     return f"""## {result["benchmark"]}
@@ -265,7 +268,8 @@ def rows_of(found: dict[str, dict[str, Any]], shown: Sequence[Sequence[str]]) ->
         value = found.get(benchmark, {}).get("figures", {}).get(figure)
         if value is not None:
             told = f" {''.join(configuration)} |" if several else ""
-            lines.append(f"| {meaning} | {form.format(harness.shown(value))} |{told}")
+            ends = found[benchmark].get("intervals", {}).get(figure)
+            lines.append(f"| {meaning} | {form.format(harness.with_ends(value, ends))} |{told}")
     return lines if len(lines) > 2 else []
 
 

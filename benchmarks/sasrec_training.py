@@ -2,9 +2,9 @@
 
 Same layers (2 blocks, 1 head, histories of 200), dropouts, batch and loss: one negative with BCE at d = 50, and the
 full softmax at d = 64. A real event is a target that is no padding. Each turn is a process of its own, the sides take
-turns, and a side's figure is the median of its turns. The rivals are timed over batches after 8 others, ours over a
-whole epoch after another, without validations and set-up. Ours trains on whole histories, cut into windows; theirs on
-each user's last 200 events, all batches padded to 200.
+turns, and a side's figure is the median of its turns; intervals are those of a t over the turns. The rivals are timed
+over batches after 8 others, ours over a whole epoch after another, without validations and set-up. Ours trains on
+whole histories, cut into windows; theirs on each user's last 200 events, all batches padded to 200.
 """
 
 import tempfile
@@ -18,14 +18,14 @@ from benchmarks.rivals import sides
 Turn = Callable[[], dict[str, Any]]
 
 
-def events_per_second(turns: dict[str, Turn], rounds: int) -> dict[str, float]:
-    """The median over rounds for each side, the sides taking turns."""
+def events_per_second(turns: dict[str, Turn], rounds: int) -> dict[str, list[float]]:
+    """Of each side in each round, the sides taking turns."""
     found: dict[str, list[float]] = {side: [] for side in turns}
     for _ in range(rounds):
         for side, turn in turns.items():
             timed = turn()
             found[side].append(timed["events"] / timed["seconds"])
-    return {side: harness.median(rates) for side, rates in found.items()}
+    return found
 
 
 def bce(log: Path, quick: bool) -> dict[str, Turn]:
@@ -49,18 +49,20 @@ def softmax(log: Path) -> dict[str, Turn]:
 def main() -> None:
     quick = harness.arguments(__doc__).quick
     source, figures = harness.data("seqrec/ml-1m.txt.gz"), dict[str, float]()
+    repeats: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = sides.log_for_all(source, Path(folder))
         rates = events_per_second(bce(log, quick), rounds=1 if quick else 3)
         wide = {} if quick else events_per_second(softmax(log), rounds=2)
-    for side in ("public", "rectools"):
-        if side in rates:
-            figures[f"speedup_vs_{side}"] = rates["ours"] / rates[side]
-    if "rectools" in wide:
-        figures["softmax_speedup_vs_rectools"] = wide["ours"] / wide["rectools"]
-    figures |= {f"events_per_s_{side}": rate for side, rate in rates.items()}
-    figures |= {f"softmax_events_per_s_{side}": rate for side, rate in wide.items()}
-    harness.report("sasrec_training", figures, notes=sides.absent())
+    for start, found in (("", rates), ("softmax_", wide)):
+        for side in found.keys() & {"public", "rectools"}:
+            name = f"{start}speedup_vs_{side}"
+            figures[name] = harness.median(found["ours"]) / harness.median(found[side])
+            repeats[name] = harness.ratios(found["ours"], found[side])
+        repeats |= {f"{start}events_per_s_{side}": each for side, each in found.items()}
+        figures |= {f"{start}events_per_s_{side}": harness.median(each) for side, each in found.items()}
+    intervals = {name: harness.interval(each) for name, each in repeats.items()}
+    harness.report("sasrec_training", figures, notes=sides.absent(), intervals=intervals)
 
 
 if __name__ == "__main__":

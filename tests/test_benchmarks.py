@@ -21,6 +21,22 @@ def test_the_last_line_is_the_result(capsys):
     assert any("12,345" in line for line in table) and "A rival is absent." in table
 
 
+def test_repeated_timings_have_an_interval(capsys):
+    low, high = harness.interval([1.0, 1.1, 1.2])
+    assert 0 < low < 1.0 < 1.2 < high < 2 and harness.interval([1.0]) is None
+    assert harness.interval([2.0, 2.0]) == pytest.approx((2.0, 2.0))
+    slow = [1.0, 3.0, 2.0]  # the machine was busy with others: what is twice as fast is so in each turn
+    assert harness.interval(harness.ratios(slow, [0.5 * each for each in slow])) == pytest.approx((2.0, 2.0))
+    harness.report("speed", {"s": 1.1, "once": 3.0}, intervals={"s": (1.0, 1.2), "once": harness.interval([3.0])})
+    *table, last = capsys.readouterr().out.splitlines()
+    found = json.loads(last)
+    assert found["intervals"] == {"s": [1.0, 1.2]} and any("1.1 [1, 1.2]" in line for line in table)
+    kept = found | {"command": "c", "commit": "abc", "date": "2026-01-01", "seconds": 1.0}
+    assert "| `s` | 1.1 [1, 1.2] |" in page.page({"speed": kept}) and "| `once` | 3 |" in page.page({"speed": kept})
+    rows = page.rows_of({"speed": kept}, [("speed", "s", "how long it takes", "{} s")])
+    assert rows[-1] == "| how long it takes | 1.1 [1, 1.2] s |"
+
+
 @pytest.mark.skipif(not harness.PROC.is_dir(), reason="/proc tells peak memory only on Linux")
 def test_a_childs_memory_is_its_own():
     """200 MiB that this process holds are not the child's; 100 MiB that the child let go of are."""

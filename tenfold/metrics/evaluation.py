@@ -26,7 +26,8 @@ class Statistic:
     """A figure of the whole set, which can be had again of resampled units.
 
     compute: weights (U,), how often each unit is drawn (all ones: the figure itself) -> the figure; NaN where these
-    units have none (an area under a curve without a positive).  units: U.
+    units have none (an area under a curve without a positive). It holds what it needs of the units and not the system:
+    a comparison keeps it when the network is gone.  units: U.
     """
 
     compute: Callable[[np.ndarray], float]
