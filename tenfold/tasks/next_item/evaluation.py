@@ -18,7 +18,7 @@ from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
 from tenfold.metrics.evaluation import Evaluation
-from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks
+from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks_and_shown
 from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, sampled_ranks
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ def rank(
             found = sampled_ranks(scores, wanted, torch.from_numpy(drawn[chunk]).to(scores.device))
         else:
             seen = seen_items(split, queries, chunk).to(scores.device) if exclude_seen else None
-            found = ranks(scores, wanted, seen)
-            coverage.add(scores, k, seen)
+            found = ranks_and_shown(scores, wanted, k, coverage, seen)
         above[chunk], tied[chunk] = (x.cpu() for x in found)
     return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share())
 
@@ -164,10 +163,10 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
         mine = np.concatenate([by_pass[first[p] : first[p + 1]] for p in chosen])
         row = np.repeat(np.arange(len(chosen)), first[chosen + 1] - first[chosen])
         at = column[mine]
-        asked = (torch.from_numpy(x).to(device) for x in (row, np.maximum(at, 0)))
-        users = system.users_at(rows, *asked, **system.timed(clock))
-        for part in (slice(i, i + rows_at_once) for i in range(0, len(mine), rows_at_once)):
-            scores = system.scores(users[part])
+        asked = torch.from_numpy(row).to(device), torch.from_numpy(np.maximum(at, 0)).to(device)
+        begin = 0
+        for scores in system.scores_at(rows, *asked, rows_at_once, **system.timed(clock)):
+            part = slice(begin, begin := begin + len(scores))
             if (at[part] < 0).any():
                 scores[torch.from_numpy(at[part] < 0).to(device)] = system.popularity().to(scores)
             yield mine[part], scores

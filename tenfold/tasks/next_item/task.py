@@ -367,6 +367,15 @@ class NextItem(System):
         user, _ = self.encode(rows, **self.timed(times))
         return user[row, column]
 
+    def scores_at(
+        self, rows: Tensor, row: Tensor, column: Tensor, at_once: int, times: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """The scores (at most at_once, V + 1) after those events, part after part. To be used at once:
+        the next part may stand in the same place."""
+        users = self.users_at(rows, row, column, **self.timed(times))
+        for part in users.split(at_once):
+            yield self.scores(part)
+
     # Streams: a method whose state has one size says how large it is, how events change it, and what it answers from.
 
     state_size: int = 0  # numbers of one user's state; 0 where a method keeps none that can be stored

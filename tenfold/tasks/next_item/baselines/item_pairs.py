@@ -6,6 +6,7 @@ Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neig
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.splits import Split
-from tenfold.tasks.next_item.baselines.counted import Counted, Counts
+from tenfold.tasks.next_item.baselines.counted import Counted, Counts, whole
+from tenfold.tasks.next_item.baselines.lists import Pairs, Said
 from tenfold.tasks.next_item.baselines.options import ItemKNNOptions
+
+MOST_ITEMS = 2_000  # of one user that are paired with one another: a crawler's would be all pairs of the catalogue
+PAIRS_AT_ONCE = 1 << 24  # events of pairs that are counted together
 
 
 class ItemPairs(Counted):
@@ -40,6 +45,9 @@ class ItemPairs(Counted):
         self.network.start = torch.from_numpy(table.indptr.astype(np.int64))
         self.network.column = torch.from_numpy(table.indices.astype(np.int32))
         self.network.value = torch.from_numpy(table.data.astype(np.float32))
+
+    def pairs(self) -> Pairs:
+        return Pairs(*(table.cpu().numpy() for table in (self.network.start, self.network.column, self.network.value)))
 
     def sum_of_rows(self, items: Tensor, weight: Tensor) -> Tensor:
         """items, weight (B, L) -> (B, V + 1); items 0 add nothing."""
@@ -69,6 +77,14 @@ class FirstOrderMarkov(ItemPairs):
         pairs = scipy.sparse.coo_matrix((np.ones(len(at), np.float32), (items[at], items[at + 1])), (size, size))
         return pairs.tocsr()  # equal pairs are added up
 
+    @property
+    def reach(self) -> int:
+        return 1
+
+    def said(self, histories: Sequence[np.ndarray]) -> Said:
+        items, offsets = whole([h[-1:] for h in histories])
+        return Said(items, np.ones(len(items), np.float32), offsets)
+
     def score_histories(self, events: Tensor) -> Tensor:
         last = events.gather(1, ((events != 0).sum(1, keepdim=True) - 1).clamp(min=0))  # (B, 1)
         return self.sum_of_rows(last, torch.ones_like(last, dtype=self.popular.dtype)) + self.popular
@@ -81,36 +97,75 @@ class ItemKNN(ItemPairs):
     """
 
     options: ItemKNNOptions  # type: ignore[assignment]
+    fallback = 1e-6
     tiny: ClassVar[Any] = ItemKNNOptions(neighbours=7, shrink=1.0)
 
     def weigh(self, prepared: Split) -> scipy.sparse.csr_matrix:
-        events, size = prepared.events, self.sizes["items"] + 1
-        at = _spans(events.offsets[:-1], prepared.train_end)
-        lengths = prepared.train_end - events.offsets[:-1]
-        user = np.repeat(np.arange(len(events)), lengths)
-        had = scipy.sparse.csr_matrix((np.ones(len(at), np.float32), (user, events.items[at])), (len(events), size))
-        had.data[:] = 1.0  # who had it, not how often
-        together = (had.T @ had).tocoo()
-        norm = np.sqrt(np.asarray(had.sum(0)).ravel())
-        apart = together.row != together.col
+        had, size = self._had(prepared), self.sizes["items"] + 1
+        had_by, norm = had.T.tocsr(), np.sqrt(np.asarray(had.sum(0)).ravel())
+        # Pairs are counted for a few items at a time, of which the nearest are kept: all pairs would fill the memory.
+        work = np.cumsum(had_by @ np.diff(had.indptr))  # events that the pairs of items up to this one come from
+        near, first = [], 0
+        while first < size:
+            before = work[first - 1] if first else 0.0
+            last = max(first + 1, int(np.searchsorted(work, before + PAIRS_AT_ONCE, "right")))
+            near.append(self._nearest(had_by[first:last] @ had, first, norm))
+            first = last
+        return scipy.sparse.vstack(near, format="csr")
+
+    def _nearest(self, together: scipy.sparse.csr_matrix, first: int, norm: np.ndarray) -> scipy.sparse.csr_matrix:
+        """together (n, V + 1): users that items first .. first + n - 1 share with each -> likeness of the nearest."""
+        shape, together = together.shape, together.tocoo()
+        apart = together.row + first != together.col
         row, column, count = together.row[apart], together.col[apart], together.data[apart]
-        likeness = count / (norm[row] * norm[column]) * count / (count + self.options.shrink)
+        likeness = count / (norm[row + first] * norm[column]) * count / (count + self.options.shrink)
         order = np.lexsort((column, -likeness, row))  # the most alike of each row first
         row, column, likeness = row[order], column[order], likeness[order]
         place = np.arange(len(row)) - np.searchsorted(row, row)  # among its row
         near = place < self.options.neighbours
-        return scipy.sparse.csr_matrix((likeness[near], (row[near], column[near])), (size, size))
+        return scipy.sparse.csr_matrix((likeness[near], (row[near], column[near])), shape)
+
+    def _had(self, prepared: Split) -> scipy.sparse.csr_matrix:
+        """(U, V + 1): 1 where a user had an item in training, of which only the latest MOST_ITEMS count."""
+        events, width = prepared.events, self.sizes["items"] + 1
+        at, lengths = _spans(events.offsets[:-1], prepared.train_end), prepared.train_end - events.offsets[:-1]
+        key = np.repeat(np.arange(len(events)), lengths) * width + events.items[at]
+        key, place = np.unique(key[::-1], return_index=True)  # the last event of each item that a user had
+        user = key // width
+        order = np.lexsort((place, -user))[::-1]  # the users in order, and of each the latest item last
+        user, key = user[order], key[order]
+        recent = np.searchsorted(user, user, "right") - np.arange(len(user)) <= MOST_ITEMS
+        ones = np.ones(int(recent.sum()), np.float32)
+        return scipy.sparse.csr_matrix((ones, (user[recent], key[recent] % width)), (len(events), width))
+
+    def data_notes(self, dataset: Any, prepared: Split) -> list[str]:
+        events, lengths = prepared.events, prepared.train_end - prepared.events.offsets[:-1]
+        long = np.flatnonzero(lengths > MOST_ITEMS)
+        items = (np.unique(events.items[events.offsets[u] : prepared.train_end[u]]).size for u in long)
+        found = super().data_notes(dataset, prepared)
+        if many := sum(size > MOST_ITEMS for size in items):
+            found.append(
+                f"{many:,} user{'s' if many > 1 else ''} had more than {MOST_ITEMS:,} items: pairs are counted among "
+                f"the latest {MOST_ITEMS:,} of each"
+            )
+        return found
+
+    @property
+    def reach(self) -> int:
+        return math.ceil(20 * self.options.half_life)  # older ones weigh less than a millionth
+
+    def said(self, histories: Sequence[np.ndarray]) -> Said:
+        items, offsets = whole([h[-self.reach :] for h in histories])
+        ago = np.repeat(offsets[1:], np.diff(offsets)) - 1 - np.arange(len(items))
+        return Said(items, (0.5 ** (ago / self.options.half_life)).astype(np.float32), offsets)
 
     def score_histories(self, events: Tensor) -> Tensor:
-        count = (events != 0).sum(1, keepdim=True)
-        ago = (count - 1 - torch.arange(events.shape[1], device=events.device)).clamp(min=0)
+        count = (events != 0).sum(1)
+        recent = self.users_at(events, torch.arange(len(events), device=events.device), (count - 1).clamp(min=0))
+        count = (recent != 0).sum(1, keepdim=True)
+        ago = (count - 1 - torch.arange(recent.shape[1], device=events.device)).clamp(min=0)
         weight = 0.5 ** (ago.to(self.popular.dtype) / self.options.half_life)
-        recent = min(events.shape[1], math.ceil(20 * self.options.half_life))  # older ones weigh less than a millionth
-        first = (count - recent).clamp(min=0) + torch.arange(recent, device=events.device)
-        first = first.clamp(max=events.shape[1] - 1)
-        once = (torch.arange(recent, device=events.device) < count).to(weight.dtype)
-        near = self.sum_of_rows(events.gather(1, first), weight.gather(1, first) * once)
-        return near + 1e-6 * self.popular
+        return self.sum_of_rows(recent, weight) + self.fallback * self.popular
 
 
 def _spans(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
