@@ -18,13 +18,15 @@ from tenfold.compare import compare
 from tenfold.comparison import Comparison, machine_told
 from tenfold.data.events import Events, read_events
 from tenfold.data.splits import split
+from tenfold.html import Section, paragraph, write_report
+from tenfold.html import table as html_table
 from tenfold.options import parse
-from tenfold.report import Section, comparison_section, histories_section, paragraph, write_report
-from tenfold.report import table as html_table
+from tenfold.report import comparison_section
 from tenfold.shop import Options, Shop
 from tenfold.shop.sheet import pictures_strip
 from tenfold.shop.truth import AT
 from tenfold.systems import SYSTEMS
+from tenfold.tasks.next_item.report import histories_section
 
 BESIDE = {"pictures": 300, "texts": 300, "scenes": 60, "meetings": 2_000, "questions": 200, "labels": 200, "makes": 40}
 SHOP: dict[str, Any] = {"items": 600, "users": 600, "events": 60_000} | BESIDE

@@ -17,7 +17,8 @@ from tenfold.report import (
     Section,
     claims_section,
     comparison_section,
-    histories_section,
+    curve,
+    gallery,
     page,
     picture,
     table,
@@ -27,6 +28,7 @@ from tenfold.report import (
 )
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.item_pairs import FirstOrderMarkov
+from tenfold.tasks.next_item.report import histories_section
 from tenfold.training import Budget
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
@@ -183,3 +185,11 @@ def test_a_picture_tells_what_it_shows():
 def test_a_page_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(OutputError, match="it is a folder; name a file"):
         write_report(tmp_path, "t", [])
+
+
+def test_pictures_stand_in_rows_and_lines_in_a_chart_whatever_they_are_called():
+    tiles = gallery([(b"1", EVIL), (b"2", "two")], width="5rem")
+    drawn = curve([("a", [1, 2], [0.1, 0.2]), (EVIL, [1, 2], [0.3, 0.4])], x="steps", y="right", told=EVIL)
+    whole = page("t", [Section("s", tiles + drawn)])
+    assert whole.count("<figure") == 3 and "<script>" not in whole and "&lt;script&gt;" in whole
+    Balanced(whole)

@@ -8,7 +8,7 @@ import numpy as np
 from tenfold.budget import Budget
 from tenfold.data.events import Events
 from tenfold.data.splits import Split, split
-from tenfold.report import Section, paragraph, picture, table
+from tenfold.html import Section, paragraph, picture, table
 from tenfold.systems.lisa.pictures import accuracy_over_codewords, codeword_use, cost_over_length
 from tenfold.systems.lisa.system import LISA
 

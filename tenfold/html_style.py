@@ -44,6 +44,10 @@ padding:.35rem 0;border-bottom:1px solid #f0f2f5}
 .value small{display:block;color:#55606e;font-size:.76rem;font-weight:400;overflow-wrap:anywhere}
 .cards{display:grid;gap:1rem}
 article{border:1px solid #e2e6eb;border-radius:8px;padding:1rem 1.1rem}
+.gallery{display:grid;gap:.9rem;grid-template-columns:repeat(auto-fill,minmax(var(--tile,7rem),1fr));margin:0 0 1.2rem}
+.tile{margin:0}
+.tile img{min-width:0;width:100%;image-rendering:pixelated;border-radius:6px}
+.tile figcaption{font-size:.8rem;line-height:1.35;margin-top:.3rem;color:#3b4552;overflow-wrap:anywhere}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.8rem 1.8rem}
 ul,ol{margin:0 0 .7rem;padding-left:1.25rem;font-size:.92rem}
 ul{list-style:none;padding-left:0}
