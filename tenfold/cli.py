@@ -5,7 +5,6 @@ torch and what needs it is imported inside the commands: `--help` and `list` ans
 
 import json
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -24,7 +23,6 @@ from tenfold.registry import TASKS, load_class, named, row_of
 from tenfold.systems import load
 from tenfold.version import VERSION
 
-READING = re.compile(r"\b(columns|encoding|on_bad_rows)=(?=[\w'])")  # how the library's sentences name what to say
 SHOWN = 10  # answers that a terminal shows
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended; typer turns the interrupt into it
 
@@ -535,8 +533,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         code = app.main(args=arguments, prog_name="tenfold", standalone_mode=False) or 0
     except TenfoldError as error:
-        said = READING.sub(lambda found: f"--{found[1].replace('_', '-')} ", str(error))
-        say(f"error: {said}")
+        say(f"error: {error}")
         return 2
     except typer.TyperException as error:  # what the parser of arguments refuses
         if type(error).__name__ == "NoArgsIsHelpError":  # `tenfold` or `tenfold shop` alone

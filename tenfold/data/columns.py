@@ -431,13 +431,16 @@ def index(rows: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
 def conditions(source: str, where: Iterable[str], names: Sequence[str]) -> list[Condition]:
     """Raises DataError."""
     found = []
-    for text in where:
+    for text in filter(str.strip, where):  # an empty one is none, so that what was said before can be dropped
         match = re.fullmatch(r"\s*(.+?)\s*(==|!=|>=|<=|=|>|<)\s*(.*?)\s*", text)
         if not match:
             raise DataError(f"where '{text}' compares nothing; write such as event=buy, rating>=4 or device!=bot")
         column, sign, value = match.groups()
         if column not in names:
-            raise DataError(f"where '{text}': {source} has no column '{column}'; {nearest(column, names)}")
+            raise DataError(
+                f"where '{text}': {source} has no column '{column}'; {nearest(column, names).rstrip('?')}; or say "
+                "where='' to take all rows"
+            )
         sign = "=" if sign == "==" else sign
         if sign not in ("=", "!=") and _number(value) is None and iso_seconds(pl.Series([value]))[0] is None:
             raise DataError(f"where '{text}': {sign} compares numbers or dates, and '{value}' is neither; use = or !=")

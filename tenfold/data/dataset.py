@@ -46,17 +46,21 @@ class ReadReport:
         if self.left_out:
             found.append(f"{self.left_out:,} of {self.rows:,} rows are left out by where")
         if self.out_of_order:
+            early = f"{self.out_of_order:,} events are earlier than one before them"
+            if self.out_of_order == 1:
+                early = "1 event is earlier than one before it"
             found.append(
-                f"{self.source} is not in order of time ({self.out_of_order:,} events are earlier than one before them "
-                "of the same user): it was sorted, equal times in the file's order"
+                f"{self.source} is not in order of time ({early} of the same user): it was sorted, equal times in the "
+                "file's order"
             )
         if self.duplicates:
-            found.append(f"{self.duplicates:,} duplicates are left out")
+            several = "1 duplicate is" if self.duplicates == 1 else f"{self.duplicates:,} duplicates are"
+            found.append(f"{several} left out")
         if self.equal:
-            found.append(
-                f"{self.equal:,} events equal an earlier one in user, item and time; they are kept, and "
-                "deduplicate=true leaves them out"
-            )
+            many, end = f"{self.equal:,} events equal", "are kept; deduplicate=true leaves them out"
+            if self.equal == 1:
+                many, end = "1 event equals", "is kept; deduplicate=true leaves it out"
+            found.append(f"{many} an earlier one in user, item and time and {end}")
         if self.dropped:
             found.append(f"{self.dropped:,} events of users or items with too few events are left out")
         return [*found, *self.remarks]

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from tenfold.data import columns
 from tenfold.data.batches import Source, of_one_kind
+from tenfold.data.containers import whole_file
 from tenfold.data.events import Events, ReadReport, read_events
 from tenfold.data.options import ReadOptions
 from tenfold.data.sources import source_of, told
@@ -123,7 +124,7 @@ def _chosen(events: Events, users: Path, log: Path, read_options: ReadOptions, n
 def _table(path: Path, read_options: ReadOptions) -> Source:
     """A file of users: Parquet, JSONL, CSV or TSV. Raises DataError."""
     layout: Any = told(path, read_options.encoding)
-    if not path.stat().st_size:
+    if not whole_file(path).stat().st_size:
         raise DataError(f"{path} is empty; give a file with a column 'user' and a row for each user")
     layout = layout if layout in TABLES else "csv"  # one column has no separator that would tell
     source = source_of(
