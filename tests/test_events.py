@@ -296,7 +296,7 @@ def test_where(tmp_path, where, kept, form):
 def test_where_that_cannot_be():
     data = log(EVENTS, COLUMNS)
     for where, sentence in {
-        "evnt=buy": "has no column 'evnt'; did you mean 'event'?",
+        "evnt=buy": "has no column 'evnt'; did you mean 'event'; or say where='' to take all rows",
         "buy": "compares nothing",
         "event>=buy": ">= compares numbers or dates, and 'buy' is neither; use = or !=",
         "rating>=9": "where leaves none of 5 rows",
