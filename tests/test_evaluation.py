@@ -8,7 +8,8 @@ from another_task import Scales, weighings, weighted_median
 from scipy.stats import bootstrap
 
 from tenfold.errors import DataError, OptionError
-from tenfold.metrics.evaluation import Evaluation, Statistic, draws_of
+from tenfold.metrics import evaluation
+from tenfold.metrics.evaluation import Evaluation, Statistic, base_name, draws_of
 from tenfold.tune import watched
 
 
@@ -37,6 +38,22 @@ def test_draws_of_equal_sizes_are_pairs():
     drawn = draws_of({"one": median_of(off), "two": median_of(off + 1), "three": off, "four": off + 1})
     assert np.allclose(drawn["two"] - drawn["one"], 1) and np.allclose(drawn["four"] - drawn["three"], 1)
     assert drawn["one"].std() > 0.01 and drawn["three"].std() > 0.01
+
+
+def test_statistics_of_many_units_are_drawn_less_often_and_have_the_same_interval(monkeypatch):
+    off = np.random.default_rng(0).gamma(2.0, size=3_001)
+    calls = []
+
+    def median(weights):
+        calls.append(1)
+        return weighted_median(off, weights)
+
+    whole = Evaluation.of({}, statistics={"x": Statistic(median, len(off))}, protocol="").intervals["x"]
+    monkeypatch.setattr(evaluation, "MANY", 3_000)
+    calls.clear()
+    fewer = Evaluation.of({}, statistics={"x": Statistic(median, len(off))}, protocol="").intervals["x"]
+    assert len(calls) == evaluation.DRAWS_OF_MANY + 1
+    assert fewer == pytest.approx(whole, abs=0.2 * (whole[1] - whole[0]))
 
 
 def test_a_single_unit_and_a_figure_that_is_no_number_have_no_interval():
@@ -84,6 +101,8 @@ def test_what_is_watched_unless_told():
 def test_a_system_says_of_which_figures_less_is_better():
     assert Scales.direction("median_error") == Scales.direction("median_error@2") == -1
     assert Scales.direction("right") == 1
+    names = ("hr@10(sampled-100)", "ece(attacked)", "median_rank (warm)", "mrr")
+    assert [base_name(name) for name in names] == ["hr", "ece", "median_rank", "mrr"]
     found = Scales().fit(weighings(), max_epochs=2, progress="none").evaluate(weighings())
     low, high = found.intervals["median_error"]
     assert low <= found["median_error"] <= high

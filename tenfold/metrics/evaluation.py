@@ -7,7 +7,8 @@ The first two have intervals, and can be compared between arms.
 Shapes: U units, D draws.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +18,8 @@ from tenfold.deprecated import old_attribute
 from tenfold.errors import DataError
 from tenfold.metrics.bootstrap import Interval, interval_of, resampled_means
 
-STATISTIC_DRAWS = 1_000  # of a statistic: each draw computes all of it again
+STATISTIC_DRAWS = 1_000  # each computes the statistic again
+MANY, DRAWS_OF_MANY = 10_000, 200  # units from which on fewer draws do: there they scatter as a normal distribution
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -37,12 +39,6 @@ class Statistic:
     def value(self) -> float:
         return float(self.compute(np.ones(self.units)))
 
-    def draws(self, count: int = STATISTIC_DRAWS) -> np.ndarray:
-        """(D,): of units drawn with replacement. The same units for every statistic of so many: draws are pairs."""
-        rng = np.random.default_rng(0)
-        drawn = (np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(count))
-        return np.array([float(self.compute(weights.astype(np.float64))) for weights in drawn])
-
 
 Figure = np.ndarray | Statistic  # (U,): the figure is their mean
 
@@ -60,15 +56,27 @@ def draws_of(figures: Mapping[Key, Figure]) -> dict[Key, np.ndarray]:
 
     A figure that is no number for some unit has draws that are none either. Raises DataError where there is one unit.
     """
-    found: dict[Key, np.ndarray] = {name: one.draws() for name, one in figures.items() if isinstance(one, Statistic)}
+    found: dict[Key, np.ndarray] = {}
+    statistics = {name: one for name, one in figures.items() if isinstance(one, Statistic)}
+    for units in dict.fromkeys(one.units for one in statistics.values()):
+        alike = {name: one for name, one in statistics.items() if one.units == units}
+        drawn = [[float(one.compute(weights)) for one in alike.values()] for weights in _drawn_units(units)]
+        found |= zip(alike, np.array(drawn).T, strict=True)
     means = {name: np.asarray(one, float) for name, one in figures.items() if not isinstance(one, Statistic)}
     for units in dict.fromkeys(map(len, means.values())):
-        alike = {name: values for name, values in means.items() if len(values) == units}
-        whole = [name for name, values in alike.items() if np.isfinite(values).all()]
-        drawn = resampled_means(np.stack([alike[name] for name in whole], axis=1)) if whole else np.zeros((1, 0))
-        found |= {name: np.full(1, np.nan) for name in alike}
-        found |= {name: drawn[:, column] for column, name in enumerate(whole)}
+        sized = {name: values for name, values in means.items() if len(values) == units}
+        whole = [name for name, values in sized.items() if np.isfinite(values).all()]
+        table = resampled_means(np.stack([sized[name] for name in whole], axis=1)) if whole else np.zeros((1, 0))
+        found |= {name: np.full(1, np.nan) for name in sized}
+        found |= {name: table[:, column] for column, name in enumerate(whole)}
     return {name: found[name] for name in figures}
+
+
+def _drawn_units(units: int) -> Iterator[np.ndarray]:
+    """Weights (U,), draw by draw: how often each unit is drawn with replacement. The same ones for equal U."""
+    rng = np.random.default_rng(0)
+    for _ in range(STATISTIC_DRAWS if units <= MANY else DRAWS_OF_MANY):
+        yield np.bincount(rng.integers(units, size=units), minlength=units).astype(np.float64)
 
 
 class Evaluation(dict[str, float]):
@@ -145,5 +153,5 @@ def _enough(draws: np.ndarray) -> bool:
 
 
 def base_name(figure: str) -> str:
-    """A figure's name without the list length and the protocol: 'hr' of 'hr@10(sampled-100)'."""
-    return figure.partition("@")[0]
+    """A figure's name without list length, protocol or part: 'hr' of 'hr@10(sampled-100)', 'ece' of 'ece(attacked)'."""
+    return re.split(r"\s*[@(]", figure, maxsplit=1)[0]
