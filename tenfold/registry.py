@@ -165,7 +165,10 @@ TASKS = {
     ),
 }
 
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "attack": Command("tenfold.tasks.classification.commands:attack",
+                      "attack a fitted classifier: how right it stays, and the pictures that break it"),
+}  # fmt: skip
 
 
 def rows() -> dict[str, Row]:

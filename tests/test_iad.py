@@ -1,5 +1,7 @@
 """IAD and its task: lessons, teachers, verbs, and what is refused. The contract runs over its rows beside this."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -348,3 +350,95 @@ def test_other_libraries_take_the_classifier_as_it_is(fitted):
         assert (fitted.model(moved).argmax(1) == y).float().mean() <= (
             Folded(fitted.model)(x).argmax(1) == y
         ).float().mean()
+
+
+# Attack reports and exports.
+
+
+def test_an_attack_writes_figures_pictures_and_what_one_looks_at(fitted, tmp_path):
+    from tenfold.tasks.classification.attack_report import attack_report
+
+    found = attack_report(fitted, blobs(), tmp_path / "a", attacks=("fgsm", "pgd"), steps=5)
+    assert {path.name for path in found.files} == {
+        "adversarial.npz", "attack.json", "budgets.png", "classes.png", "sheet.png", "surface.png",
+    }  # fmt: skip
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {path.name for path in found.files}
+    told = json.loads((tmp_path / "a" / "attack.json").read_text())
+    assert told["figures"] == dict(found.evaluation) and set(told["per_class"]) == {"natural", "robust"}
+    held = np.load(tmp_path / "a" / "adversarial.npz")
+    assert np.abs(held["attacked"] - blobs().x(np.arange(84, 104)).numpy()).max() <= 0.1 + 1e-6
+    with torch.no_grad():
+        again = fitted.model(torch.from_numpy(held["attacked"])).argmax(1).numpy()
+    assert np.array_equal(again, held["answer_attacked"])
+    assert np.array_equal(held["robust"], found.attacked.robust)
+    assert (held["answer_attacked"] == held["y"])[held["robust"]].all()
+
+
+def test_an_attack_that_was_interrupted_goes_on(fitted, tmp_path, monkeypatch):
+    from tenfold.tasks.classification import attack_report, evaluation
+
+    attack, asked = evaluation.attack_once, []
+
+    def counted(model, x, y, name, *more):
+        asked.append(name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return attack(model, x, y, name, *more)
+
+    monkeypatch.setattr(evaluation, "attack_once", counted)
+    how = {"attacks": ("fgsm", "pgd"), "steps": 5}
+    with pytest.raises(KeyboardInterrupt):
+        attack_report.attack_report(fitted, blobs(), tmp_path, **how)
+    assert len(list((tmp_path / "parts").iterdir())) == 2  # as they are, and fgsm
+    found = attack_report.attack_report(fitted, blobs(), tmp_path, **how)
+    assert asked == ["fgsm", "pgd", "pgd", "pgd"]  # the last looks whether more steps fool more
+    monkeypatch.undo()
+    assert dict(found.evaluation) == dict(fitted.evaluate(blobs(), **how))
+    assert not (tmp_path / "parts").exists()
+
+
+def test_an_export_answers_alike_also_to_attacked_pictures(tmp_path, teacher):
+    import tenfold.systems
+
+    torch.manual_seed(0)
+    options = {"model.network": "small", "model.width": 4, "teacher.path": str(teacher)}
+    system = ARD(ARD.tiny).set_params(**options).fit(blobs(), **QUICK)
+    exported = system.export(tmp_path)
+    assert {"classifier.pt2", "classes.json", "config.json"} <= set(exported.sizes)
+    assert json.loads((tmp_path / "classes.json").read_text()) == blobs().names()
+    _, found = system.attacked(blobs(), attacks=("pgd",), keep=True)
+    x = torch.cat((blobs().x(), torch.from_numpy(found.pictures["pgd"])))
+    wanted, pixels = system.logits(x), (255 * x).permute(0, 2, 3, 1).contiguous()
+    program = torch.export.load(tmp_path / "classifier.pt2").module()
+    assert_close(program(pixels), wanted, rtol=1e-5, atol=1e-5)
+    assert_close(program(pixels[:1]), wanted[:1], rtol=1e-5, atol=1e-5)
+    loaded = tenfold.systems.load(tmp_path)
+    assert torch.equal(loaded.logits(x), wanted) and list(loaded.network) == ["student"]
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    session = runtime.InferenceSession(tmp_path / "classifier.onnx")
+    (logits,) = session.run(None, {"pictures": pixels.numpy()})
+    assert_close(torch.from_numpy(logits), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_an_export_has_no_teacher_that_was_trained_in_the_fit(tmp_path):
+    system = IAD(IAD.tiny).fit(blobs(), **QUICK)
+    system.export(tmp_path)
+    assert list(IAD.load(tmp_path).network) == ["student"]
+    assert IAD.load(tmp_path).evaluate(blobs(), attacks=("fgsm",)) == system.evaluate(blobs(), attacks=("fgsm",))
+
+
+def test_the_command_attacks_and_refuses_in_a_sentence(tmp_path, fitted, capsys):
+    from tenfold.cli import main
+
+    fitted.save(tmp_path / "at")
+    data = blobs()
+    np.savez(tmp_path / "a.npz", x_train=data.pixels[:64], y_train=data.labels[:64] - 1, x_val=data.pixels[64:84],
+             y_val=data.labels[64:84] - 1, x_test=data.pixels[84:], y_test=data.labels[84:] - 1,
+             classes=np.array(data.names()))  # fmt: skip
+    words = ["attack", str(tmp_path / "at"), str(tmp_path / "a.npz"), "--budget", "20/255", "--attack", "pgd"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "eps 20/255" in shown and "robust" in shown and "place 3" in shown
+    assert (tmp_path / "at.attacked" / "sheet.png").exists()
+    assert main([*words[:4], "8"]) == 2
+    assert "did you mean 8/255" in capsys.readouterr().err

@@ -26,14 +26,14 @@ from tenfold.systems.iad.system import IAD
 from tenfold.tasks.classification.baselines.trained import AKD2, ARD, AT
 from tenfold.tasks.classification.losses import kl
 
-DIGITS = {
+DIGITS: dict[str, Any] = {
     "model.network": "mlp", "model.width": 256, "attack.eps": 0.2, "attack.steps": 10, "attack.step": 0.05,
     "training.batch_size": 64, "training.optimizer": "sgd", "training.lr": 0.1, "training.weight_decay": 2e-4,
     "training.schedule": "multistep",
 }  # fmt: skip
-SAME = {"teacher.width": 256}  # as the paper's teachers: of the student's size
-CIFAR = {"preset": "corrected", "model.network": "resnet18"}
-ATTACKED = {"attacks": ("pgd",), "steps": 20}
+SAME: dict[str, Any] = {"teacher.width": 256}  # as the paper's teachers: of the student's size
+CIFAR: dict[str, Any] = {"preset": "corrected", "model.network": "resnet18"}
+ATTACKED: dict[str, Any] = {"attacks": ("pgd",), "steps": 20}
 SEEDS: Mapping[Size, int] = {"cpu": 3, "gpu": 3, "quick": 1}
 LR_DROPS = "half and three quarters of the epochs"
 

@@ -59,6 +59,22 @@ class Protocol:
 
 
 @options
+class AttackOptions:
+    """Of the verb `attack`; its budget is a flag of its own."""
+
+    attacks: Annotated[
+        tuple[AttackName, ...], option("fgsm, pgd, cw, dlr, apgd, aa-lite, square, with commas between")
+    ] = ("fgsm", "pgd", "cw", "aa-lite", "square")
+    norm: Annotated[Norm | None, option("in which the budget is measured; none: as trained")] = None
+    steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
+    apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
+    targets: Annotated[int, option("other classes that aa-lite leads to, one after the other", gt=0)] = 9
+    queries: Annotated[int, option("of square", gt=0)] = 1000
+    attacked: Annotated[int | None, option("of these many pictures only, the first; none: all", gt=0)] = None
+    attack_seed: Annotated[int, option("where attacks start", ge=0)] = 0
+
+
+@options
 class PredictOptions:
     """How files of pictures are answered."""
 

@@ -36,6 +36,7 @@ from tenfold.ops.attacks import Threat, check_pixels, check_threat
 from tenfold.options import parse
 from tenfold.system import Answer, Evaluation, PredictionSummary, System
 from tenfold.tasks.classification.evaluation import BUDGETS, Chunks, evaluate, smallest_budgets, threat_told
+from tenfold.tasks.classification.export import Exported, export
 from tenfold.tasks.classification.lesson import Lesson, Method
 from tenfold.tasks.classification.methods import Adversarial, Standard, Trades
 from tenfold.tasks.classification.networks import build_network, given_digest, given_teacher, teacher_width
@@ -147,6 +148,8 @@ class Classifier(System):
     def build(self) -> nn.ModuleDict:
         classes = self.sizes["classes"]
         networks = {"student": build_network(self.options.model, classes, self.shape)}
+        if self.sizes.get("alone"):  # exported, without its teachers
+            return nn.ModuleDict(networks)
         for name in self._trained():
             networks[name] = build_network(self._teacher_model(name), classes, self.shape)
         method = self.method()
@@ -285,6 +288,10 @@ class Classifier(System):
             )
 
     # Answering.
+
+    def export(self, folder: str | Path) -> Exported:
+        """ONNX and a program of torch.export with scaling inside, and the classifier without its teachers."""
+        return export(self, folder)
 
     @torch.no_grad()
     def logits(self, x: Tensor) -> Tensor:
