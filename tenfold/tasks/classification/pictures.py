@@ -152,7 +152,7 @@ def trust_histogram(trust: np.ndarray) -> "Figure":
     """How trust is spread over pictures (N,)."""
     figure = _figure(4.6, 3)
     axes = figure.subplots()
-    axes.hist(trust, bins=np.linspace(0, 1, 41), color=BLUE)
+    axes.hist(trust, bins=40, range=(0, 1), color=BLUE)
     axes.set_xlabel("trust in the teacher, alpha")
     axes.set_ylabel("pictures")
     _plain(axes)
