@@ -75,7 +75,19 @@ SANA = Peer(
     "sana_decoding, parent, tests of PARENT",
 )
 KAIJU = Peer("KaijuML/parent", "checkout", "parent/parent.py", "no licence", "parent, tests of PARENT")
+IAD = Peer("ZFancy/IAD", "checkout", "IAD-I.py", "MIT", "iad_step, tests/data/make_iad_losses.py")
+TORCHATTACKS = Peer(
+    "torchattacks", "package", "torchattacks", "MIT; with --no-deps: it asks for torchvision", "attacks"
+)
+FOOLBOX = Peer("foolbox", "package", "foolbox", "MIT", "attacks")
+ART = Peer("adversarial-robustness-toolbox", "package", "art", "MIT", "attacks")
+PYAUTOATTACK = Peer("pyautoattack", "package", "pyautoattack", "MIT", "attacks")
 PEERS = [
+    IAD,
+    TORCHATTACKS,
+    FOOLBOX,
+    ART,
+    PYAUTOATTACK,
     SASREC,
     RECTOOLS,
     LISA,
