@@ -92,6 +92,33 @@ def test_any_separator_can_be_said(write, separator):
         assert histories(read_events(quoted)) == {4: [71, 72]}
 
 
+def test_columns_by_place_work_for_any_layout(write):
+    for separator in ("::", "\t", ",", " ", ";"):
+        path = write("a.x", "".join(separator.join(row) + "\n" for row in (["71", "4", "5"], ["72", "4", "3"])))
+        assert histories(read_events(path, columns="user=2,item=1")) == {4: [71, 72]}
+
+
+def test_a_first_line_that_says_the_separator_is_no_row(write):
+    for first in ("sep=;\n", '\ufeff"sep=;"\r\n'):
+        events = read_events(write("a.csv", first + "user;item\n4;71\n;72\n"), on_bad_rows="report")
+        assert histories(events) == {4: [71]} and events.report.first_bad[0][0] == 4
+
+
+def test_spaces_in_a_file_of_tabs(write):
+    pairs = "ann\ttea\n" * 120 + "cleo\tgreen tea\n"
+    assert histories(read_events(write("a.txt", pairs)))["cleo"] == ["green tea"]
+    assert histories(read_events(write("b.txt", "user\titem\n" + pairs)))["cleo"] == ["green tea"]
+
+
+def test_another_encoding_is_named_whatever_the_layout(write):
+    for name in ("a.txt", "a.csv", "a.tsv", "a"):
+        path = write(name, "7 10\n7 11\n".encode("utf-16"))
+        assert "is written in utf-16, not in utf-8; say encoding=utf-16" in refused(path)
+    assert histories(read_events(write("a.txt", "7 10\n7 11\n".encode("utf-16")), encoding="utf-16")) == {7: [10, 11]}
+    assert refused(write("b.csv", "user item\n1 2\n")).endswith("say separator=space")
+    assert histories(read_events(write("b.csv", "user item\n1 2\n"), separator="space")) == {1: [2]}
+
+
 def test_separators_by_name(write):
     assert histories(read_events(write("a", "user\titem\n4\t71\n"), separator="tab")) == {4: [71]}
     assert histories(read_events(write("a", "user item\n4  71\n"), separator="space")) == {4: [71]}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tenfold.data import columns
 from tenfold.data.containers import ENDINGS, CutShortError, opened, packed_in, pieces
 from tenfold.data.options import ReadOptions
+from tenfold.data.text_files import check_encoding
 from tenfold.errors import DataError, OptionError
 
 LOOKED_INTO = 1 << 16  # bytes by which a layout is told
@@ -31,6 +32,7 @@ NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "s
 COMMENTS = ("#", "%")  # lines before the first row that begin so are no rows
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 VALUE = rf"\s*({NUMBER}|\d{{4}}-\d\d-\d\d.*)?\s*"  # a number, a date, or nothing
+HINT = '"?sep=([,;|\t])"?'
 KNOWN = frozenset(alias for names in columns.ALIASES.values() for alias in names)
 
 
@@ -60,8 +62,11 @@ def look(path: Path, reading: ReadOptions) -> Told:
         return Told("spaces" if separator == " " else "csv", separator)
     if named in ("jsonl", "recbole"):
         return Told(named)
+    check_encoding(path, start, reading.encoding)
     lines = first_lines(start, reading)
     first = lines[0] if lines else ""
+    if hint := separator_line(start):
+        return Told("csv", hint)
     if named:
         own = SEPARATORS[named]
         other = "" if not lines or own in first else _separator(lines)
@@ -72,6 +77,9 @@ def look(path: Path, reading: ReadOptions) -> Told:
         return Told("movielens")
     if re.search(r"\w:(token|float)", first):
         return Told("recbole")
+    rows = [line.split("\t") for line in lines]
+    if rows and all(len(row) == 2 for row in rows):
+        return Told("tsv") if is_header(rows[0], rows[1:]) else Told("sasrec", "\t")
     if any(len(line.split()) != 2 or "," in line for line in lines) or not lines:
         found = _separator(lines)
         if found:
@@ -85,6 +93,12 @@ def separator_of(text: str) -> str:
     if '"' in separator or "\n" in separator or "\r" in separator or len(separator) > 8:
         raise OptionError(f"separator={text!r} cannot stand between columns; give such as ';', '|', 'tab' or 'space'")
     return separator
+
+
+def separator_line(start: bytes) -> str:
+    """The separator that a first line says for programs of tables, 'sep=;', which is no row; "" where none does."""
+    found = re.match(rb"(?:\xef\xbb\xbf)?" + HINT.encode() + rb"\r?\n", start)
+    return found[1].decode() if found else ""
 
 
 def beginning(path: Path) -> bytes:
@@ -106,6 +120,8 @@ def first_lines(start: bytes, reading: ReadOptions) -> list[str]:
     if len(start) >= LOOKED_INTO and len(lines) > 1:
         lines.pop()
     lines = [line for line in lines if line.strip()][: LOOKED_AT + 1]
+    if lines and re.fullmatch(HINT, lines[0].strip()):
+        lines = lines[1:]
     if reading.comment:
         return [line for line in lines if not line.lstrip().startswith(reading.comment)]
     return lines[comment_lines(lines) :]

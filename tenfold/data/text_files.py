@@ -117,7 +117,7 @@ def _decoded(path: Path, encoding: str, size: int) -> Iterator[bytes]:
         start = True
         for data in pieces(path, file, size):
             if start:
-                _check_start(path, data, name)
+                check_encoding(path, data, name)
                 start = False
             yield data if name in ("utf-8", "ascii") else decoder.decode(data).encode()
         if name not in ("utf-8", "ascii"):
@@ -133,7 +133,9 @@ def _known(encoding: str) -> str:
         raise DataError(f"there is no encoding '{encoding}'; {nearest(encoding, ENCODINGS)}") from None
 
 
-def _check_start(path: Path, data: bytes, name: str) -> None:
+def check_encoding(path: Path, data: bytes, encoding: str) -> None:
+    """Raises DataError where the beginning of a file is in UTF-16 or UTF-32 and that was not said."""
+    name = _known(encoding)
     if not name.startswith(("utf-16", "utf-32")):
         found = next((other for bom, other in BOMS.items() if data.startswith(bom)), None)
         start = data[:1024]

@@ -19,9 +19,11 @@ from tenfold.data.layouts import (
     LOOKED_AT,
     LOOKED_INTO,
     SEPARATORS,
+    beginning,
     comment_lines,
     is_header,
     names_in_comment,
+    separator_line,
 )
 from tenfold.data.options import ReadOptions
 from tenfold.data.text_files import CHUNK, Chunk, Layout, chunks, not_utf8, rows_of, table
@@ -43,7 +45,7 @@ class Delimited(Source):
         self.comment, self.skip, names = reading.comment, 0, list[str]()
         comments = [] if reading.comment else self._comments()
         # Until a header is seen, a wrong line is not counted: the reading proper will come to it again.
-        self.skip = len(comments)
+        self.skip = len(comments) + bool(separator and separator_line(beginning(path)))
         first, *rest = self._first_rows()
         self.header = layout in ("csv", "tsv", "recbole", "spaces")
         if comments:
@@ -54,6 +56,9 @@ class Delimited(Source):
             self.columns = usual.get(len(first), [f"column {number}" for number in range(1, len(first) + 1)])
             if layout == "sasrec" and len(first) != 2:
                 self.columns = ["user", "item"]
+            chosen = [name for name in columns.spelled_out(reading.columns).values() if name]
+            if chosen and not set(chosen) <= set(self.columns) and _are_places(chosen, first):
+                self.columns = [str(number) for number in range(1, len(first) + 1)]
             self._look_for_header(first, rest)
         elif names:
             self.columns, self.header = names, False
@@ -143,6 +148,7 @@ class Delimited(Source):
             if other != self.separator and len(name.split(other)) > 1:
                 layout = next((key for key, value in SEPARATORS.items() if value == other and key != "lines"), None)
                 todo = f"say format={layout}" if layout else f"say separator='{other}'"
+                todo = "say separator=space" if other == " " else todo
                 raise DataError(
                     f"{self.name} has one column '{name[:80]}': it is separated by {words}, and as {self.layout_name} "
                     f"it should be by {OTHERS.get(self.separator, repr(self.separator))}; {todo}"
