@@ -86,6 +86,34 @@ QUALITY = [
 
 # The same for the README of a room; the configuration may be left out where all rows have one.
 ROOMS = {
+    "limarec": [
+        ("limarec_online", "state_bytes", "kept of a user, by default (d = 64, H = 4, K = 4)", "{} bytes"),
+        ("limarec_online", "faithful_state_bytes", "the same of `preset=faithful`", "{} bytes"),
+        ("limarec_online", "record_bytes", "a record in a store, with its header and 64 event ids", "{} bytes"),
+        (
+            "limarec_online",
+            "cache_memory_ratio_10k",
+            "one layer's cache of keys and values at 10,000 events over that",
+            "{} x",
+        ),
+        (
+            "limarec_online",
+            "p50_ratio_100k_to_100",
+            "an event and an answer, after 100,000 events over after 100",
+            "{} x",
+        ),
+        ("limarec_online", "p50_ratio_to_sasrec_200", "the same over a SASRec that reads 200 events again", "{} x"),
+        ("limarec_online", "lmdb_p50_ms_100k", "an event and an answer, on the disk when it returns", "{} ms"),
+        ("limarec_online", "largest_difference", "scores of a stream and of the whole history differ at most by", "{}"),
+        ("limarec_online", "replay_ml1m_s", "MovieLens-1M, from file to states on the disk", "{} s"),
+        ("limarec_online", "replay_1m_events_200k_users_s", "a million events of 200,000 users", "{} s"),
+        ("limarec_online", "replay_speedup_vs_update_many", "events a second over `update_many`", "{} x"),
+        ("limarec_online", "training_time_slope", "growth of training time with the history (log-log slope)", "{}"),
+        ("limarec_online", "training_memory_slope", "growth of its memory", "{}"),
+        ("limarec_service", "requests_per_s", "requests a second, half events, half answers, one process", "{}"),
+        ("limarec_service", "p99_ms", "99 of 100 are answered within", "{} ms"),
+        ("limarec_service", "ratio_to_empty_fastapi", "requests a second over an empty FastAPI handler's", "{} x"),
+    ],
     "lisa": [
         ("lisa_attention", "sdpa_speedup_1k", "attention forward over torch's fused softmax, 1,024 events", "{} x"),
         ("lisa_attention", "sdpa_speedup_16k", "the same, 16,384 events", "{} x"),

@@ -77,6 +77,7 @@ class System(ABC):
     protocol: ClassVar[type] = Nothing  # what can be chosen of how `evaluate` measures, beside split and part
     predict_options: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, beams ...
     inputs: ClassVar[Mapping[str, str]] = {}  # files or tables beside `data` that `read` takes, by name: what each is
+    service: ClassVar[str] = ""  # "module:Class" of the tenfold.serving Service that serves it; none: it is not served
     shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows that a terminal shows; none: only files
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     lower_is_better: ClassVar[tuple[str, ...]] = ()  # figures, without '@k', of which less is better: ("ece",)

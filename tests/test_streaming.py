@@ -2,11 +2,15 @@
 
 import math
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import Mock, call
 from zlib import crc32
@@ -230,10 +234,77 @@ def test_a_fingerprint_of_another_length_is_refused():
 # stores
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A server of our own on a port that is free, or a reason to skip."""
+    pytest.importorskip("redis", reason="the extra 'serve' is not installed")
+    if shutil.which("redis-server") is None:
+        pytest.skip("Debian's package redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--dir", str(tmp_path_factory.mktemp("redis")), "--save", ""]
+    with subprocess.Popen([*command, "--appendonly", "no"], stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(200):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}/0", process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(params=["memory", "lmdb", "redis"])
 def store(request, tmp_path):
-    with MemoryStore() if request.param == "memory" else LmdbStore(tmp_path / "states", sync=False) as store:
+    if request.param == "redis":
+        url, _ = request.getfixturevalue("redis_server")
+        opened = open_store(f"{url}?prefix=t{abs(hash(str(tmp_path)))}*")
+    else:
+        opened = MemoryStore() if request.param == "memory" else LmdbStore(tmp_path / "states", sync=False)
+    with opened as store:
         yield store
+
+
+def test_two_clients_of_redis_lose_no_change(redis_server):
+    stores = [open_store(f"{redis_server[0]}?prefix=two") for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda store=store: [store.change_many([b"a", b"b"], add_one) for _ in range(50)])
+        for store in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert stores[0].get_many([b"a", b"b"]) == [b"100", b"100"] and len(stores[1]) == 2
+
+
+def test_records_in_redis_go_when_their_time_is_over(redis_server):
+    with (
+        open_store(f"{redis_server[0]}?prefix=short&ttl=1") as store,
+        open_store(f"{redis_server[0]}?prefix=long") as kept,
+    ):
+        for each in (store, kept):
+            each.put_many({b"a": b"1"})
+            each.change_many([b"b"], lambda values: [b"2"])
+        assert store.get_many([b"a", b"b"]) == [b"1", b"2"]
+        time.sleep(1.2)
+        assert store.get_many([b"a", b"b"]) == [None, None] and kept.get_many([b"a", b"b"]) == [b"1", b"2"]
+
+
+def test_what_redis_cannot_be_asked_is_said(redis_server):
+    url = redis_server[0]
+    for wrong in ("ttl=soon", "ttl=0", "prefix=a{b", "color=red"):
+        with pytest.raises(OptionError, match=f"found {wrong.partition('{')[0]}"):
+            open_store(f"{url}?{wrong}")
+    with pytest.raises(OptionError, match=r"states cannot be kept at http://x; name a folder, redis://"):
+        open_store("http://x")
+    with pytest.raises(StateError, match=r"Redis at 127\.0\.0\.1:1 does not answer as it should"):
+        open_store("redis://127.0.0.1:1")
+    store = open_store(url)
+    store.close()
+    with pytest.raises(StateError, match="was closed; open it again"):
+        store.get_many([b"a"])
 
 
 def test_what_is_put_is_there_in_the_order_asked(store):
@@ -327,10 +398,6 @@ def test_where_states_may_be_kept(tmp_path):
     assert isinstance(open_store(None), MemoryStore) and isinstance(open_store("memory"), MemoryStore)
     with open_store(str(tmp_path / "a" / "b")) as store:
         assert isinstance(store, LmdbStore) and (tmp_path / "a" / "b" / "data.mdb").is_file()
-    with pytest.raises(
-        OptionError, match=r"redis://localhost:6379 yet \(Redis comes later\); name a folder, or 'memory'"
-    ):
-        open_store("redis://localhost:6379")
 
 
 # LMDB: growth, other processes, and what befalls a folder

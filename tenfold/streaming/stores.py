@@ -1,7 +1,6 @@
 """Where states are kept: bytes under keys of bytes, always many at once. None stands for no record, going in and out.
 
-A store in LMDB is a file of its own, lmdb_store.py; one on another machine, such as Redis, fits the same interface:
-`change_many` there is WATCH, MGET, the change, and MSET in MULTI, begun again when another process came between.
+A store in LMDB is a file of its own, lmdb_store.py, and so is one in Redis, redis_store.py.
 """
 
 import threading
@@ -99,7 +98,10 @@ class MemoryStore(Store):
 
 
 def open_store(where: str | Path | Store | None) -> Store:
-    """None or "memory", a folder, or a store, which is given back. Raises OptionError, OutputError, StateError."""
+    """None or "memory", a folder, redis://HOST:PORT/DB?prefix=NAME&ttl=SECONDS, or a store, which is given back.
+
+    Raises OptionError, OutputError, StateError.
+    """
     from tenfold.streaming.lmdb_store import LmdbStore  # which is built on this module
 
     if isinstance(where, Store):
@@ -107,5 +109,9 @@ def open_store(where: str | Path | Store | None) -> Store:
     if where is None or where == "memory":
         return MemoryStore()
     if isinstance(where, str) and "://" in where:
-        raise OptionError(f"states cannot be kept at {where} yet (Redis comes later); name a folder, or 'memory'")
+        from tenfold.streaming.redis_store import RedisStore
+
+        if where.partition("://")[0] not in ("redis", "rediss"):
+            raise OptionError(f"states cannot be kept at {where}; name a folder, redis://HOST:PORT/DB, or 'memory'")
+        return RedisStore(where)
     return LmdbStore(where)

@@ -154,6 +154,12 @@ class LimaRec(NextItem):
         return each.amax(1) if self.options.interest.read == "max" else each.logsumexp(1)
 
     @torch.no_grad()
+    def interests_of(self, user: Tensor, items: np.ndarray) -> np.ndarray:
+        """The vector (N, k) of each user, from 0, that finds each item (N, k) best."""
+        vectors = self.item_table()[torch.from_numpy(items).to(self.device)]  # (N, k, d)
+        return (vectors @ user.mT).argmax(-1).cpu().numpy()
+
+    @torch.no_grad()
     def interests(self, history: Sequence[Any], times: Sequence[float] | None = None) -> np.ndarray:
         """(M, d): the vectors of a user with this history, oldest event first; the short-term slot is the last.
 

@@ -31,12 +31,35 @@ CELLS = 1 << 22  # users x events handed over at a time
 Late = Literal["append", "ignore", "refuse"]
 
 
-class Applied(int):
-    """How many events changed a state; and those that did not: of unknown items, sent before, late."""
+APPLIED, UNKNOWN, REPEATED, LATE = range(4)
+OUTCOMES = ("applied", "unknown", "repeated", "late")
 
-    unknown: int = 0
-    repeated: int = 0
-    late: int = 0
+
+class Applied(int):
+    """How many events changed a state; `outcomes` (E,) says of each what became of it, as a place in OUTCOMES."""
+
+    outcomes: np.ndarray
+
+    @classmethod
+    def of(cls, outcomes: np.ndarray) -> "Applied":
+        found = cls((outcomes == APPLIED).sum())
+        found.outcomes = outcomes
+        return found
+
+    @property
+    def unknown(self) -> int:
+        """Events of items that the system does not know."""
+        return int((self.outcomes == UNKNOWN).sum())
+
+    @property
+    def repeated(self) -> int:
+        """Events that were sent before."""
+        return int((self.outcomes == REPEATED).sum())
+
+    @property
+    def late(self) -> int:
+        """Late events that were left out."""
+        return int((self.outcomes == LATE).sum())
 
 
 class Grouped(NamedTuple):
@@ -44,6 +67,7 @@ class Grouped(NamedTuple):
 
     keys: list[bytes]
     counts: np.ndarray  # (U,)
+    places: np.ndarray  # (E,), of each event as they came
     items: np.ndarray  # (E,)
     times: np.ndarray  # (E,), NaN for none
     ids: np.ndarray | None  # (E,) uint64
@@ -121,10 +145,10 @@ class Session:
         if ids is not None:
             named = [ids[int(e)] for e in known]
             hashes = np.array([0 if own is None else hash_of(own) for own in named], np.uint64)
-        return self.apply(
-            [key_of(users[int(e)]) for e in known], numbers[known], None if clock is None else clock[known], hashes,
-            unknown=len(numbers) - len(known),
-        )  # fmt: skip
+        keys = [key_of(users[int(e)]) for e in known]
+        outcomes = np.full(len(numbers), UNKNOWN, np.int8)
+        outcomes[known] = self.apply(keys, numbers[known], None if clock is None else clock[known], hashes).outcomes
+        return Applied.of(outcomes)
 
     def apply(
         self,
@@ -132,33 +156,28 @@ class Session:
         items: np.ndarray,
         times: np.ndarray | None = None,
         ids: np.ndarray | None = None,
-        *,
-        unknown: int = 0,
     ) -> Applied:
         """The same for users' keys (E), numbers of known items (E,), times and hashes of ids (0: none), as arrays."""
-        applied = Applied(0)
+        outcomes = np.zeros(len(items), np.int8)
         if len(items):
-            grouped, counted = _grouped(keys, items, times, ids), dict[str, int]()
+            grouped = _grouped(keys, items, times, ids)
 
             def change(values: list[bytes | None]) -> list[bytes | None]:
                 users = len(grouped.keys)
-                states, kept = self._advanced(values[:users], grouped, counted)
+                states, kept = self._advanced(values[:users], grouped, outcomes)
                 seen = self._with_had(values[users:], grouped.keys, kept)
                 return [*states, *seen]
 
             more = [key_of_seen(key) for key in grouped.keys] if self.keep_seen else []
             self.store.change_many([*grouped.keys, *more], change)
-            applied = Applied(len(items) - counted["repeated"] - counted["late"])
-            applied.repeated, applied.late = counted["repeated"], counted["late"]
-        applied.unknown = unknown
-        return applied
+        return Applied.of(outcomes)
 
     def _advanced(
-        self, values: list[bytes | None], grouped: Grouped, counted: dict[str, int]
+        self, values: list[bytes | None], grouped: Grouped, outcomes: np.ndarray
     ) -> tuple[list[bytes | None], list[np.ndarray]]:
-        """The records after these events, and each user's events that counted, in order."""
+        """The records after these events, and each user's events that counted, in order; outcomes (E,) are written."""
         states = self._read(values, [id_of(key) for key in grouped.keys])
-        counted |= {"repeated": 0, "late": 0}
+        outcomes[:] = APPLIED
         kept: list[np.ndarray] = [np.zeros(0, np.int64)] * len(states)
         for some in alike(grouped.counts, CELLS if grouped.ids is None else CELLS // IDS):
             rows, times = grouped.padded(some, grouped.items, 0), grouped.padded(some, grouped.times, np.nan)
@@ -166,7 +185,7 @@ class Session:
             ids = None if grouped.ids is None else grouped.padded(some, grouped.ids, 0)
             if ids is not None:
                 again = _repeated(changed["ids"], ids)
-                counted["repeated"] += int(again.sum())
+                outcomes[grouped.padded(some, grouped.places, 0)[again]] = REPEATED
                 rows[again] = 0
             if self.late != "append":
                 late = _late(changed["time"], times, rows != 0)
@@ -176,7 +195,7 @@ class Session:
                         f"an event of user {whose!r} is older than the latest one in this user's state; nothing was "
                         "applied; send events in order, or open the states with late='append' or late='ignore'"
                     )
-                counted["late"] += int(late.sum())
+                outcomes[grouped.padded(some, grouped.places, 0)[late]] = LATE
                 rows[late] = 0
             rows, times, ids = _moved_up(rows, times, ids)
             self._move_on(changed, rows, times, ids)
@@ -228,10 +247,12 @@ class Session:
         exclude: Sequence[Any] = (),
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
+        explain: bool = False,
     ) -> "list[Recommendations]":
         """k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
         exclude_seen: nothing that the user had, or was shown, as far as this session keeps it. Raises OptionError where
-        it keeps neither."""
+        it keeps neither.  explain: the answers' `interests` say which of a user's vectors found each item.
+        """
         k, users = self.system.check_k(k), ids_of(users, "users")
         keys = [key_of(user) for user in users]
         if exclude_seen and not (self.keep_seen or self.keep_shown):
@@ -239,7 +260,8 @@ class Session:
         beside = [key_of_seen(key) for key in keys] if exclude_seen else []
         values = self.store.get_many([*keys, *beside])
         states = self._read(values[: len(keys)], users)
-        scores = self.system.scores(self.system.users_after(states))
+        vectors = self.system.users_after(states)
+        scores = self.system.scores(vectors)
         new = torch.from_numpy(states["events"] == 0)
         if bool(new.any()):
             scores[new.to(scores.device)] = self.system.popularity().to(scores)
@@ -247,6 +269,13 @@ class Session:
             seen = unpack_seen(value, self._fingerprint, users[row])
             scores[row, torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)] = -torch.inf
         found = self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
+        if explain:
+            items = np.zeros((len(found), k), np.int64)
+            for place, answer in enumerate(found):
+                items[place, : len(answer)] = answer.numbers
+            interests = self.system.interests_of(vectors, items)
+            for row, answer in enumerate(found):
+                answer.interests = None if interests is None else interests[row, : len(answer)]
         if self.keep_shown:
             self._note_shown(keys, found)
         return found
@@ -254,8 +283,7 @@ class Session:
     def _note_shown(self, keys: list[bytes], found: "list[Recommendations]") -> None:
         shown = dict[bytes, list[int]]()
         for key, answer in zip(keys, found, strict=True):
-            numbers = self.system.item_numbers([each.item for each in answer])
-            shown.setdefault(key_of_seen(key), []).extend(numbers.tolist())
+            shown.setdefault(key_of_seen(key), []).extend(answer.numbers.tolist())
 
         def change(values: list[bytes | None]) -> list[bytes]:
             after = []
@@ -317,13 +345,8 @@ def _grouped(keys: Sequence[bytes], items: np.ndarray, times: np.ndarray | None,
     of_event = np.array([place.setdefault(key, len(place)) for key in keys])
     order = np.argsort(of_event, kind="stable")  # a user's events stay in their order
     when = np.full(len(items), np.nan) if times is None else times[order]
-    return Grouped(
-        list(place),
-        np.bincount(of_event, minlength=len(place)),
-        items[order],
-        when,
-        None if ids is None else ids[order],
-    )
+    own = None if ids is None else ids[order]
+    return Grouped(list(place), np.bincount(of_event, minlength=len(place)), order, items[order], when, own)
 
 
 def _repeated(known: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -58,6 +58,10 @@ class Recommendations(list[Recommendation]):
 
     skipped: int = 0
     by_popularity: bool = False
+    numbers: np.ndarray  # (k,) of the items
+    interests: np.ndarray | None = (
+        None  # (k,) which of a user's several vectors found each; None: there is one, or not asked
+    )
 
 
 class NextItem(System):
@@ -66,6 +70,7 @@ class NextItem(System):
     splits = ("loo", "stream", "time", "none")
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("user", "items")
+    service = "tenfold.serving.next_item:NextItemService"
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
     # `encode` and `advance` take the times of events too, and `batch.times` holds them. Where a log or a history has
     # none they are None, and in `advance` NaN. They are numbers as the log counts them, or seconds since 1970.
@@ -288,7 +293,7 @@ class NextItem(System):
             real = np.isfinite(values[row])
             items = vocabulary.ids(top[row][real])
             answer = Recommendations(map(Recommendation, items, values[row][real].tolist()))
-            answer.by_popularity = bool(by_popularity[row])
+            answer.by_popularity, answer.numbers = bool(by_popularity[row]), top[row][real]
             answers.append(answer)
         return answers
 
@@ -375,6 +380,28 @@ class NextItem(System):
         users = self.users_at(rows, row, column, **self.timed(times))
         for part in users.split(at_once):
             yield self.scores(part)
+
+    @torch.no_grad()
+    def similar(self, item: Any, k: int | None = None) -> Recommendations:
+        """The items most like this one, by the cosine of what they are found by; it is left out itself.
+
+        k: 10 unless given, or all others there are. Raises OptionError, UnknownIdError; OptionError where a rule has
+        no vectors.
+        """
+        number = int(self.item_numbers([item], "refuse")[0])
+        k = min(self.check_k(k), max(len(self._items()) - 1, 1))
+        if not self.trains:
+            raise OptionError(
+                f"a {type(self).__name__} counts and has no vectors of items; fit a system that is trained"
+            )
+        table = self.item_table()
+        cosine = (table @ table[number]) / (table.norm(dim=1) * table[number].norm()).clamp(min=1e-30)
+        cosine[number] = -torch.inf
+        return self._named(*self._first_k(cosine[None], k, exclude=None, candidates=None), np.array([False]))[0]
+
+    def interests_of(self, user: Tensor, items: np.ndarray) -> np.ndarray | None:
+        """Which of a user's several vectors (N, ...) each item (N, k) was found by; None where there is only one."""
+        return None
 
     # Streams: a method whose state has one size says how large it is, how events change it, and what it answers from.
 

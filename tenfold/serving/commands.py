@@ -1,0 +1,104 @@
+"""`tenfold serve DIR` and `tenfold replay DIR LOG`. Nothing heavy is imported at the top: help is made of it."""
+
+import sys
+from typing import Annotated, Any, Optional
+
+import typer
+
+from tenfold.command_line import flags, say
+from tenfold.errors import OptionError
+
+
+@flags(service="tenfold.serving.options:ServeOptions")
+def serve(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system")],
+    states: Annotated[
+        Optional[str], typer.Option(help="where users' states are: a folder, redis://HOST, or memory [default: memory]")
+    ] = None,
+    late: Annotated[str, typer.Option(help="what becomes of late events: append, ignore or refuse")] = "append",
+    keep_seen: Annotated[int, typer.Option(help="items a user had that are kept, for exclude_seen")] = 0,
+    keep_shown: Annotated[int, typer.Option(help="items a user was shown that are kept, likewise")] = 0,
+    device: Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")] = "cpu",
+    *,
+    service: dict[str, Any],
+) -> None:
+    """A fitted system as an HTTP service: events in, answers out; /openapi.json says all of it."""
+    from tenfold.options import parse
+    from tenfold.registry import named
+    from tenfold.serving.options import ServeOptions
+    from tenfold.systems import load
+
+    options = parse(ServeOptions, service)
+    try:
+        from tenfold.serving.app import App, run
+    except ModuleNotFoundError as error:
+        raise OptionError(f"serving needs {error.name}; install it with: pip install 'tenfold[serve]'") from None
+    system = load(folder)
+    if not system.service:
+        raise OptionError(f"a {type(system).__name__} has no service yet; `tenfold predict` answers file to file")
+    if device != "cpu":
+        system.to(device)
+    how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown}
+    made: Any = named(system.service)
+    streams = getattr(system, "state_size", 0) > 0
+    app = App(
+        made(system, options, states=states, **(how if streams else {})),
+        options,
+        tokens=_tokens(options.tokens),
+        log=None if options.quiet else sys.stderr.buffer,
+    )
+
+    def started(where: str) -> None:
+        print(f"{type(system).__name__} of {folder} listens on {where}", flush=True)
+
+    run(app, options, started)
+
+
+def _tokens(path: str | None) -> frozenset[str]:
+    if path is None:
+        return frozenset()
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = frozenset(filter(None, map(str.strip, file)))
+    except OSError as error:
+        raise OptionError(f"the tokens of {path} cannot be read: {error.strerror}") from None
+    if not found:
+        raise OptionError(f"{path} holds no token; write one on a line of its own, or leave --tokens out")
+    return found
+
+
+def replay(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted system that streams")],
+    log: Annotated[str, typer.Argument(metavar="LOG", help="an event log, in any format that `fit` reads")],
+    states: Annotated[str, typer.Option(help="where the states go: a folder, or redis://HOST")],
+    shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts of the users, i from 0")] = "0/1",
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="also say how well each event was foreseen")] = False,
+    columns: Annotated[Optional[str], typer.Option(help="as of `fit`: user=u,item=i,time=t")] = None,
+) -> None:
+    """A log into users' states, for a service to go on from; begun again, it goes on where it stopped."""
+    from tenfold.data.events import read_events
+    from tenfold.data.options import ReadOptions
+    from tenfold.options import parse
+    from tenfold.systems import load
+    from tenfold.tasks.next_item.replay import replay as replay_into
+    from tenfold.tasks.next_item.task import NextItem
+
+    system: Any = load(folder)
+    if not isinstance(system, NextItem):
+        raise OptionError(f"a {type(system).__name__} keeps no users' states; replay is for next-item systems")
+    number, slash, of = shard.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal()):
+        raise OptionError(f"--shard is i/n, such as 0/4; found '{shard}'")
+    read_options = parse(ReadOptions, {} if columns is None else {"columns": columns})
+    events = read_events(log, read_options)
+    for line in events.report.sentences():
+        say(line)
+    done = replay_into(system, events, states, shard=(int(number), int(of)), tell=say)
+    went_on = f"; {done.went_on} of {done.parts} parts were done before" if done.went_on else ""
+    unknown = f"; {done.unknown:,} events are of items that the system does not know" if done.unknown else ""
+    print(f"{done.users:,} users, {done.events:,} events in {states}{unknown}{went_on}")
+    if evaluate:
+        from tenfold.tasks.next_item.replay import prequential
+
+        for name, value in prequential(system, events).items():
+            print(f"{name} {value:.4f}")

@@ -1,0 +1,271 @@
+"""Next-item systems as a service: any that streams takes events and answers for users; any answers for a history.
+
+POST /events     one event or a list of them; answered when they are in the store
+POST /recommend  for a user whose events came, or for a history that comes along
+POST /similar    items like an item
+GET /users/{id}, DELETE /users/{id}
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NotRequired
+
+import numpy as np
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+
+from tenfold.errors import OptionError
+from tenfold.serving.options import ServeOptions
+from tenfold.serving.service import Endpoint, Refused, Service
+from tenfold.tasks.next_item.session import OUTCOMES, Session
+from tenfold.tasks.next_item.task import NextItem, Recommendations
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=510, strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**64)]
+Id = Text | Whole
+Clock = Annotated[
+    float, Field(ge=0, allow_inf_nan=False, strict=True, description="seconds, as the fitted log has them")
+]
+CLOSED = ConfigDict(extra="forbid")
+MOST = 1_000  # events of a request, items of a list
+
+
+@with_config(CLOSED)
+class Event(TypedDict):
+    user: Id
+    item: Id
+    time: NotRequired[Clock | None]
+    id: NotRequired[Annotated[Id | None, Field(description="an event that comes again with its id counts once")]]
+
+
+@with_config(CLOSED)
+class Question(TypedDict):
+    """One of `user` and `history`."""
+
+    user: NotRequired[Id]
+    history: NotRequired[Annotated[list[Id], Field(max_length=100_000)]]
+    times: NotRequired[list[Clock]]
+    k: NotRequired[Annotated[int, Field(strict=True, ge=1, le=MOST)]]
+    exclude: NotRequired[list[Id]]
+    candidates: NotRequired[list[Id]]
+    exclude_seen: NotRequired[bool]
+
+
+@with_config(CLOSED)
+class Likeness(TypedDict):
+    item: Id
+    k: NotRequired[Annotated[int, Field(strict=True, ge=1, le=MOST)]]
+
+
+class Outcome(TypedDict):
+    applied: int
+    unknown: int
+    repeated: int
+    late: int
+
+
+class Found(TypedDict):
+    item: Id
+    score: float
+    interest: NotRequired[int]
+
+
+class Answer(TypedDict):
+    items: list[Found]
+    by_popularity: bool
+    model: str
+
+
+class Person(TypedDict):
+    user: Id
+    events: int
+    last_item: Id | None
+    time: float | None
+    bytes: int
+    model: str
+
+
+class Deleted(TypedDict):
+    user: Id
+    deleted: bool
+
+
+KIND = {"type": "'text' (as it comes) or 'integer': how the id in the path is meant"}
+
+
+class NextItemService(Service):
+    """Recommendations that follow each event: send events, ask for what comes next."""
+
+    def __init__(self, system: NextItem, options: ServeOptions, *, states: Any = None, **session: Any) -> None:
+        """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside."""
+        self.system, self.options = system, options
+        self.model = system.fingerprint()
+        self.session: Session | None = system.open(states, **session) if system.state_size else None
+        if self.session is None and states is not None:
+            raise OptionError(
+                f"a {type(system).__name__} keeps no states; leave --states out, and send histories to /recommend"
+            )
+        self.ids = system.vocabularies["items"].ids(np.arange(1, len(system.vocabularies["items"]) + 1))
+        self.counted = dict.fromkeys((*OUTCOMES, "answers", "answers_by_popularity"), 0)
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        recommend = Endpoint(
+            method="POST", path="/recommend", summary="what comes next for a user or after a history",
+            takes=TypeAdapter(Question), gives=TypeAdapter(Answer), answer=self.recommend,
+            refusals={409: "the user's state cannot be read: it is damaged, or another model's"},
+        )  # fmt: skip
+        similar = Endpoint(
+            method="POST", path="/similar", summary="items like an item", takes=TypeAdapter(Likeness),
+            gives=TypeAdapter(Answer), answer=self._each(self._similar), refusals={404: "there is no such item"},
+        )  # fmt: skip
+        return [recommend, similar] if self.session is None else [self._events(), recommend, similar, *self._users()]
+
+    def _events(self) -> Endpoint:
+        return Endpoint(
+            method="POST", path="/events", summary="events of users; answered when all are in the store",
+            takes=TypeAdapter(Event | Annotated[list[Event], Field(min_length=1, max_length=MOST)]),
+            gives=TypeAdapter(Outcome), answer=self.events,
+            refusals={409: "a user's state cannot be read", 507: "the store takes no more: a full disk"},
+        )  # fmt: skip
+
+    def _users(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                method="GET", path="/users/{id}", summary="what is kept of a user", takes=None, query=KIND,
+                gives=TypeAdapter(Person), answer=self._each(self._person),
+                refusals={404: "nothing is kept of this user", 409: "the user's state cannot be read"},
+            ),
+            Endpoint(
+                method="DELETE", path="/users/{id}", summary="forgets a user: the state, and what was seen", takes=None,
+                query=KIND, gives=TypeAdapter(Deleted), answer=self._each(self._delete),
+            ),
+        ]  # fmt: skip
+
+    @staticmethod
+    def _each(answer: Any) -> Any:
+        def answers(requests: Sequence[Any]) -> list[Any]:
+            found: list[Any] = []
+            for request in requests:
+                try:
+                    found.append(answer(request))
+                except Refused as refused:
+                    found.append(refused)
+            return found
+
+        return answers
+
+    def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"system": type(self.system).__name__, "model": self.model, "items": len(self.ids)}
+        if self.session is not None:
+            found |= {"state_bytes": 4 * self.system.state_size}
+        return found | self.counted
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+
+    # Events.
+
+    def events(self, requests: Sequence[Any]) -> list[Any]:
+        """All that wait are one transaction."""
+        assert self.session is not None
+        sizes, events = list[int](), list[Any]()
+        latest = time.time() + self.options.max_ahead
+        for request in requests:
+            some = request if isinstance(request, list) else [request]
+            sizes.append(len(some))
+            events += some
+            for event in some:
+                if (event.get("time") or 0) > latest:
+                    raise Refused(
+                        422, f"the time {event['time']} of user {event['user']!r} lies more than "
+                        f"{self.options.max_ahead:g} s ahead of the clock; send seconds since 1970",
+                    )  # fmt: skip
+        clock = [np.nan if event.get("time") is None else event["time"] for event in events]
+        ids = [event.get("id") for event in events]
+        applied = self.session.update_many(
+            [event["user"] for event in events], [event["item"] for event in events],
+            clock if not all(np.isnan(clock)) else None, ids=ids if any(own is not None for own in ids) else None,
+        )  # fmt: skip
+        answers, place = list[Any](), 0
+        for size in sizes:
+            codes = applied.outcomes[place : place + size]
+            answers.append({name: int((codes == code).sum()) for code, name in enumerate(OUTCOMES)})
+            place += size
+        for name in OUTCOMES:
+            self.counted[name] += sum(answer[name] for answer in answers)
+        return answers
+
+    # Answers.
+
+    def recommend(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Those that ask alike are answered together."""
+        alike: dict[Any, list[int]] = {}
+        answers: list[Any] = [None] * len(requests)
+        for place, request in enumerate(requests):
+            if ("user" in request) == ("history" in request):
+                answers[place] = Refused(422, "a question names a 'user' or brings a 'history', and not both")
+            elif "user" in request and self.session is None:
+                answers[place] = Refused(422, f"a {type(self.system).__name__} keeps no states; send a 'history'")
+            else:
+                key = (
+                    "user" in request, request.get("exclude_seen", False), tuple(request.get("exclude", ())),
+                    None if request.get("candidates") is None else tuple(request["candidates"]), "times" in request,
+                )  # fmt: skip
+                alike.setdefault(key, []).append(place)
+        for key, places in alike.items():
+            ks = [min(requests[place].get("k", 10), len(self.ids)) for place in places]
+            found = self._together(key, [requests[place] for place in places], max(ks))
+            for place, k, one in zip(places, ks, found, strict=True):
+                answers[place] = self._told(one, k)
+                self.counted["answers"] += 1
+                self.counted["answers_by_popularity"] += one.by_popularity
+        return answers
+
+    def _together(self, key: Any, requests: Sequence[Mapping[str, Any]], k: int) -> list[Recommendations]:
+        of_user, exclude_seen, exclude, candidates, timed = key
+        how: dict[str, Any] = {"k": k, "exclude": exclude, "candidates": candidates, "exclude_seen": exclude_seen}
+        if of_user:
+            assert self.session is not None
+            return self.session.recommend_many([request["user"] for request in requests], explain=True, **how)
+        times = [np.asarray(request["times"], np.float64) for request in requests] if timed else None
+        return self.system.recommend_batch([request["history"] for request in requests], times=times, **how)
+
+    def _told(self, answer: Recommendations, k: int) -> dict[str, Any]:
+        items: list[dict[str, Any]] = [{"item": each.item, "score": each.score} for each in answer[:k]]
+        if answer.interests is not None and not answer.by_popularity:
+            for item, interest in zip(items, answer.interests, strict=False):
+                item["interest"] = int(interest)
+        return {"items": items, "by_popularity": answer.by_popularity, "model": self.model}
+
+    def _similar(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        k = min(request.get("k", 10), max(len(self.ids) - 1, 1))
+        return self._told(self.system.similar(request["item"], k), k)
+
+    # Users.
+
+    def _user(self, request: Mapping[str, str]) -> Any:
+        own, kind = request["id"], request.get("type", "text")
+        if kind not in ("text", "integer") or (kind == "integer" and not own.removeprefix("-").isdecimal()):
+            raise Refused(422, f"an id is of type 'text' or 'integer'; found {own!r:.60} of type {kind!r:.20}")
+        return int(own) if kind == "integer" else own
+
+    def _person(self, request: Mapping[str, str]) -> dict[str, Any]:
+        assert self.session is not None
+        user = self._user(request)
+        if user not in self.session:
+            raise Refused(404, f"nothing is kept of user {user!r:.100}")
+        row = self.session.states([user])[0]
+        item = self.ids[row["item"] - 1] if row["item"] else None
+        return {
+            "user": user, "events": int(row["events"]), "last_item": item,
+            "time": None if np.isnan(row["time"]) else float(row["time"]), "bytes": row.itemsize, "model": self.model,
+        }  # fmt: skip
+
+    def _delete(self, request: Mapping[str, str]) -> dict[str, Any]:
+        assert self.session is not None
+        user = self._user(request)
+        there = user in self.session
+        self.session.forget(user)
+        return {"user": user, "deleted": there}
