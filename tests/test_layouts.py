@@ -182,6 +182,8 @@ def test_a_graph_with_comments(write):
     assert read_interactions(write("b.txt", "src dst time\n1 2 5\n")).ids([1, 2]) == [1, 2]
     assert read_interactions(write("c.txt", "1 2 5 0.5\n1 3 6 0.7\n")).times.tolist() == [5, 6]
     assert read_interactions(write("d.csv", "src;dst;time\n1;2;5\n")).times.tolist() == [5]
+    days = write("e.csv", "src~dst~date\n1~2~31/05/2024\n")
+    assert read_interactions(days, separator="~", time_format="%d/%m/%Y").times.tolist() == [1717113600]
 
 
 # Quotes --------------------------------------------------------------------------------------------------------------

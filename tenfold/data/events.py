@@ -19,6 +19,7 @@ from tenfold.data.dataset import Dataset, ReadReport, check_names, renumbering
 from tenfold.data.options import ReadOptions
 from tenfold.data.sequences import histories_of, ids_of, seconds
 from tenfold.data.sources import source_of
+from tenfold.data.times import Times
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
 from tenfold.files import digest
@@ -211,7 +212,7 @@ class _Arrivals:
         self.wanted = list(dict.fromkeys([*self.roles.values(), *compared]))
         self.numberings = {role: packing.Numbering() for role in self.roles if role != "time"}
         self.kind_is_chosen = "kind" in columns.spelled_out(reading.columns)
-        self.clock = columns.Times(reading.time_format)
+        self.clock = Times(reading.time_format)
         self.latest = np.full(1, -np.inf)
         self.parts: dict[str, list[np.ndarray]] = {role: [] for role in ("user", "item", "time", "kind")}
         self.remarks = columns.doubtful(

@@ -24,6 +24,7 @@ from tenfold.data.layouts import SEPARATORS, beginning, fields_of, first_lines, 
 from tenfold.data.options import ReadOptions
 from tenfold.data.sources import table_of
 from tenfold.data.text_sources import Delimited
+from tenfold.data.times import Times
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, nearest
 from tenfold.files import digest
@@ -222,6 +223,9 @@ def read_interactions(
     where: Iterable[str] = (),
     encoding: str = "utf-8",
     format: str = "auto",
+    separator: str = "",
+    quote: str = "auto",
+    time_format: str = "",
     on_bad_rows: str = "refuse",
     edge_features: str | Path | None = None,
     node_features: str | Path | None = None,
@@ -235,11 +239,12 @@ def read_interactions(
     bipartite: sources and destinations are two sets of ids, so that user 5 is not item 5; by default they are if the
     destination's column is called as items are.  edge_features: a .npy file of one row for each interaction of the
     file, or one more, whose first is padding.  node_features: one of a row for each node, by its id, a whole number.
-    require_sorted: refuse what is not in order of time.
+    require_sorted: refuse what is not in order of time.  separator, quote, time_format: as `ReadOptions` of event logs.
     Raises DataError with the line of what is wrong, OptionError.
     """
-    source, columns = _source(data, columns, encoding, format, on_bad_rows)
-    arrivals = _Arrivals(source, columns, features, bipartite, where)
+    told_apart = {"encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
+    source, columns = _source(data, columns, {**told_apart, "separator": separator, "quote": quote})
+    arrivals = _Arrivals(source, columns, features, bipartite, where, time_format)
     for batch in source.batches(arrivals.wanted):
         arrivals.take(batch)
     graph, order = arrivals.graph(require_sorted=require_sorted)
@@ -286,13 +291,12 @@ def _node_rows(path: Path, graph: TemporalGraph) -> np.ndarray:
     return np.concatenate([np.zeros((1, found.shape[1])), found[rows]]).astype(np.float32)
 
 
-def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: str) -> tuple[Source, str]:
+def _source(data: Any, columns: str, told_apart: dict[str, str]) -> tuple[Source, str]:
     """The rows, and which columns are what as far as that is known. Raises DataError, OptionError."""
-    told_apart = {"encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
     layout, first = "", list[list[str]]()
     if isinstance(data, str | Path):
         # lines between spaces, which are a user's items in an event log, are here one interaction each
-        reading = parse(ReadOptions, {"encoding": encoding, "format": format, "columns": columns or IN_ORDER})
+        reading = parse(ReadOptions, {**told_apart, "columns": columns or IN_ORDER})
         layout, separator = look(Path(data), reading)
         layout = "spaces" if layout in ("lines", "sasrec") else layout
         if layout in ("csv", "tsv", "spaces"):
@@ -309,8 +313,8 @@ def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: st
             )
         columns = IN_ORDER
     if first and layout == "spaces":
-        values = {"columns": columns, "encoding": encoding, "on_bad_rows": on_bad_rows}
-        return Delimited(Path(data), parse(ReadOptions, values), "spaces"), columns
+        reading = parse(ReadOptions, {**told_apart, "format": "auto", "columns": columns})
+        return Delimited(Path(data), reading, "spaces"), columns
     source = table_of(data, "interactions", columns=columns, **told_apart)
     if len(first) > 1 and len(first[1]) > len(first[0]) and "feature" in first[0][-1]:  # JODIE
         names = source.columns[:-1]
@@ -336,8 +340,9 @@ class _Arrivals:
         features: Iterable[str] | None,
         bipartite: bool | None,
         where: Iterable[str],
+        time_format: str = "",
     ) -> None:
-        self.source, self.clock, self.told = source, known.Times(), bipartite is not None
+        self.source, self.clock, self.told = source, Times(time_format), bipartite is not None
         self.roles = known.roles(source.name, source.columns, columns, ROLES, NEEDED)
         self.needed = {role: self.roles[role] for role in NEEDED}
         self.where = known.conditions(source.name, where, source.columns)

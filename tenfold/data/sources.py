@@ -56,7 +56,17 @@ def _frame(data: Any) -> tuple[pl.DataFrame, str]:
     )
 
 
-def table_of(data: Any, holds: str, *, encoding: str, format: str, on_bad_rows: str, columns: str = "") -> Source:
+def table_of(
+    data: Any,
+    holds: str,
+    *,
+    encoding: str,
+    format: str,
+    on_bad_rows: str,
+    columns: str = "",
+    separator: str = "",
+    quote: str = "auto",
+) -> Source:
     """The same for what is no event log; `holds` says what its rows are. Raises DataError, OptionError."""
     if isinstance(data, str | Path):
         # what cannot be decompressed is told by the reading proper
@@ -64,4 +74,4 @@ def table_of(data: Any, holds: str, *, encoding: str, format: str, on_bad_rows: 
             if not next(pieces(Path(data), file, LOOKED_INTO), b"").strip():
                 raise DataError(f"{data} is empty; give a file with {holds}")
     values = {"columns": columns, "encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
-    return source_of(data, parse(ReadOptions, values))
+    return source_of(data, parse(ReadOptions, values | {"separator": separator, "quote": quote}))

@@ -25,6 +25,16 @@ class ReadOptions:
     require_sorted: Annotated[bool, option("refuse a file that is not in order of time")] = False
     encoding: Annotated[str, option("what text files are written in")] = "utf-8"
     format: Annotated[str, option("of the file: csv, tsv, lines, jsonl, parquet; auto: by name and content")] = "auto"
+    separator: Annotated[
+        str, option("what stands between columns: ';', '|', tab, space ...; told by the first lines unless given")
+    ] = ""
+    quote: Annotated[
+        Literal["auto", "double", "none"],
+        option('whether " encloses a field; auto: not in a file of tabs where the line is whole without'),
+    ] = "auto"
+    time_format: Annotated[
+        str, option("how times are written where neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")
+    ] = ""
     on_bad_rows: Annotated[Literal["refuse", "report"], option("a wrong row ends reading, or is counted")] = "refuse"
 
 
