@@ -1,7 +1,7 @@
 """Whether histories longer than a transformer's window pay: LISA that sees all of them beside SASRec at 50 and at 200.
 
 Every arm trains for the same time, with the full softmax, and the best epoch of the validation part is tested. Batches
-and step sizes were tried on the shop for 200 s, 1e-3 with 8,192 events a batch and 2e-3 with 2,048: of SASRec at 50
+and learning rates were tried on the shop for 200 s, 1e-3 with 8,192 events a batch and 2e-3 with 2,048: of SASRec at 50
 events the validation part sees no difference, at 200 it prefers the second; of LISA it prefers 4e-3 with 8,192, tried
 too. On MovieLens-1M LISA was tried at 1e-3 and 4e-3, SASRec as on the shop.
 
@@ -38,7 +38,7 @@ SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
 
 
 def arms(quick: bool, windows: int, lr: float) -> dict[str, NextItem]:
-    """windows: in a batch of LISA's; lr: its step size."""
+    """windows: in a batch of LISA's; lr: its learning rate."""
 
     def lisa(preset: str) -> LISA:
         long = {"training.length": 64 if quick else LONG, "training.batch_size": windows, "positions": False}

@@ -3,7 +3,7 @@
 BCE with one negative at d = 50, ranked among 100 sampled items, as the method's paper and public code do (published at
 about 0.82 and 0.59 after 200 epochs), and the full softmax at d = 64, ranked among all items, those seen left out
 (published at 0.190) and, beside it, with them. Split loo; the validation event chooses the epoch, the test is only
-measured. Training may go in phases, each from the weights of the one before it on, at another step size. Runs lie in
+measured. Training may go in phases, each from the weights before it on, at another learning rate. Runs lie in
 runs/sasrec_ml1m: stopped with Ctrl-C, the same command goes on there, and what is finished is only evaluated. So the
 training's seconds are figures (wall clock, on a machine that did other work beside it).
 
@@ -27,7 +27,7 @@ RUNS = harness.ROOT / "runs" / "sasrec_ml1m"
 # tried: docs/log.md.
 BCE = {"dim": 50, "layers": 3, "norm": "post", "expansion": 4, "loss.name": "bce", "loss.exclude_history": True}
 BCE |= {"training.batch_size": 64, "training.ema_decay": 0.9995}
-BCE_PHASES = ((1e-3, 200),)  # step size, epochs
+BCE_PHASES = ((1e-3, 200),)  # learning rate, epochs
 # 128 windows a batch take about twice the epochs; a feed-forward of 64 in place of 256 ends at 0.178.
 SOFTMAX = {"dim": 64, "expansion": 4, "loss.name": "softmax", "training.batch_size": 32}
 SOFTMAX_PHASES = (1e-3, 40), (3e-4, 20)

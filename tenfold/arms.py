@@ -58,7 +58,8 @@ def parse_arm(text: str) -> Arm:
         label, name = text.strip(), head
     if not name.strip() or not label.strip() or (colon and not values.strip()):
         raise OptionError(
-            f"'{text}' is no arm; write NAME, NAME:OPTION=VALUE,OPTION=VALUE or LABEL=NAME:OPTION=VALUE, "
+            f"'{text}' cannot be read as an arm; write NAME, NAME:OPTION=VALUE,OPTION=VALUE or "
+            "LABEL=NAME:OPTION=VALUE, "
             "such as transformer:attention=linear"
         )
     kind = load_class(name.strip())

@@ -54,7 +54,7 @@ TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}  # what tor
 _AVERAGE = (
     "it swaps weights around Lightning's validation, which is not ours; weights are averaged by the option ema_decay"
 )
-_SEARCH = "tune searches step sizes, and training.batch_size says the size of batches"
+_SEARCH = "tune searches learning rates, and training.batch_size says the size of batches"
 _BAR = "the budget's progress says what is shown (auto, bar, lines, none)"
 _FREEZE = "what rests in training, and when, is said by a system's stages"
 _WORDS = "words alone do not make one; give a class of your own, as package.module:Class"

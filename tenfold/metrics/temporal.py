@@ -22,7 +22,9 @@ def places(positive: np.ndarray, others: np.ndarray, there: np.ndarray) -> tuple
     """positive (Q,), others (Q, C), there (Q, C) bool -> above (Q,), tied (Q,): of the candidates that are there, how
     many score more than the true one, and as much, itself too. Raises TrainingError for scores that are no numbers."""
     if np.isnan(positive).any() or np.isnan(others[there]).any():
-        raise TrainingError("the scores to be ranked hold values that are not numbers; train with a smaller step size")
+        raise TrainingError(
+            "the scores to be ranked hold values that are not numbers; train with a smaller learning rate"
+        )
     above = ((others > positive[:, None]) & there).sum(1)
     return above, ((others == positive[:, None]) & there).sum(1) + 1
 
@@ -72,7 +74,7 @@ def _counts(positive: np.ndarray, negative: np.ndarray, weights: np.ndarray | No
     scores, place = np.unique(np.concatenate([positive, negative]), return_inverse=True)
     if np.isnan(scores).any():
         raise TrainingError(
-            "the scores to be compared hold values that are not numbers; train with a smaller step size"
+            "the scores to be compared hold values that are not numbers; train with a smaller learning rate"
         )
     weights = np.ones(len(positive)) if weights is None else weights
     count = len(scores)

@@ -1,6 +1,6 @@
 """What can be chosen for IAD. Imports no torch.
 
-Presets: `released` is the training of the authors' code (one drop of the step size, batch norm in training mode while
+Presets: `released` is the training of the authors' code (one drop of the learning rate, batch norm trains while
 attacking), `corrected` the same without its two slips; both want 200 epochs. Symbols are the paper's.
 """
 

@@ -84,7 +84,7 @@ class LisaNetwork(nn.Module):
 
     # The catalogue.
 
-    def tend(self) -> None:
+    def reset_dead_codes(self) -> None:
         """Called once a training step: at the first, codewords may start from the items; now and then those that no
         item uses are seeded anew."""
         if not (self.from_items or self.revive_every):

@@ -57,7 +57,7 @@ class LISA(NextItem):
         """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
         network, options = self.network, self.options
         if network.training:
-            network.tend()
+            network.reset_dead_codes()
         if options.loss.name == "softmax":
             catalogue = network.catalogue()
         else:
@@ -123,13 +123,13 @@ class LISA(NextItem):
 
     def scores(self, user: Tensor) -> Tensor:
         scores = super().scores(user)
-        items, first, place = self._twins()
+        items, first, place = self._colliding_items()
         if len(items):
             own = scores[:, first]  # the same number for all of a group, whatever the product's rounding did
             scores[:, items] = own - place.to(own.dtype) * own.abs().clamp(min=1e-6) * torch.finfo(own.dtype).eps
         return scores
 
-    def _twins(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _colliding_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """Items that share all codes: their numbers, the first of each one's group, its place there by popularity."""
         catalogue = self.network.catalogue()
         if self._told is None or self._told[0] is not catalogue:
@@ -169,7 +169,7 @@ class LISA(NextItem):
         table = self.item_table()
         length = table.norm(dim=1)
         cosine = ((table[number : number + 1] @ table.T)[0] / (length[number] * length).clamp(min=1e-30)).clamp(-1, 1)
-        items, first, _ = self._twins()
+        items, first, _ = self._colliding_items()
         cosine[items] = cosine[first]  # whatever the product's rounding did
         cosine[[0, number]] = -torch.inf
         alike, popularity = cosine.cpu().numpy(), self.popularity().cpu().numpy()
@@ -209,4 +209,4 @@ class LISA(NextItem):
     def collided(self) -> int:
         """How many items share all their codes with another."""
         with torch.no_grad():
-            return len(self._twins()[0])
+            return len(self._colliding_items()[0])

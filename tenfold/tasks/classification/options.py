@@ -110,14 +110,14 @@ class ModelOptions:
 @options
 class Training:
     batch_size: Annotated[int, option("pictures in a batch, over all processes", gt=0)] = 64
-    lr: Annotated[float, option("step size, the largest of its schedule", gt=0, tune=Tune(0.002, 0.05, "log"))] = 0.01
+    lr: Annotated[float, option("learning rate, at its highest", gt=0, tune=Tune(0.002, 0.05, "log"))] = 0.01
     optimizer: Annotated[Literal["adam", "sgd"], option("sgd has a momentum of 0.9, and wants an lr of about 0.1")] = (
         "adam"
     )
     weight_decay: Annotated[float, option("of all weights; with sgd 2e-4 or 5e-4 are usual", ge=0)] = 0.0
     schedule: Annotated[
         Literal["constant", "onecycle", "cosine", "multistep", "onedrop"],
-        option("of the step size; multistep: /10 at half and at three quarters; onedrop: at half only"),
+        option("of the learning rate; multistep: /10 at half and at three quarters; onedrop: at half only"),
     ] = "onecycle"
     crop: Annotated[int, option("pixels by which pictures are shifted at most; 4 for long trainings", ge=0)] = 0
     flip: Annotated[bool, option("half of the pictures are mirrored; not for digits or writing")] = False
@@ -127,7 +127,8 @@ class Training:
     ] = 0.0
     clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
     ema_decay: Annotated[
-        float, option("of a moving mean of the weights, which is validated and kept, such as 0.995", ge=0, lt=1)
+        float,
+        option("of an exponential moving average of the weights, which is kept, such as 0.995", ge=0, lt=1),
     ] = 0.0
     watched: Annotated[int, option("validation pictures that are attacked after each epoch", gt=0)] = 512
 

@@ -388,7 +388,7 @@ class Classifier(System):
 
 
 def step_sizes(name: str) -> Callable[[float], float] | None:
-    """Share of the stage's steps that are done -> factor of the step size."""
+    """Share of the stage's steps that are done -> factor of the learning rate."""
     if name == "constant":
         return None
     if name == "cosine":

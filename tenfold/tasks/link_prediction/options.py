@@ -106,10 +106,10 @@ class LinkLoss:
 @options
 class Training:
     batch_size: Annotated[int, option("interactions in a batch, over all processes", gt=0)] = 200
-    lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 1e-3
-    schedule: Annotated[Literal["constant", "cosine"], option("of the step size; cosine: down to 0 at max_epochs")] = (
-        "constant"
-    )
-    warmup: Annotated[float, option("share of all steps in which the step size goes up from 0", ge=0, lt=1)] = 0.0
+    lr: Annotated[float, option("learning rate of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 1e-3
+    schedule: Annotated[
+        Literal["constant", "cosine"], option("of the learning rate; cosine falls to 0 at max_epochs")
+    ] = "constant"
+    warmup: Annotated[float, option("share of all steps in which the learning rate rises from 0", ge=0, lt=1)] = 0.0
     clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = 1.0
     validated: Annotated[int, option("interactions that are validated on, evenly spread; 0: all", ge=0)] = 500

@@ -25,16 +25,20 @@ class Training:
         200
     )
     batch_size: Annotated[int, option("windows in a batch, over all processes", gt=0)] = 32
-    lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
+    lr: Annotated[float, option("learning rate of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
     beta2: Annotated[float, option("decay of Adam's second moment", gt=0, lt=1)] = 0.98
-    schedule: Annotated[Literal["constant", "cosine"], option("of the step size; cosine: down to 0 at max_epochs")] = (
-        "constant"
-    )
-    warmup: Annotated[float, option("share of all steps in which the step size goes up from 0", ge=0, lt=1)] = 0.0
+    schedule: Annotated[
+        Literal["constant", "cosine"], option("of the learning rate; cosine falls to 0 at max_epochs")
+    ] = "constant"
+    warmup: Annotated[float, option("share of all steps in which the learning rate rises from 0", ge=0, lt=1)] = 0.0
     clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
     ema_decay: Annotated[
         float,
-        option("of a moving mean of the weights, which is validated and kept, such as 0.999; 0: none", ge=0, lt=1),
+        option(
+            "of an exponential moving average of the weights, which is validated and kept, such as 0.999; 0: none",
+            ge=0,
+            lt=1,
+        ),
     ] = 0.0
 
 
