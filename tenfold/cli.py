@@ -211,10 +211,9 @@ def fit(
         say(*system.notes[len(told) :])
         system.save(output)
         for stage, epochs in system.history.items():
-            last = (
-                ", ".join(f"{key} {value:.4g}" for key, value in epochs[-1].items() if key != "epoch") if epochs else ""
-            )
-            say(f"{stage}: {len(epochs)} epochs; the last: {last}")
+            last = epochs[-1] if epochs else {"epoch": 0.0}
+            told = ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key != "epoch")
+            say(f"{stage}: {last['epoch']:.3g} epochs; the last: {told}")
         following = "" if split == "none" else f"; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}"
         say(f"saved in {output}{following}")
 

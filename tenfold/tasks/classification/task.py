@@ -54,6 +54,8 @@ AT_ONCE = 256
 NOT_ROBUST = 0.05  # accuracy under attack, below which a teacher is said not to be robust
 TEACHERS = ("teacher", "second")
 
+TEACHERS = 0.5  # of the totals of a fit go to the teachers that are trained in it, the rest to the student
+
 
 class Classified(NamedTuple):
     """Of one picture: its class, all classes' probabilities, and the smallest budget at which an attack changes it."""
@@ -188,7 +190,9 @@ class Classifier(System):
             teachers[name] = self.network[name]
             known: dict[str, Method] = {"st": Standard(), "at": Adversarial(), "trades": Trades()}
             taught = known[own.learns]
-            yield self._stage(name, self.network[name], taught, prepared)
+            stage = self._stage(name, self.network[name], taught, prepared)
+            stage.share = TEACHERS / len(self._trained())
+            yield stage
         method = self.network["method"] if "method" in self.network else self.method()
         yield self._stage("student", self.model, method, prepared, **teachers)
 
