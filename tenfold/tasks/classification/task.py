@@ -53,8 +53,7 @@ from tenfold.training import Stage, schedule
 AT_ONCE = 256
 NOT_ROBUST = 0.05  # accuracy under attack, below which a teacher is said not to be robust
 TEACHERS = ("teacher", "second")
-
-TEACHERS = 0.5  # of the totals of a fit go to the teachers that are trained in it, the rest to the student
+TEACHERS_SHARE = 0.5  # of the totals of a fit, for the teachers that are trained in it; the student has the rest
 
 
 class Classified(NamedTuple):
@@ -191,7 +190,7 @@ class Classifier(System):
             known: dict[str, Method] = {"st": Standard(), "at": Adversarial(), "trades": Trades()}
             taught = known[own.learns]
             stage = self._stage(name, self.network[name], taught, prepared)
-            stage.share = TEACHERS / len(self._trained())
+            stage.share = TEACHERS_SHARE / len(self._trained())
             yield stage
         method = self.network["method"] if "method" in self.network else self.method()
         yield self._stage("student", self.model, method, prepared, **teachers)
