@@ -296,8 +296,8 @@ def _before(path: Path, claims: Sequence[Claim], now: set[str], log: Callable[[s
     older = [f"{each} ({of or 'no commit'})" for each, of in others.items() if of != code_commit()]
     if older:
         log(f"{path.name}: kept as measured at another commit than {code_commit() or 'this'}: {', '.join(older)}")
-    notes = {claim.name: claim.note for claim in claims}  # what must be known of it today
-    return {each: kept[each] | {"note": notes[each]} for each in others}
+    notes = {claim.name: claim.note for claim in claims if claim.note}  # what must be known of it today
+    return {each: kept[each] | {"note": notes.get(each, kept[each]["note"])} for each in others}
 
 
 def to_json(
