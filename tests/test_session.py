@@ -154,3 +154,32 @@ def test_what_does_not_fit_together_is_refused(fitted):
     with pytest.raises(OptionError, match="a number of items, 0 or more; found -1"):
         fitted.open(keep_seen=-1)
     assert len(session) == 0
+
+
+@pytest.mark.parametrize("users", [["u"], [7], ["u", 7, "w"]])
+def test_a_store_of_another_model_is_refused_at_opening(fitted, events, tmp_path, users):
+    """New users would be written among its states."""
+    other = fitted.clone().fit(events, max_epochs=1, seed=9, progress="none", accelerator="cpu")
+    with fitted.open(tmp_path) as session:
+        session.update_many(users, ["r0i1"] * len(users))
+    for where in (tmp_path, str(tmp_path)):
+        with pytest.raises(StateError, match=f"user .* belongs to model {fitted.fingerprint()}, this"):
+            other.open(where)
+    with fitted.open(tmp_path) as session:  # the refusal held nothing
+        assert len(session) == len(users)
+        session.forget(*users)
+    with other.open(tmp_path) as session:  # empty, it is anybody's
+        session.update("new", "r0i1")
+
+
+def test_a_damaged_record_does_not_close_the_store(fitted):
+    store = MemoryStore()
+    fitted.open(store).update_many(["a", "b"], ["r0i1", "r0i1"])
+    key = key_of("a")
+    store.put_many({key: b"10fs" + store.get_many([key])[0][4:-1] + b"!"})
+    session = fitted.open(store)
+    with pytest.raises(StateError, match="user 'a' is damaged"):
+        session.recommend("a")
+    session.forget("a")
+    store.put_many({key_of("b"): b"10fs, or not"})
+    assert fitted.open(store).store is store

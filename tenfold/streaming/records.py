@@ -15,7 +15,7 @@ import math
 import struct
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from zlib import crc32
 
 import numpy as np
@@ -99,6 +99,16 @@ def unpack_many(values: Sequence[bytes | None], *, fingerprint: str, size: int, 
             whose = f"the state of user {users[place]!r}" if len(users) else "a user's state"
             raise StateError(f"{whose} {_fault(value, fingerprint, size)}")
     return np.frombuffer(bytearray().join(found), _layout(size))
+
+
+def is_of(value: bytes, fingerprint: str, size: int) -> bool:
+    """Whether a record's header is that of this model, whatever the rest holds."""
+    return value.startswith((_head(fingerprint, size), _head(fingerprint, size, 1)))
+
+
+def is_whole(value: bytes | None) -> TypeGuard[bytes]:
+    """Whether it is some model's record, as it was written."""
+    return value is not None and len(value) > HEAD.size and value.startswith(MAGIC) and crc32(value) == WHOLE
 
 
 def _layout(size: int) -> np.dtype:

@@ -19,7 +19,7 @@ from tenfold.data.splits import Queries, Split
 from tenfold.errors import DataError
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks_and_shown
-from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, sampled_ranks
+from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, keys_of, sampled_ranks
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem
@@ -42,6 +42,7 @@ class Ranked(NamedTuple):
     tied: Tensor  # (Q,), items that score the same, the target among them
     untrained: np.ndarray  # (Q,), whether no training event holds the target: it counts as a miss
     coverage: float  # share of the catalogue that stands in somebody's first k
+    few: int = 0  # users who have fewer items left than are sampled
 
     def per_user(self, by_event: dict[str, Tensor]) -> dict[str, np.ndarray]:
         """Figures (Q,), averaged within users: (users,)."""
@@ -67,7 +68,7 @@ def measure(
     items = len(system.vocabularies["items"])
     ks = ks or default_ks(items, sampled)
     check_ks(ks, items)
-    check_sampled(sampled, ks)
+    check_sampled(sampled, ks, items)
     dataset = system.read(data, read_options, **(inputs or {}))
     prepared = system.prepare(dataset, split or system.fitted.get("split") or system.splits[0])
     queries = prepared.queries(part)
@@ -88,6 +89,11 @@ def measure(
         notes.append(f"fitted on split {system.fitted['split']}: events tested here may have been trained on")
     if ranked.untrained.any():
         notes.append(_untrained(ranked, by_event))
+    if ranked.few:
+        notes.append(
+            f"{ranked.few:,} of {len(np.unique(ranked.user)):,} users have fewer than {sampled:,} items that they "
+            f"never had: theirs are ranked among all of these"
+        )
     per_user = ranked.per_user(by_event)
     if prepared.name == "time":
         notes += _warm_and_cold(prepared, np.unique(ranked.user), per_user)
@@ -128,7 +134,12 @@ def rank(
     above, tied = torch.zeros_like(target), torch.zeros_like(target)
     drawn = np.zeros((0, 0))
     if sampled:
-        drawn = draw_sampled_negatives(events.items, events.offsets, queries.user, items, n=sampled, seed=SAMPLED_SEED)
+        user_keys = keys_of(events.users.ids(np.arange(1, len(events) + 1)))
+        item_keys = keys_of(system.vocabularies["items"].ids(np.arange(1, items + 1)))
+        drawn = draw_sampled_negatives(
+            events.items, events.offsets, queries.user, items, n=sampled, seed=SAMPLED_SEED, user_keys=user_keys,
+            item_keys=item_keys,
+        )  # fmt: skip
     coverage = Coverage(items)
     for chunk, scores in scored(system, split, queries):
         wanted = target[chunk].to(scores.device)
@@ -138,7 +149,8 @@ def rank(
             seen = seen_items(split, queries, chunk).to(scores.device) if exclude_seen else None
             found = ranks_and_shown(scores, wanted, k, coverage, seen)
         above[chunk], tied[chunk] = (x.cpu() for x in found)
-    return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share())
+    few = len(np.unique(queries.user[(drawn == 0).any(1)])) if sampled else 0
+    return Ranked(queries.user, above, tied, untrained.numpy(), coverage.share(), few)
 
 
 @torch.no_grad()

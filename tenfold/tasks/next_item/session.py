@@ -10,6 +10,7 @@ changes nothing: what was sent twice counts once. Several processes may share a 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
@@ -21,13 +22,15 @@ from tenfold.data.sequences import ids_of, seconds
 from tenfold.errors import DataError, OptionError, StateError
 from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
-from tenfold.streaming.records import IDS
+from tenfold.streaming.records import IDS, is_of, is_whole
 from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
 
 if TYPE_CHECKING:
     from tenfold.tasks.next_item.task import NextItem, OnUnseen, Recommendations
 
 CELLS = 1 << 22  # users x events handed over at a time
+USERS = (b"i", b"t")  # the beginnings of users' keys (streaming/ids.py)
+LOOKED_AT = 8  # records of each, at opening
 Late = Literal["append", "ignore", "refuse"]
 
 
@@ -105,6 +108,23 @@ class Session:
         self.system, self.store = system, open_store(where)
         self.late, self.keep_seen, self.keep_shown = late, keep_seen, keep_shown
         self._network, self._fingerprint, self._size = system.network, system.fingerprint(), system.state_size
+        try:
+            self._refuse_another_models()
+        except BaseException:
+            if self.store is not where:  # who gave a store keeps it
+                self.store.close()
+            raise
+
+    def _refuse_another_models(self) -> None:
+        """New users must not be written among another model's states: a look at the first few tells. Raises StateError.
+
+        One that is damaged is left to be named when its user comes.
+        """
+        some = [key for kind in USERS for key in islice(self.store.keys(kind), LOOKED_AT)]
+        whole = [(key, value) for key, value in zip(some, self.store.get_many(some), strict=True) if is_whole(value)]
+        if whole and not any(is_of(value, self._fingerprint, self._size) for _, value in whole):
+            (key, value), *_ = whole
+            unpack_many([value], fingerprint=self._fingerprint, size=self._size, users=[id_of(key)])
 
     # Events.
 

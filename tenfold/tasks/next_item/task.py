@@ -183,7 +183,7 @@ class NextItem(System):
         items = len(_log(dataset).catalogue)
         ks = ks or ranking.default_ks(items, sampled)
         ranking.check_ks(ks, items)
-        check_sampled(sampled, ks)
+        check_sampled(sampled, ks, items)
         whole = [] if sampled else [f"coverage@{max(ks)}"]
         return [*ranking.figure_names(ks, f"sampled-{sampled}" if sampled else ""), *whole]
 
