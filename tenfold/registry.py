@@ -59,7 +59,9 @@ SYSTEMS = {
     "tcl": Row("tenfold.systems.tcl.system:TCL",
                "who will interact with what next, on a graph that grows in continuous time", "2105.07944",
                options="tenfold.systems.tcl.options:Options", task="link_prediction"),
-    "sana": Row("", "faithful text from a table of facts, with nothing left out and nothing invented", "2105.14778"),
+    "sana": Row("tenfold.systems.sana.system:SANA",
+                "faithful text from a table of facts, with nothing left out and nothing invented", "2105.14778",
+                extra="text", options="tenfold.systems.sana.options:Options", task="table_text"),
     "m6t": Row("", "a transformer with far more parameters at the same cost per token", "2105.15082"),
     "ufcbert": Row("", "pictures from any mix of text, reference pictures and preserved blocks", "2105.14211"),
     "lowrankgan": Row("", "edits of one region of a generated picture that leave the rest alone", "2106.04488"),
@@ -89,6 +91,19 @@ _RIVALS = "tenfold.tasks.classification.baselines"
 
 def _rival(cls: str, gives: str, paper: str, options: str) -> Row:
     return Row(f"{_RIVALS}.trained:{cls}", gives, paper, options=f"{_RIVALS}.options:{options}")
+
+
+_TABLES = "tenfold.tasks.table_text"
+_SANA = "tenfold.systems.sana"
+
+
+def _writer(module_and_class: str, gives: str, paper: str, options: str) -> Row:
+    return Row(f"{_TABLES}.{module_and_class}", gives, paper, extra="text", options=f"{_TABLES}.options:{options}")
+
+
+def _edits(cls: str, gives: str, paper: str) -> Row:
+    """A rival made of SANA's parts stands in its room."""
+    return Row(f"{_SANA}.rivals:{cls}", gives, paper, extra="text", options=f"{_SANA}.options:Options")
 
 
 BASELINES = {
@@ -130,6 +145,17 @@ BASELINES = {
         "common-partners": _rule("CommonPartners", "who shares partners with the source", "Adamic and Adar 2003"),
         "popular-partner": _rule("PopularPartner", "who was met most often of late", "2307.12510"),
     },
+    "table_text": {
+        "pointer-generator": _writer("baselines.generators:PointerGenerator", "texts by copying or writing",
+                                     "1704.04368", "GeneratorOptions"),
+        "seq2seq": _writer("baselines.generators:Seq2Seq", "texts by writing alone", "1706.03762", "GeneratorOptions"),
+        "nearest-template": _writer("baselines.rules:NearestTemplate", "texts of the most alike table, values replaced",
+                                    "-", "TemplateOptions"),
+        "all-cells": _writer("baselines.rules:AllCells", "the values of all cells in their order", "-", "RuleOptions"),
+        "levenshtein": _edits("Levenshtein", "texts by edits from nothing", "1905.11006"),
+        "sketch-and-write": _edits("SketchAndWrite", "texts written from a skeleton", "-"),
+        "forced-beam": _edits("ForcedBeam", "texts written from a skeleton, which the beam must hold", "-"),
+    },
 }  # fmt: skip
 
 TASKS = {
@@ -163,6 +189,16 @@ TASKS = {
         units="interactions",
         question=("node", "one node instead of a file: NODE or NODE,TIME"),
     ),
+    "table_text": Task(
+        gives="texts that say what tables of facts hold",
+        data="tables with texts: CSV, JSONL, Parquet, or as WebNLG, E2E, ToTTo, WikiBio ... are published; .gz",
+        read="tenfold.tasks.table_text.options:ReadOptions",
+        protocol="tenfold.tasks.table_text.options:Protocol",
+        predict="tenfold.systems.sana.options:PredictOptions",
+        splits=("auto", "given", "tables", "none"),
+        units="tables",
+        question=("table", "one table instead of a file: 'name=Ada; born=1815'"),
+    ),
 }
 
 COMMANDS: dict[str, Command] = {
@@ -171,6 +207,9 @@ COMMANDS: dict[str, Command] = {
     "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
 }  # fmt: skip
+    "score": Command(f"{_SANA}.commands:score", "measure texts of any system by their tables and references"),
+    "describe": Command(f"{_SANA}.commands:describe", "say one table in words, with the source of each word"),
+}
 
 
 def rows() -> dict[str, Row]:

@@ -8,6 +8,7 @@ import polars as pl
 from another_task import Scales, weighings
 from conftest import ring_walks
 from small_streams import meetings
+from small_tables import people, person
 
 from tenfold.data.labelled_pictures import LabelledPictures
 from tenfold.data.vocabulary import Vocabulary
@@ -15,6 +16,7 @@ from tenfold.systems import load_class, rows
 from tenfold.tasks.classification.task import Classifier
 from tenfold.tasks.link_prediction.task import LinkPrediction
 from tenfold.tasks.next_item.task import NextItem
+from tenfold.tasks.table_text.task import TableText
 
 BATCHES = 8  # of one epoch of `data` with the options `tiny`
 
@@ -68,6 +70,15 @@ TASKS = {
         alone=lambda: meetings(7),
         answer=lambda system: system.predict_links("p1", k=3),
         between=(0.0, 20.0),  # the mean rank is a figure too
+    ),
+    TableText: Small(
+        data=people,
+        less=lambda: people(20, 4, 4),
+        newer=lambda: people(72, more_keys=True),
+        alone=lambda: people(9, 1, 1),
+        answer=lambda system: system.describe(person(3)[0]).text,
+        change={"network.dim": 8},
+        between=(0.0, 1000.0),  # percent; a text may be much longer than its reference
     ),
     Scales: Small(
         data=weighings,

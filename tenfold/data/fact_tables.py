@@ -1,12 +1,9 @@
 """Tables of facts and the texts that say them: each row is a small table, and what was written of it.
 
-Read from JSON Lines, Parquet, CSV and frames, and as WebNLG, WikiBio and WikiTableText are published.
+Read from JSON Lines, Parquet, CSV and frames, and as others publish them (published_tables.py).
 """
 
-import re
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,20 +13,19 @@ import numpy as np
 import polars as pl
 
 from tenfold.data import columns as known
-from tenfold.data.batches import Batch, Source, nested, nothing_left
-from tenfold.data.containers import CutShortError, opened, pieces
+from tenfold.data.batches import Source, nested, nothing_left
 from tenfold.data.dataset import ReadReport, Table, check_names
+from tenfold.data.published_tables import NONE, PUBLISHED, TOTTO, meaning_representation, published_as, totto_row
 from tenfold.data.sources import table_of
-from tenfold.data.text_files import chunks, not_utf8
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError
+from tenfold.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {
-    "table": ("table", "facts", "triples", "data"),
-    "text": ("text", "texts", "references", "sentence", "description", "summary"),
+    "table": ("table", "facts", "triples", "data", "mr"),
+    "text": ("text", "texts", "references", "sentence", "description", "summary", "ref"),
     "title": ("title",),
     "id": ("id", "textid", "tableid", "eid"),
     "invented": ("invented",),
@@ -46,7 +42,6 @@ CELL = pl.Struct(
     }
 )
 SCHEMA = {"table": pl.List(CELL), "texts": pl.List(pl.String), "invented": pl.List(CELL)}
-NONE = ("", "<none>")  # values that say nothing: WikiBio writes the second
 
 
 class Cell(NamedTuple):
@@ -147,23 +142,58 @@ def read_fact_tables(
     - a list of objects with `attribute` and `value`, and perhaps `said`, `start` and `end`; or of [attribute, value];
     - an object attribute -> value, or attribute -> list of values;
     - a list of triples [subject, attribute, value], as WebNLG has them;
+    - text such as 'name[Blue Spice], area[riverside]', as E2E has it;
     - where no column is a table: all columns but the text, title, id and split, one attribute each.
 
     Texts are text or lists of text. WikiBio's `NAME.box` is read with the `NAME.summary`, or `NAME.sent` and `NAME.nb`,
-    beside it, and WikiTableText's tab-separated files are known by their `_||_`. Values that are empty are left out.
+    beside it, SANA's `NAME.value` with the files beside it, WebNLG's XML as a file or a folder; WikiTableText, E2E and
+    the tables of PARENT's script are known by their first line, ToTTo by its columns. Empty values are left out.
+    format: one of these layouts, wikibio, parallel, webnlg, wikitabletext, e2e or parent, or one of `read_events`.
     columns: 'table=NAME,text=NAME,title=NAME,id=NAME,invented=NAME,split=NAME' where names do not say it themselves.
     Raises DataError with the line of what is wrong, OptionError.
     """
-    published = _published(Path(data)) if isinstance(data, str | Path) and format == "auto" else None
-    if published is not None:
-        source: Source = published(Path(str(data)), encoding, on_bad_rows)
-    else:
-        source = table_of(data, "tables", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
-    roles = known.roles(source.name, source.columns, columns, ROLES, ())
+    source, roles = _opened(data, columns, encoding, format, on_bad_rows)
     found = _Tables(source)
     for rows, places in source.rows():
         found.take(rows, places, roles)
-    return found.tables({role: name for role, name in roles.items() if role in ("title", "id", "split")})
+    return found.tables(roles)
+
+
+def read_in_parts(
+    data: "str | Path | pd.DataFrame | pl.DataFrame",
+    *,
+    columns: str = "",
+    encoding: str = "utf-8",
+    format: str = "auto",
+    on_bad_rows: str = "refuse",
+) -> Iterator[FactTables]:
+    """The same tables, many at a time and in their order, so that a file of any size fits. Raises as the other one."""
+    source, roles = _opened(data, columns, encoding, format, on_bad_rows)
+    came = 0
+    for rows, places in source.rows():
+        found = _Tables(source)
+        found.take(rows, places, roles)
+        came += found.rows
+        if found.rows:
+            yield found.tables(roles)
+    if not came:
+        raise DataError(nothing_left(source, came, 0, "tables"))
+
+
+def _opened(data: Any, columns: str, encoding: str, format: str, on_bad_rows: str) -> tuple[Source, dict[str, str]]:
+    """Raises DataError, OptionError."""
+    published = published_as(Path(data), format) if isinstance(data, str | Path) else None
+    if published is not None:
+        source: Source = published(Path(str(data)), encoding, on_bad_rows)
+    elif format in PUBLISHED:
+        raise OptionError(f"format={format} is read from a path; found {type(data).__name__}")
+    else:
+        source = table_of(data, "tables", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
+    if TOTTO in source.columns:
+        return source, {name: name for name in ("table", "text", "id")}
+    if TOTTO in source.columns:
+        return source, {name: name for name in ("table", "text", "id")}
+    return source, known.roles(source.name, source.columns, columns, ROLES, ())
 
 
 class _Tables:
@@ -178,6 +208,8 @@ class _Tables:
         others, self.rows = list[Mapping[str, Any]](), self.rows + len(rows)
         for row, place in zip(rows, places, strict=True):
             try:
+                if TOTTO in row:
+                    row = totto_row(row)
                 texts = _texts(row.get(roles["text"])) if "text" in roles else []
                 length = len(texts[0]) if len(texts) == 1 else None
                 if "table" in roles:
@@ -218,7 +250,10 @@ class _Tables:
             first_bad=tuple(bad.first),
             remarks=tuple(self.source.told()),
         )
-        return FactTables(frame, {role: name for role, name in roles.items() if name in frame.columns}, report)
+        kept = {
+            role: name for role, name in roles.items() if role in ("title", "id", "split") and name in frame.columns
+        }
+        return FactTables(frame, kept, report)
 
 
 # Cells ---------------------------------------------------------------------------------------------------------------
@@ -237,6 +272,8 @@ def _texts(value: Any) -> list[str]:
 def _cells(table: Any, length: int | None) -> list[dict[str, Any]]:
     """The cells in one form; length: of the text that their places refer to, None where there is no one text. Raises
     ValueError."""
+    if isinstance(table, str) and "[" in table:
+        table = meaning_representation(table)
     if isinstance(table, Mapping):
         pairs = [(name, one) for name, value in table.items() for one in _several(value)]
         return [cell for name, value in pairs if (cell := _cell(name, value)) is not None]
@@ -292,110 +329,3 @@ def _several(value: Any) -> Sequence[Any]:
 
 def _shown(value: Any) -> str:
     return "missing" if value is None else f"{str(value)[:60]!r}"
-
-
-# As published --------------------------------------------------------------------------------------------------------
-
-
-class Published(Source):
-    """A text file, one table a line."""
-
-    def __init__(self, path: Path, encoding: str, on_bad_rows: str) -> None:
-        super().__init__(str(path), on_bad_rows)
-        self.path, self.encoding = path, encoding
-        self.columns = ["table", "text"]
-
-    def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
-        for rows, places in self.rows():
-            columns = [nested(self, name, [row[name] for row in rows], places) for name in wanted]
-            yield Batch(pl.DataFrame(columns), places)
-
-    @abstractmethod
-    def parsed(self, line: str, number: int) -> dict[str, Any]:
-        """A row; number: of the line, from 1. Raises ValueError."""
-
-    def rows(self) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        for first, lines in self.lines(self.path):
-            rows, places, wrong = list[dict[str, Any]](), list[int](), list[tuple[int, str]]()
-            for number, raw in enumerate(lines, start=first):
-                try:
-                    rows.append(self.parsed(raw.decode(), number))
-                    places.append(number)
-                except UnicodeDecodeError as error:
-                    wrong.append((number, not_utf8(raw[error.start])))
-                except ValueError as error:
-                    wrong.append((number, str(error)))
-            self.bad.add(wrong)
-            yield rows, np.array(places, dtype=np.int64)
-
-    def lines(self, path: Path) -> Iterator[tuple[int, list[bytes]]]:
-        """Lines in UTF-8, many at a time, and the number of the first. Raises DataError."""
-        for chunk in chunks(path, self.encoding, self.bad, quotes=False):
-            yield chunk.line, chunk.data.split(b"\n")[:-1]
-
-
-class WikiBio(Published):
-    """`field_1:token <tab> field_2:token ...`; the texts stand in a file beside it, one a line, or several with .nb."""
-
-    def __init__(self, path: Path, encoding: str, on_bad_rows: str) -> None:
-        super().__init__(path, encoding, on_bad_rows)
-        self.texts: list[bytes] | None = None
-        summary, sentences, counts = (self._beside(suffix) for suffix in (".summary", ".sent", ".nb"))
-        if summary is not None:
-            self.texts = self._all(summary)
-        elif sentences is not None and counts is not None:
-            every, numbers = self._all(sentences), np.array(self._all(counts)).astype(np.int64)
-            if numbers.sum() != len(every):
-                raise DataError(f"{counts} counts {numbers.sum():,} sentences, and {sentences} has {len(every):,}")
-            self.texts = [every[end - n] if n else b"" for end, n in zip(numbers.cumsum(), numbers, strict=True)]
-        if self.texts is not None and len(self.texts) != (tables := len(self._all(path))):
-            raise DataError(
-                f"{path} has {tables:,} tables, and {summary or counts} has {len(self.texts):,} texts; each needs one"
-            )
-
-    def _beside(self, suffix: str) -> Path | None:
-        start = re.sub(r"\.box(\.gz)?$", "", self.path.name)
-        names = (self.path.with_name(start + suffix + end) for end in ("", ".gz"))
-        return next((name for name in names if name.is_file()), None)
-
-    def _all(self, path: Path) -> list[bytes]:
-        return [line for _, lines in self.lines(path) for line in lines]
-
-    def parsed(self, line: str, number: int) -> dict[str, Any]:
-        cells = list[tuple[str, list[str]]]()
-        for item in filter(None, line.strip().split("\t")):
-            key, colon, token = item.partition(":")
-            key = re.sub(r"_\d+$", "", key)
-            if not colon or not key:
-                raise ValueError(f"{item[:60]!r} is no item of a WikiBio table, such as 'name_1:ada'")
-            if token in NONE:
-                continue
-            if cells and cells[-1][0] == key:
-                cells[-1][1].append(token)
-            else:
-                cells.append((key, [token]))
-        text = None if self.texts is None else self.texts[number - 1].decode()
-        return {"table": [(key, " ".join(tokens)) for key, tokens in cells], "text": text or None}
-
-
-class WikiTableText(Published):
-    """`count <tab> attributes <tab> values <tab> text`, `_||_` between cells and `_$$_` between words of one phrase."""
-
-    def parsed(self, line: str, number: int) -> dict[str, Any]:
-        fields = line.split("\t")
-        if len(fields) != 4:
-            raise ValueError(f"{len(fields)} fields, expected 4: a count, attributes, values and the text")
-        attributes, values, text = (field.replace("_$$_", " ") for field in fields[1:])
-        names, cells = attributes.split("_||_"), values.split("_||_")
-        if len(names) != len(cells):
-            raise ValueError(f"{len(names)} attributes and {len(cells)} values; each attribute needs one")
-        return {"table": list(zip(names, cells, strict=True)), "text": text}
-
-
-def _published(path: Path) -> type[Published] | None:
-    if re.search(r"\.box(\.gz)?$", path.name):
-        return WikiBio
-    with suppress(CutShortError), opened(path) as file:
-        if b"_||_" in next(pieces(path, file, 1 << 16), b"").partition(b"\n")[0]:
-            return WikiTableText
-    return None

@@ -1,0 +1,107 @@
+"""SANA's part of the report: items of the shop described from their tables, beside a pointer-generator."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.budget import Budget
+from tenfold.data.events import Events
+from tenfold.data.fact_tables import FactTables, read_fact_tables
+from tenfold.report import Section, paragraph, table
+from tenfold.shop import Options as ShopOptions
+from tenfold.shop import Shop
+from tenfold.shop.facts import Cell as Fact
+from tenfold.shop.facts import said
+from tenfold.systems.sana.showing import MARKED, part_of
+from tenfold.systems.sana.system import SANA
+from tenfold.tasks.table_text.baselines.generators import PointerGenerator
+from tenfold.tasks.table_text.task import TableText
+
+TEXTS = 1_200  # the demo's own shop has too few
+NETWORK = {
+    "network.dim": 96,
+    "network.hidden": 256,
+    "network.layers": 1,
+    "text.vocabulary": 1_500,
+    "training.lr": 0.003,
+}
+SHOWN = 4
+MEASURED = 60
+
+
+def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
+    data = shop_texts(200 if quick else TEXTS)
+    seconds = 1.0 if quick else 8.0
+    budget = Budget(max_epochs=60, max_seconds=seconds, progress="none")
+    small = {"network.dim": 16, "network.heads": 2, "network.hidden": 16} if quick else NETWORK
+    chosen = {**small, "training.validated": 8}
+    systems: dict[str, TableText] = {"SANA": SANA(**chosen), "pointer-generator": PointerGenerator(**chosen)}
+    for name, system in systems.items():
+        system.fit(data, budget=budget)
+        tell(f"{name} on {len(data):,} texts of the shop: {sum(map(len, system.history.values()))} epochs")
+    systems["SANA"].save(folder / "fitted" / "SANA")
+    return [_described(systems, data), _counted(systems, data, MEASURED if not quick else 10)]
+
+
+def shop_texts(count: int, *, invented: float = 0.1, seed: int = 1) -> FactTables:
+    """Texts of a shop of their own; a share of them tells a fact that their table does not have."""
+    shop = Shop(ShopOptions(items=max(count // 2, 20), users=20, events=200, texts=count, invented=invented, seed=seed))
+    return read_fact_tables(shop.texts())
+
+
+def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, float]:
+    """By the shop's own matcher: how many of a table's facts a text tells, and how many of facts that it does not have.
+
+    A fact that the table lacks is looked for among all facts of the other tested tables with its attribute.
+    """
+    tested = data.split("test").take(np.arange(min(count, len(data.split("test")))))
+    tables = [system.splitter.table(one, f"table {i}") for i, one in enumerate(tested, start=1)]
+    written = [system.explained(table, text).text for table, text in zip(tables, system.write(tables), strict=True)]
+    known: dict[str, set[str]] = {}
+    for one in tested:
+        for cell in one.cells:
+            known.setdefault(cell.attribute, set()).add(cell.value)
+    told, foreign, facts = 0, 0, 0
+    for one, text in zip(tested, written, strict=True):
+        own = {cell.attribute: cell.value for cell in one.cells}
+        facts += len(own)
+        told += sum(said(text, Fact(*pair)) is not None for pair in own.items())
+        for attribute, values in known.items():
+            if attribute not in own:
+                foreign += any(said(text, Fact(attribute, value)) for value in values)
+            elif said(text, Fact(attribute, own[attribute])) is None:
+                foreign += any(said(text, Fact(attribute, value)) for value in values - {own[attribute]})
+    return {"facts told": 100 * told / max(facts, 1), "facts invented a text": foreign / max(len(written), 1)}
+
+
+def _described(systems: dict[str, TableText], data: FactTables) -> Section:
+    tested = data.split("test")
+    parts = [f"<style>{MARKED}</style>"]
+    said_of = (
+        "Tables of items that no system saw. A shaded word was copied from the table, a grey one not; the bars say "
+        "how much of each cell the text says. Below, the rounds of edits: the skeleton's words stay, new ones green."
+    )
+    for row in range(min(SHOWN, len(tested))):
+        own = systems["SANA"].table_of(tested[row])
+        text = systems["SANA"].explained(own, systems["SANA"].write([own], traced=True)[0])
+        other = systems["pointer-generator"].describe(tested[row]).text
+        parts.append(
+            part_of(text) + paragraph(f"Pointer-generator: {other}") + paragraph(f"Seller: {tested[row].texts[0]}")
+        )
+    return Section("SANA: tables of the shop in words", paragraph(said_of) + "".join(parts))
+
+
+def _counted(systems: dict[str, TableText], data: FactTables, count: int) -> Section:
+    rows: list[list[Any]] = []
+    for name, system in systems.items():
+        found = {**facts_told(system, data, count), **system.evaluate(data, at_most=count)}
+        names = ("facts told", "facts invented a text", "bleu", "parent_f", "parent_t_recall")
+        rows.append([name, *(f"{found[each]:.2f}" for each in names)])
+    told = (
+        f"{count} tables of the test part; both were trained for about as long. Facts are found by the shop's own "
+        "matcher, which knows that a hooded top is a hoodie."
+    )
+    header = ["", "facts told, %", "facts invented a text", "BLEU", "PARENT F", "PARENT-T recall"]
+    return Section("SANA: what is told, and what is invented", paragraph(told) + table(header, rows))

@@ -1,0 +1,50 @@
+"""Stage 1: a pointer network writes the skeleton, the table's tokens that the text must say, in its order.
+
+Whatever the weights are, it writes nothing but tokens of the table: a pointer without a generator.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.systems.sana.options import SketchOptions
+from tenfold.tasks.table_text.beam import Found, beam_search
+from tenfold.tasks.table_text.encoding import TableBatch
+from tenfold.tasks.table_text.network import Read, TableEncoder, Writer
+from tenfold.tasks.table_text.options import NetworkOptions
+
+
+class Sketcher(nn.Module):
+    def __init__(self, words: int, keys: int, options: NetworkOptions) -> None:
+        super().__init__()
+        self.encoder, self.writer = TableEncoder(words, keys, options), Writer(words, options, "only")
+
+    def read(self, table: TableBatch) -> Read:
+        return self.writer.read(table, self.encoder(table))
+
+    def loss(self, table: TableBatch, skeleton: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """skeleton (B, S) from BOS to EOS."""
+        return self.writer.loss(skeleton, self.read(table), smoothing)
+
+    @torch.no_grad()
+    def search(self, table: TableBatch, options: SketchOptions, *, beam: int | None = None, answers: int = 1) -> Found:
+        return beam_search(
+            self.writer,
+            self.read(table),
+            beam=max(beam or options.search.beam, answers),
+            longest=options.longest,
+            length_penalty=options.search.length_penalty,
+            block=options.search.block,
+            extra=answers,
+        )
+
+
+def tidied(skeleton: Sequence[int], anchor: int | None) -> list[int]:
+    """Without a repeated last token; with the sign that ends it, where there is one."""
+    found = list(skeleton)
+    while len(found) > 1 and found[-1] == found[-2]:
+        found.pop()
+    if anchor is not None and found[-1:] != [anchor]:
+        found.append(anchor)
+    return found

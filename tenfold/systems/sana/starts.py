@@ -1,0 +1,89 @@
+"""What a text begins with: stage 1's skeleton, what the user wants in it, and which tokens stay together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tenfold.errors import OptionError
+from tenfold.tasks.table_text.encoding import Numbers, Table
+
+
+@dataclass
+class Start:
+    """Tokens as numbers, and the phrase that each belongs to; 0: none."""
+
+    tokens: list[int]
+    phrases: list[int]
+
+
+def without_keys(table: Table, keys: Sequence[str]) -> Table:
+    """Raises OptionError where nothing is left."""
+    out = {key.lower() for key in keys}
+    cells = tuple(cell for cell in table.cells if cell.key.lower() not in out)
+    if not cells:
+        raise OptionError(f"{table.id}: leave_out={', '.join(keys)} leaves no cell; name fewer keys")
+    return replace(table, cells=cells) if len(cells) < len(table.cells) else table
+
+
+def wanted_places(table: Table, wanted: Sequence[str], split: Callable[[str], list[str]]) -> list[list[int]]:
+    """The places in the table of each value that must be in the text. wanted: keys, or words of the table. Raises
+    OptionError."""
+    found = list[list[int]]()
+    for one in wanted:
+        cells = [number for number, cell in enumerate(table.cells) if cell.key.lower() == one.strip().lower()]
+        if cells:
+            found += [[place for place, owner in enumerate(table.owner) if owner == cell] for cell in cells]
+            continue
+        own = split(one)
+        first = next((i for i in range(len(table.tokens)) if own and table.tokens[i : i + len(own)] == own), None)
+        if first is None:
+            keys = ", ".join(dict.fromkeys(cell.key for cell in table.cells))
+            raise OptionError(
+                f"{table.id}: must_include has '{one}', which is neither a key nor in a value of the table; its keys "
+                f"are {keys}"
+            )
+        found.append(list(range(first, first + len(own))))
+    return found
+
+
+def with_wanted(start: Start, places: Sequence[Sequence[int]], numbers: Numbers, anchor: int | None) -> Start:
+    """Each wanted value, whole, where the skeleton already tells of it, else in the order of the table."""
+    row = numbers.rows[0].tolist()
+    for number, own in enumerate(places, start=max(start.phrases, default=0) + 1):
+        value = [row[place] for place in own]
+        at = _whole(start.tokens, value)
+        if at is None:
+            at = next((i for i, token in enumerate(start.tokens) if token in value and not start.phrases[i]), None)
+            if at is None:
+                at = _by_order(start, row, own[0], anchor)
+            else:  # what the skeleton says of it is replaced by all of it
+                end = at
+                while end < len(start.tokens) and start.tokens[end] in value and not start.phrases[end]:
+                    end += 1
+                start = Start(start.tokens[:at] + start.tokens[end:], start.phrases[:at] + start.phrases[end:])
+            tokens, phrases = start.tokens, start.phrases
+            start = Start([*tokens[:at], *value, *tokens[at:]], [*phrases[:at], *[0] * len(value), *phrases[at:]])
+        start.phrases[at : at + len(value)] = [number] * len(value)
+    return start
+
+
+def _whole(tokens: Sequence[int], value: Sequence[int]) -> int | None:
+    places = range(len(tokens) - len(value) + 1)
+    return next((i for i in places if list(tokens[i : i + len(value)]) == list(value)), None)
+
+
+def _by_order(start: Start, row: Sequence[int], place: int, anchor: int | None) -> int:
+    """Before the first token that the table has later; a last sign stays the last."""
+    later = set(row[place + 1 :]) - set(row[:place])
+    for i, token in enumerate(start.tokens):
+        if token in later and token != anchor:
+            return (
+                i if not i or start.phrases[i] == 0 or start.phrases[i] != start.phrases[i - 1] else len(start.tokens)
+            )
+    last = len(start.tokens)
+    return last - 1 if anchor is not None and start.tokens[-1:] == [anchor] else last
+
+
+def foreign(tokens: Sequence[str], table: Table) -> list[str]:
+    """Those of a user's skeleton that the table does not have."""
+    own = set(table.tokens)
+    return [token for token in tokens if token not in own]

@@ -1,0 +1,1 @@
+"""What one would otherwise use to make texts from tables."""
