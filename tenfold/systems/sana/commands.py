@@ -5,10 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tenfold.command_line import flags
 
-
-@flags(protocol="tenfold.tasks.table_text.options:Protocol")
 def score(
     file: Annotated[str, typer.Argument(help="texts to measure: JSONL, CSV or Parquet with a column of texts")],
     data: Annotated[
@@ -20,7 +17,11 @@ def score(
     ] = "words",
     case: Annotated[str, typer.Option(help="lower: small and capital letters are alike; keep: they are not")] = "lower",
     output: Annotated[str | None, typer.Option("--output", "-o", help="a JSON file for all figures")] = None,
-    protocol: dict[str, Any] | None = None,
+    lam: Annotated[
+        float | None, typer.Option(help="weight of the table in PARENT's recall; none: by reference")
+    ] = None,
+    entailment: Annotated[str, typer.Option(help="PARENT's model: overlap or cooccurrence")] = "overlap",
+    group_by_key: Annotated[bool, typer.Option(help="the values of equal keys are one, as SANA's authors")] = False,
 ) -> None:
     """Measure texts by tables and references: BLEU, chrF, ROUGE, PARENT, PARENT-T, what is left out or invented."""
     import json
@@ -35,7 +36,7 @@ def score(
 
     found = score_file(
         Path(file), Path(data) if data else None, column=column, tokens=tokens, case=case,
-        protocol=parse(Protocol, protocol or {}),
+        protocol=parse(Protocol, {"lam": lam, "entailment": entailment, "group_by_key": group_by_key}),
     )  # fmt: skip
     table = Table("figure", "value", "95 % interval")
     for name, value in found.items():
