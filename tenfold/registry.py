@@ -206,10 +206,9 @@ COMMANDS: dict[str, Command] = {
                       "attack a fitted classifier: how right it stays, and the pictures that break it"),
     "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
-}  # fmt: skip
     "score": Command(f"{_SANA}.commands:score", "measure texts of any system by their tables and references"),
     "describe": Command(f"{_SANA}.commands:describe", "say one table in words, with the source of each word"),
-}
+}  # fmt: skip
 
 
 def rows() -> dict[str, Row]:
