@@ -376,7 +376,9 @@ READS = "import sys; from tenfold.data.events import read_events; e = read_event
 
 @pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="this machine has no /dev/stdin")
 @pytest.mark.parametrize(
-    "content", [CSV, gzip.compress(CSV), zipped(a_csv=CSV), b'{"user":1,"item":2}\n{"user":1,"item":3}\n']
+    "content",
+    [CSV, gzip.compress(CSV), zipped(a_csv=CSV), b'{"user":1,"item":2}\n{"user":1,"item":3}\n'],
+    ids=["csv", "gzip", "zip", "jsonl"],
 )
 def test_a_pipe_is_read(content):
     done = subprocess.run([sys.executable, "-c", READS, "/dev/stdin"], input=content, capture_output=True, timeout=60)
