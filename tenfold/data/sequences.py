@@ -10,6 +10,9 @@ import numpy as np
 from tenfold.errors import DataError, OptionError
 
 
+PLAIN = {str, int, float, type(None)}
+
+
 def ids_of(values: Any, what: str = "items", error: type[DataError] | type[OptionError] = DataError) -> list[Any]:
     """A list of ids. Raises `error` for one text, whose letters would be taken for ids, and for what is no sequence."""
     if isinstance(values, str | bytes):
@@ -36,6 +39,8 @@ def histories_of(
     """Lists of ids, and whether there were several: one list is one history, a list of lists, a Series of lists or an
     array of two dimensions are several. Raises `error` where some are lists and others are not."""
     outer = ids_of(values, what, error)
+    if set(map(type, outer)) <= PLAIN:  # which costs nothing, as most histories are
+        return [outer], False
     nested = [is_sequence(value) for value in outer]
     if not any(nested):
         return [outer], False
