@@ -9,7 +9,6 @@ import numpy as np
 
 from tenfold.errors import DataError, OptionError
 
-
 PLAIN = {str, int, float, type(None)}
 
 
