@@ -55,7 +55,9 @@ SYSTEMS = {
     "limarec": Row("tenfold.systems.limarec.system:LimaRec",
                    "a recommender that is updated per event, online, at constant cost per user", "2105.14060",
                    options="tenfold.systems.limarec.options:Options", task="next_item"),
-    "rehearsal": Row("", "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096"),
+    "rehearsal": Row("tenfold.systems.rehearsal.system:Rehearsal",
+                     "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096",
+                     options="tenfold.systems.rehearsal.options:Options", task="stream_questions"),
     "tcl": Row("tenfold.systems.tcl.system:TCL",
                "who will interact with what next, on a graph that grows in continuous time", "2105.07944",
                options="tenfold.systems.tcl.options:Options", task="link_prediction"),
@@ -104,6 +106,11 @@ def _writer(module_and_class: str, gives: str, paper: str, options: str) -> Row:
 def _edits(cls: str, gives: str, paper: str) -> Row:
     """A rival made of SANA's parts stands in its room."""
     return Row(f"{_SANA}.rivals:{cls}", gives, paper, extra="text", options=f"{_SANA}.options:Options")
+
+
+def _reader(module_class: str, gives: str, paper: str, options: str = "PlainOptions") -> Row:
+    home = "tenfold.systems.rehearsal"
+    return Row(f"{home}.rivals:{module_class}", gives, paper, options=f"{home}.options:{options}")
 
 
 BASELINES = {
@@ -156,6 +163,17 @@ BASELINES = {
         "sketch-and-write": _edits("SketchAndWrite", "texts written from a skeleton", "-"),
         "forced-beam": _edits("ForcedBeam", "texts written from a skeleton, which the beam must hold", "-"),
     },
+    "stream_questions": {
+        "slot-memory": _reader("SlotMemoryOnly", "the memory of rehearsal, trained on questions alone", "2106.01096",
+                               "Options"),
+        "stream-gru": _reader("StreamGRU", "answers from a recurrent network's state of the same bytes", "1406.1078"),
+        "memory-tokens": _reader("MemoryTokens", "answers from memory tokens that a transformer rewrites segment by "
+                                 "segment", "2207.06881"),
+        "associative": _reader("Associative", "answers from a linear associative memory", "2404.07143"),
+        "last-items": _reader("LastItems", "answers from the last items of the stream alone", "-"),
+        "full-attention": _reader("FullAttentionReader", "answers by attention to all of the stream, which is kept",
+                                  "1706.03762"),
+    },
 }  # fmt: skip
 
 TASKS = {
@@ -199,6 +217,17 @@ TASKS = {
         units="tables",
         question=("table", "one table instead of a file: 'name=Ada; born=1815'"),
     ),
+    "stream_questions": Task(
+        gives="answers to questions about a stream",
+        data="streams: JSON lines, bAbI, text, a tutoring log; .gz or .xz; or an event log with --questions FILE",
+        read="tenfold.systems.rehearsal.options:ReadOptions",
+        protocol="tenfold.systems.rehearsal.options:Protocol",
+        predict="tenfold.systems.rehearsal.options:PredictOptions",
+        splits=("streams", "given", "none"),
+        units="questions",
+        inputs={"questions": "a file of questions about DATA, where that is an event log"},
+        question=("stream", "a short stream and a question, '|' between: 'mary went home | where is mary?'"),
+    ),
 }
 
 COMMANDS: dict[str, Command] = {
@@ -208,6 +237,8 @@ COMMANDS: dict[str, Command] = {
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
     "score": Command(f"{_SANA}.commands:score", "measure texts of any system by their tables and references"),
     "describe": Command(f"{_SANA}.commands:describe", "say one table in words, with the source of each word"),
+    "ask": Command("tenfold.systems.rehearsal.commands:ask",
+                   "read a long text once, then answer questions about it"),
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from small_tables import people, person
 from tenfold.data.labelled_pictures import LabelledPictures
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.systems import load_class, rows
+from tenfold.systems.rehearsal.task import StreamQuestions
 from tenfold.tasks.classification.task import Classifier
 from tenfold.tasks.link_prediction.task import LinkPrediction
 from tenfold.tasks.next_item.task import NextItem
@@ -44,6 +45,12 @@ class Small(NamedTuple):
     change: Mapping[str, Any] = {"dim": 8}  # an option that gives the weights of `tiny` another shape
     between: tuple[float, float] = (0.0, 1.0)  # what figures may be
     skipped: Sequence[str] = ()  # splits for which `data` lack something, such as times
+
+
+def keyed(count: int, values: int = 3) -> Any:
+    from tenfold.systems.rehearsal.lengthen import keyed_streams
+
+    return keyed_streams(count, segments=3, segment=4, facts=2, keys=4 + 2 * (values - 2), values=values, background=8)
 
 
 TASKS = {
@@ -80,6 +87,14 @@ TASKS = {
         change={"network.dim": 8},
         between=(0.0, 1000.0),  # percent; a text may be much longer than its reference
     ),
+    StreamQuestions: Small(
+        data=lambda: keyed(80),
+        less=lambda: keyed(40),
+        newer=lambda: keyed(100, values=4),
+        alone=lambda: keyed(3),
+        answer=lambda system: system.probabilities(keyed(5)).tolist(),
+        skipped=["given"],
+    ),
     Scales: Small(
         data=weighings,
         less=lambda: weighings(40),
@@ -94,7 +109,18 @@ CLASSES = {name: load_class(name) for name in rows()} | {"another-task": Scales}
 
 
 # Rivals of one frame, a loss each: `make check` leaves the contract of most to `make test`.
-ALIKE = {"trades", "mart", "rslad", "adaad", "adaiad", "akd2"}
+ALIKE = {
+    "trades",
+    "mart",
+    "rslad",
+    "adaad",
+    "adaiad",
+    "akd2",
+    "stream-gru",
+    "associative",
+    "last-items",
+    "full-attention",
+}
 
 
 def small(cls: type) -> Small:

@@ -1,0 +1,311 @@
+"""A memory of K slots that a stream is written into, segment by segment (Zhang et al. 2021, the memory machine).
+
+A segment of N items is encoded by itself, so that all segments of a stream are encoded at once; what follows one after
+another is small: each slot attends over the segment's items, and a gated cell mixes what it read into the slot. Nothing
+that is asked later has a part in it, and what is kept has one size whatever was seen.
+
+Shapes: B streams, T segments, N items of a segment, K slots, d width, H heads, D = d / H.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from tenfold.errors import OptionError, ShapeError
+from tenfold.nn.attention import FullAttention
+from tenfold.nn.transformer import Positions, Transformer, feed_forward
+
+Score = Literal["dot", "additive"]
+Gate = Literal["shared", "per_slot"]
+NEVER = -1e9  # a score of what is not there: finite, so that a segment without items has no NaN in its gradient
+
+
+class Writes(NamedTuple):
+    """What one segment did: for looking at, never for an answer."""
+
+    attention: Tensor  # (B, K, N) how much of each item went to each slot, the mean over heads
+    keep: Tensor  # (B, K) how much of its old content each slot kept, the mean over its numbers
+
+
+class SegmentEncoder(nn.Module):
+    """A bidirectional transformer over one segment, whose places count from the segment's first item."""
+
+    def __init__(self, dim: int, layers: int, heads: int, segment: int, dropout: float) -> None:
+        super().__init__()
+        self.positions = Positions(segment, dim)
+        self.blocks = Transformer(
+            dim,
+            layers,
+            attention=lambda: FullAttention(dim, heads, dropout),
+            feed_forward=lambda: feed_forward("dense", dim, 2 * dim, dropout, "gelu"),
+            norm="pre",
+            dropout=dropout,
+        )
+
+    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
+        """x (B, T, N, d), keep (B, T, N) -> (B, T, N, d)."""
+        flat, mask = x.flatten(0, 1), keep.flatten(0, 1)
+        placed = flat + self.positions.table[: flat.shape[1]]
+        # Without a mask the fused attention is faster; a graphics card would have to be waited for to know.
+        whole = None if mask.device.type == "cpu" and bool(mask.all()) else mask
+        return self.blocks(placed, whole)[0].unflatten(0, x.shape[:2])
+
+
+class GatedCell(nn.Module):
+    """The GRU's cell as torch has it, for all slots at once: z keeps, r lets the old content into the new.
+
+    m' = z m + (1 - z) tanh(W_c l + r (U_c m + b_u) + b_c). With `per_slot` each slot has weights of its own.
+    """
+
+    def __init__(self, dim: int, slots: int, *, gate: Gate, bias: bool) -> None:
+        super().__init__()
+        own = slots if gate == "per_slot" else 1
+        self.read = nn.Parameter(torch.empty(own, dim, 3 * dim))  # W: r, z, c, side by side
+        self.old = nn.Parameter(torch.empty(own, dim, 3 * dim))  # U
+        self.read_bias, self.old_bias = (nn.Parameter(torch.zeros(own, 1, 3 * dim)) if bias else None for _ in range(2))
+        for weight in (self.read, self.old):
+            nn.init.uniform_(weight, -(dim**-0.5), dim**-0.5)
+
+    @torch.no_grad()
+    def keep_for(self, bias: Tensor) -> None:
+        """The bias (d,) of z, from which training starts. Raises OptionError where the cell has none."""
+        if self.read_bias is None:
+            raise OptionError("this cell has no biases, and so no keep bias; leave `strict` out")
+        dim = len(bias)
+        self.read_bias[..., dim : 2 * dim] = bias
+
+    def forward(self, read: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """read l and memory m (B, K, d) -> m' (B, K, d) and z (B, K, d)."""
+        new = _times(read, self.read, self.read_bias)
+        old = _times(memory, self.old, self.old_bias)
+        (r, z, c), (r_old, z_old, c_old) = new.chunk(3, -1), old.chunk(3, -1)
+        z = (z + z_old).sigmoid()
+        candidate = (c + (r + r_old).sigmoid() * c_old).tanh()
+        return candidate + z * (memory - candidate), z
+
+
+def _times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (B, K, d) by one matrix for all slots, or by each slot's own: one product either way."""
+    if len(weight) == 1:
+        return F.linear(x, weight[0].T, None if bias is None else bias[0, 0])
+    y = torch.bmm(x.transpose(0, 1), weight)
+    return (y if bias is None else y + bias).transpose(0, 1)
+
+
+class SlotMemory(nn.Module):
+    """The machine. `scan` reads whole streams, `step` one segment.
+
+    score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None spreads it over a
+    slot's numbers as log u, u uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier
+    2018), so that some hold long and others write fast.  Ours, because with one cell and equal beginnings slots are
+    equal for ever: each slot has an identity, added to its content wherever it asks or is asked, and learns its start.
+    strict: as the one public code has it, from zero, without identities and biases: its slots never differ.
+    Variants: self_keys (a slot may also attend to itself), competition (an item's slots share it), sparse_write (only
+    so many slots take part in a segment), periods (slot k is written every 2^(k mod periods) segments).
+    recompute: segments whose activations are not kept but computed again in the backward pass (0: all are kept).  bptt:
+    segments after which no gradient goes further back (0: none is cut).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        slots: int,
+        segment: int,
+        *,
+        layers: int = 2,
+        encoder_heads: int = 4,
+        heads: int = 4,
+        score: Score = "dot",
+        gate: Gate = "shared",
+        keep_bias: float | None = None,
+        horizon: float = 16.0,
+        strict: bool = False,
+        self_keys: bool = False,
+        competition: bool = False,
+        sparse_write: int = 0,
+        periods: int = 1,
+        dropout: float = 0.0,
+        bptt: int = 0,
+        recompute: int = 0,
+    ) -> None:
+        super().__init__()
+        if slots < 1 or segment < 1:
+            raise OptionError(f"a memory has one slot or more and reads segments of one item or more; found {slots} "
+                              f"slots and segments of {segment}")  # fmt: skip
+        if dim % heads or dim % encoder_heads:
+            raise OptionError(
+                f"width must be a multiple of heads; found width {dim}, {heads} and {encoder_heads} heads"
+            )
+        if sparse_write > slots:
+            raise OptionError(
+                f"no more than all slots can be written; found sparse_write {sparse_write}, {slots} slots"
+            )
+        self.dim, self.slots, self.segment, self.heads = dim, slots, segment, heads
+        self.bptt, self.recompute = bptt, recompute
+        self.self_keys, self.competition, self.sparse_write, self.periods = (
+            self_keys,
+            competition,
+            sparse_write,
+            periods,
+        )
+        self.encoder = SegmentEncoder(dim, layers, encoder_heads, segment, dropout)
+        self.norm, self.query = nn.LayerNorm(dim), nn.Linear(dim, dim, bias=False)
+        self.key, self.value = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=not strict)
+        width = dim // heads
+        self.additive = nn.Parameter(torch.randn(heads, width) * width**-0.5) if score == "additive" else None
+        self.cell = GatedCell(dim, slots, gate=gate, bias=not strict)
+        spread = 0.0 if strict else 0.5
+        self.beginning = nn.Parameter(spread * torch.randn(slots, dim), requires_grad=not strict)
+        self.identity = nn.Parameter(spread * torch.randn(slots, dim), requires_grad=not strict)
+        if not strict:
+            self.set_horizon(horizon) if keep_bias is None else self.cell.keep_for(torch.full((dim,), keep_bias))
+
+    def set_horizon(self, segments: float) -> None:
+        """Start the keep gates for streams of about so many segments."""
+        u = torch.empty(self.dim).uniform_(1.5, max(3.0, segments))
+        self.cell.keep_for(u.log().clamp(0.5, 4.0))
+
+    def start(self, streams: int) -> Tensor:
+        """M_0, (B, K, d)."""
+        return self.beginning.expand(streams, -1, -1)
+
+    def slot_keys(self, memory: Tensor) -> Tensor:
+        """What a slot is found by: its content, normalised, and its identity. (B, K, d)."""
+        return self.norm(memory) + self.identity
+
+    def read_segments(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Items x (B, T, N, d), keep (B, T, N) -> keys and values, each (B, T, N, d): all that needs no memory."""
+        if x.shape[:-1] != keep.shape or x.shape[-1] != self.dim or x.shape[2] > self.segment:
+            raise ShapeError(
+                f"segments are (B, T, N <= {self.segment}, {self.dim}) with keep (B, T, N); found {tuple(x.shape)} and "
+                f"{tuple(keep.shape)}"
+            )
+        f = self.encoder(x, keep)
+        return self.key(f), self.value(f)
+
+    def step(
+        self, memory: Tensor, keys: Tensor, values: Tensor, keep: Tensor, number: Tensor | int = 0
+    ) -> tuple[Tensor, Writes]:
+        """One segment: memory (B, K, d), keys and values (B, N, d), keep (B, N) -> the memory after it.
+
+        number: of the segment in its stream, from 0, one for all or (B,); `periods` looks at it. Where keep has no True
+        the memory stays what it was.
+        """
+        alpha, mass = self._attention(memory, keys, keep)
+        each = self._heads(values)  # (B, H, N, D)
+        items = alpha[..., : keys.shape[1]]
+        read = items @ each
+        if self.self_keys:
+            read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
+        after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
+        written = keep.any(1).view(-1, 1)  # (B, 1), or (B, K) where not all slots take part
+        if self.sparse_write:
+            written = written & (mass >= mass.topk(self.sparse_write, dim=1).values[:, -1:])
+        if self.periods > 1:
+            place = torch.as_tensor(number, device=memory.device).view(-1, 1)
+            written = written & (place % (2 ** (torch.arange(self.slots, device=memory.device) % self.periods)) == 0)
+        kept = torch.where(written, z.mean(-1), torch.ones_like(z[..., 0]))
+        return torch.where(written.unsqueeze(-1), after, memory), Writes(items.mean(1) * written.unsqueeze(-1), kept)
+
+    def write(self, memory: Tensor, x: Tensor, keep: Tensor, number: Tensor | int = 0) -> tuple[Tensor, Writes]:
+        """One segment from its items: x (B, N, d), keep (B, N) -> the memory after it."""
+        keys, values = self.read_segments(x.unsqueeze(1), keep.unsqueeze(1))
+        return self.step(memory, keys[:, 0], values[:, 0], keep, number)
+
+    def _attention(self, memory: Tensor, keys: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha (B, H, K, N), and one more column with self_keys; and each slot's interest in the segment, (B, K)."""
+        q, k = self._heads(self.query(self.slot_keys(memory))), self._heads(keys)
+        scores = self._scores(q, k).float().masked_fill(~keep[:, None, None], NEVER)
+        if self.self_keys:
+            own = self._heads(self.key(memory))
+            itself = self._scores(q.unsqueeze(3), own.unsqueeze(3)).squeeze(-1)  # (B, H, K, 1): of each slot alone
+            scores = torch.cat([scores, itself], -1)
+        mass = scores[..., : keys.shape[1]].logsumexp(-1).mean(1)
+        if not self.competition:
+            return scores.softmax(-1).to(memory), mass
+        shared = scores.softmax(2) * F.pad(keep, (0, scores.shape[-1] - keep.shape[1]), value=True)[:, None, None]
+        return (shared / shared.sum(-1, keepdim=True).clamp(min=1e-6)).to(memory), shared.sum(-1).mean(1)
+
+    def _scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """q (B, H, ..., K, D), k (B, H, ..., N, D) -> (B, H, ..., K, N)."""
+        if self.additive is None:
+            return q @ k.mT * (self.dim // self.heads) ** -0.5
+        mixed = (q.unsqueeze(-2) + k.unsqueeze(-3)).tanh()  # (B, H, ..., K, N, D)
+        return (mixed * self.additive.view(self.heads, *[1] * (mixed.dim() - 3), -1)).sum(-1)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def scan(self, x: Tensor, keep: Tensor, memory: Tensor | None = None, *, first: Tensor | int = 0) -> Tensor:
+        """Whole streams: x (B, T, N, d), keep (B, T, N) -> the memory before each segment and after the last,
+        (B, T + 1, K, d).  first: number of the first segment.
+        """
+        memory = self.start(len(x)) if memory is None else memory
+        found = [memory.unsqueeze(1)]
+        span = self.recompute or max(x.shape[1], 1)
+        for begin in range(0, x.shape[1], span):
+            part = slice(begin, begin + span)
+            arguments = (memory, x[:, part], keep[:, part], first + begin)
+            if self.recompute and torch.is_grad_enabled():
+                memories = checkpoint(self._segments, *arguments, use_reentrant=False)
+            else:
+                memories = self._segments(*arguments)
+            found.append(memories)
+            memory = memories[:, -1]
+        return torch.cat(found, 1)
+
+    def _segments(self, memory: Tensor, x: Tensor, keep: Tensor, first: Any) -> Tensor:
+        keys, values = self.read_segments(x, keep)
+        found = []
+        for t in range(x.shape[1]):
+            if self.bptt and isinstance(first, int) and (first + t) % self.bptt == 0:
+                memory = memory.detach()
+            memory, _ = self.step(memory, keys[:, t], values[:, t], keep[:, t], first + t)
+            found.append(memory)
+        return torch.stack(found, 1)
+
+
+def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Tensor, keep: Sequence[bool]) -> Tensor:
+    """`step` of one stream as the paper writes it, slot by slot and head by head. memory (K, d), keys (N, d)."""
+    width, rows = machine.dim // machine.heads, []
+    where = [n for n, real in enumerate(keep) if real]
+    if not where:
+        return memory
+    for k in range(machine.slots):
+        query = machine.query(machine.norm(memory[k]) + machine.identity[k])
+        read = []
+        for h in range(machine.heads):
+            part = slice(h * width, (h + 1) * width)
+            if machine.additive is None:
+                scores = torch.stack([query[part] @ keys[n, part] / math.sqrt(width) for n in where])
+            else:
+                scores = torch.stack([machine.additive[h] @ torch.tanh(query[part] + keys[n, part]) for n in where])
+            alpha = scores.softmax(0)
+            read.append(alpha @ values[where, part])
+        cell = machine.cell
+        own = k if len(cell.read) > 1 else 0
+        new, old = machine.out(torch.cat(read)) @ cell.read[own], memory[k] @ cell.old[own]
+        if cell.read_bias is not None and cell.old_bias is not None:
+            new, old = new + cell.read_bias[own, 0], old + cell.old_bias[own, 0]
+        (r, z, c), (r_old, z_old, c_old) = new.chunk(3), old.chunk(3)
+        z = torch.sigmoid(z + z_old)
+        rows.append(z * memory[k] + (1 - z) * torch.tanh(c + torch.sigmoid(r + r_old) * c_old))
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def apart_after(machine: SlotMemory, segments: int, *, seed: int = 0) -> float:
+    """How far two memories still are from each other that began apart and read the same `segments` (norm of the
+    difference, over all slots): how much of what is old can be told at all."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, machine.slots, machine.dim)
+    memory = torch.randn(shape, generator=generator)
+    items = torch.randn(1, segments, machine.segment, machine.dim, generator=generator).expand(2, -1, -1, -1)
+    last = machine.scan(items, torch.ones(items.shape[:3], dtype=torch.bool), memory)[:, -1]
+    return float((last[0] - last[1]).norm())

@@ -1,0 +1,302 @@
+"""Streams of items, and questions about them.
+
+An item is a few words: a sentence of a story, one word of a text, an event of a log told in words. All are numbers of
+one vocabulary, packed end to end; a question says of which stream it is asked, and how many items had been seen.
+
+Shapes: S streams, I items, Q questions.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+
+from tenfold.data.dataset import Dataset, ReadReport, check_names, frame_bytes, renumbering
+from tenfold.data.vocabulary import Vocabulary
+from tenfold.errors import DataError
+from tenfold.files import digest
+from tenfold.splitmix import mix
+
+WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+UNKNOWN = 0.2  # share of words that may be unknown before a stream is refused
+COLUMNS: dict[str, Any] = {
+    "id": pl.String, "stream": pl.Int64, "time": pl.Int64, "question": pl.String, "answer": pl.String, 
+    "kind": pl.String,
+    "options": pl.List(pl.String), "evidence": pl.List(pl.Int64), "split": pl.String,
+}  # fmt: skip
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words, and punctuation, each by itself."""
+    return WORD.findall(text.lower())
+
+
+class Story(NamedTuple):
+    """One stream as a reader gives it: items as texts, and what is asked of it (names as in COLUMNS)."""
+
+    id: str
+    items: Sequence[str]
+    questions: Sequence[Mapping[str, Any]] = ()
+    place: str = ""  # file and line, for what is said of it
+
+
+class Packed(NamedTuple):
+    """Lists of words end to end."""
+
+    words: np.ndarray  # (W,) int32; 0 is an unknown word
+    offsets: np.ndarray  # (n + 1,) int64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: np.ndarray) -> "Packed":
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return Packed(self.words[ranges(self.offsets[:-1][rows], lengths)], offsets)
+
+    def table(self, rows: np.ndarray, width: int | None = None) -> np.ndarray:
+        """(..., W) int64 of the lists `rows` (...), padded with 0 on the right; a row -1 is empty."""
+        starts, lengths = self.offsets[:-1], np.diff(self.offsets)
+        if not len(lengths):
+            return np.zeros((*rows.shape, width or 1), np.int64)
+        count = np.where(rows >= 0, lengths[rows], 0)
+        place = np.arange(width or max(int(count.max(initial=1)), 1))
+        inside = place < count[..., None]
+        return np.where(inside, self.words[np.where(inside, starts[rows][..., None] + place, 0)], 0).astype(np.int64)
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """start, start + 1, ... of each, end to end."""
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Streams(Dataset):
+    """S streams and Q questions."""
+
+    items: Packed  # (I) words of each item
+    offsets: np.ndarray  # (S + 1,) stream s has the items offsets[s] to offsets[s + 1]
+    ids: Sequence[str]  # (S) the streams' own
+    asked: Packed  # (Q) words of each question
+    questions: pl.DataFrame  # (Q rows) COLUMNS; time: items that had been seen
+    words: Vocabulary
+    answers: Vocabulary
+    report: ReadReport = field(default_factory=ReadReport)
+
+    @classmethod
+    def of(cls, stories: Iterable[Story], report: ReadReport | None = None) -> Self:
+        """Raises DataError."""
+        report = report or ReadReport(source="the streams")
+        numbers: dict[str, int] = {}
+        told: dict[str, list[int]] = {}
+
+        def read(text: str) -> list[int]:
+            if text not in told:
+                told[text] = [numbers.setdefault(word, len(numbers) + 1) for word in words_of(text)]
+            return told[text]
+
+        items, lengths, ids = list[list[int]](), list[int](), list[str]()
+        rows, asked = list[dict[str, Any]](), list[list[int]]()
+        for story in stories:
+            _check(story, report.source)
+            items += [read(item) for item in story.items]
+            lengths.append(len(story.items))
+            for question in story.questions:
+                seen = question.get("time")
+                time = len(story.items) if seen is None else int(seen)
+                evidence = [int(place) for place in question.get("evidence") or ()]
+                _check_question(question, time, evidence, story, report.source)
+                rows.append({name: question.get(name) for name in COLUMNS} | {
+                    "id": str(question.get("id") or f"{story.id}/{len(rows) + 1}"), "stream": len(ids), "time": time,
+                    "answer": None if question.get("answer") is None else str(question["answer"]),
+                    "options": list(map(str, question.get("options") or ())), "evidence": evidence})  # fmt: skip
+                asked.append(read(str(question["question"])))
+            ids.append(story.id)
+        if not ids:
+            raise DataError(f"{report.source} holds no stream; give a file with one stream or more")
+        frame = pl.DataFrame(rows, schema=COLUMNS)
+        known = pl.concat([frame["answer"].drop_nulls(), frame["options"].explode().drop_nulls()]).unique().sort()
+        return cls(_packed(items), np.concatenate([[0], np.cumsum(lengths)]), ids, _packed(asked), frame,
+                   Vocabulary(pl.Series(list(numbers), dtype=pl.String)), Vocabulary(known), report)  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(S,) items of each stream."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        parts = [self.items.words, self.items.offsets, self.offsets, self.asked.words, self.asked.offsets]
+        texts = [
+            frame_bytes(self.questions),
+            repr(list(self.ids)).encode(),
+            self.words.to_bytes(),
+            self.answers.to_bytes(),
+        ]
+        return digest(*(np.ascontiguousarray(part).tobytes() for part in parts), *texts)
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {"words": self.words, "answers": self.answers}
+
+    def recoded(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
+        check_names(self, vocabularies)
+        words, answers = vocabularies.get("words", self.words), vocabularies.get("answers", self.answers)
+        if words is not self.words and words != self.words:
+            number = renumbering(self.words, words)
+            changed = (Packed(number[self.items.words], self.items.offsets),
+                       Packed(number[self.asked.words], self.asked.offsets))  # fmt: skip
+            return replace(self, items=changed[0], asked=changed[1], words=words, answers=answers)
+        return replace(self, answers=answers)
+
+    def answer_numbers(self) -> np.ndarray:
+        """(Q,) int64; 0 for an answer that the vocabulary does not hold."""
+        return self.answers.numbers(self.questions["answer"]).astype(np.int64)
+
+    def age(self) -> np.ndarray:
+        """(Q,) how many items before the question the first of its evidence stands; -1 where none is known."""
+        first = self.questions["evidence"].list.min()
+        return (self.questions["time"] - first).fill_null(-1).to_numpy()
+
+    def unknown(self) -> float:
+        """The share of words that the vocabulary does not hold."""
+        return float((self.items.words == 0).mean()) if len(self.items.words) else 0.0
+
+    def check_words(self) -> None:
+        """Raises DataError where too many words are unknown to say anything of these streams."""
+        if self.unknown() > UNKNOWN:
+            raise DataError(
+                f"{self.unknown():.0%} of the words of {self.report.source} are unknown to this system, and at most "
+                f"{UNKNOWN:.0%} may be; fit it on streams of this kind, or start from it with start_from"
+            )
+
+    def take(self, streams: np.ndarray, questions: np.ndarray) -> Self:
+        """Some streams (S,), and of their questions those that hold in `questions` (Q,); both of bool."""
+        place = np.cumsum(streams) - 1
+        which = np.flatnonzero(streams)
+        own = self.questions["stream"].to_numpy()
+        kept = np.flatnonzero(questions & streams[own]) if len(own) else np.zeros(0, np.int64)
+        lengths = self.lengths[which]
+        frame = self.questions[kept].with_columns(stream=pl.Series(place[own[kept]], dtype=pl.Int64))
+        return replace(
+            self, items=self.items.take(ranges(self.offsets[:-1][which], lengths)),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]), ids=[self.ids[i] for i in which.tolist()],
+            asked=self.asked.take(kept), questions=frame)  # fmt: skip
+
+    def sentences(self) -> list[str]:
+        lengths = self.lengths
+        asked = f"{len(self.questions):,} questions with {len(self.answers):,} answers"
+        said = (
+            f"{len(self):,} streams of {lengths.mean():,.1f} items on average, at most {lengths.max():,}; "
+            f"{len(self.words):,} words; {asked if len(self.questions) else 'no questions'}"
+        )
+        return [said, *self.report.sentences()]
+
+
+def _packed(lists: Sequence[Sequence[int]]) -> Packed:
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    words = np.fromiter((word for one in lists for word in one), np.int32, int(lengths.sum()))
+    return Packed(words, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def _check(story: Story, source: str) -> None:
+    if not len(story.items):
+        where = story.place or source
+        raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more")
+
+
+def _check_question(question: Mapping[str, Any], time: int, evidence: Sequence[int], story: Story, source: str) -> None:
+    where = f"{story.place or source}: a question about '{story.id}'"
+    if not str(question.get("question") or "").strip():
+        raise DataError(f'{where} has no text; write it as "q"')
+    if not 1 <= time <= len(story.items):
+        raise DataError(
+            f"{where} is asked after {time} items, and the stream has {len(story.items)}; a time is between 1 and that"
+        )
+    if evidence and not (min(evidence) >= 0 and max(evidence) < time):
+        raise DataError(f"{where} has evidence {list(evidence)}, and {time} items had been seen, counted from 0")
+    options, answer = question.get("options") or (), question.get("answer")
+    if options and answer is not None and str(answer) not in [str(each) for each in options]:
+        raise DataError(f"{where} has the answer {answer!r}, which is none of its options")
+
+
+# What is trained on, and what is tested ------------------------------------------------------------------------------
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Streams whose questions are each of a part."""
+
+    data: Streams
+    split: str
+    where: np.ndarray  # (Q,) number in PARTS of each question; -1: in all of them
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self.data.fingerprint.encode(), self.split.encode())
+
+    def sentences(self) -> list[str]:
+        counts = [f"{int((self.where == number).sum()):,} {part}" for number, part in enumerate(PARTS)]
+        cut = [] if self.split == "none" or not len(self.where) else [f"questions: {', '.join(counts)}"]
+        gone = self.data.unknown()
+        unknown = [f"{gone:.1%} of the words are unknown, and read as nothing"] if gone else []
+        return [*self.data.sentences(), *cut, *unknown]
+
+    def part(self, name: str) -> Streams:
+        """Its questions and their streams; in the training part also streams of which nothing is asked."""
+        if name not in PARTS:
+            raise DataError(f"parts are {', '.join(PARTS)}; found '{name}'")
+        mine = (self.where == PARTS.index(name)) | (self.where == -1)
+        own = self.data.questions["stream"].to_numpy()
+        streams = np.zeros(len(self.data), bool)
+        streams[own[mine]] = True
+        if name == "train":
+            asked = np.zeros(len(self.data), bool)
+            asked[own] = True
+            streams |= ~asked
+        return self.data.take(streams, mine)
+
+
+def cut(data: Streams, split: str) -> Cut:
+    """streams: a tenth of the streams for validation, a tenth for testing; given: as the file says; none: all are all.
+
+    Raises DataError.
+    """
+    own = data.questions["stream"].to_numpy()
+    if split == "none" or not len(own):
+        return Cut(data, split, np.full(len(own), -1))
+    if split == "streams":
+        part = np.zeros(len(data), np.int64)
+        asked = np.unique(own)
+        if len(asked) < 3:
+            raise DataError(
+                f"split 'streams' needs three streams with questions, one each to train, validate and test on; found "
+                f"{len(asked)} in {data.report.source}; use split 'none'"
+            )
+        order = asked[np.argsort(mix(asked.astype(np.uint64) + np.uint64(1)), kind="stable")]
+        tenth = max(1, len(asked) // 10)
+        part[order[:tenth]], part[order[tenth : 2 * tenth]] = 2, 1
+        return Cut(data, split, part[own])
+    names = data.questions["split"]
+    if names.null_count():
+        raise DataError(f"{data.report.source} does not say of each question which part it is of; use split 'streams'")
+    known = {"train": 0, "training": 0, "valid": 1, "validation": 1, "dev": 1, "test": 2}
+    unknown = [name for name in names.unique().to_list() if name.lower() not in known]
+    if unknown:
+        raise DataError(f"a question's part is train, validation or test; found '{unknown[0]}' in {data.report.source}")
+    where = np.array([known[name.lower()] for name in names.to_list()])
+    if not (where == 1).any():  # a tenth of the streams that are trained on
+        train = np.unique(own[where == 0])
+        order = train[np.argsort(mix(train.astype(np.uint64) + np.uint64(1)), kind="stable")]
+        where[np.isin(own, order[: max(1, len(train) // 10)]) & (where == 0)] = 1
+    return Cut(data, split, where)

@@ -1,0 +1,131 @@
+"""Streams of any length with a known place for what matters: stories among sentences of a book, facts among noise."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tenfold.data.dataset import ReadReport
+from tenfold.data.vocabulary import Vocabulary
+from tenfold.errors import DataError, OptionError
+from tenfold.systems.rehearsal.data import COLUMNS, Packed, Story, Streams, words_of
+from tenfold.systems.rehearsal.readers import read_text, split_sentences
+
+
+def sentences_of(path: str | Path, encoding: str = "utf-8") -> list[str]:
+    """A file of one sentence a line, or a text. Raises DataError, OptionError."""
+    if not path:
+        raise OptionError("lengthen needs sentences to lengthen with; name a text file with --background")
+    text = read_text(Path(path), encoding)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    blank = sum(not line.strip() for line in text.splitlines())
+    if blank > len(lines) // 100:
+        return split_sentences(text)
+    return [sentence for line in lines for sentence in split_sentences(line)]
+
+
+def lengthen(
+    stories: Iterable[Story],
+    background: Sequence[str],
+    words: int,
+    *,
+    seed: int = 0,
+    region: tuple[float, float] = (0.0, 1.0),
+) -> Iterator[Story]:
+    """One stream for each question: the statements before it, in their order, among consecutive sentences of background
+    that begin anywhere, until there are `words` words (BABILong's construction, Kuratov et al. 2024).
+
+    region: the share of the stream, from where to where, in which the statements may lie. Raises DataError.
+    """
+    if not background:
+        raise DataError("there is no sentence of background to lengthen with")
+    lengths = np.array([len(words_of(sentence)) for sentence in background])
+    rng = np.random.default_rng(seed)
+    for story in stories:
+        for number, question in enumerate(story.questions, start=1):
+            seen = question.get("time")
+            facts = list(story.items[: len(story.items) if seen is None else seen])
+            missing, start, around = (
+                words - sum(len(words_of(fact)) for fact in facts),
+                int(rng.integers(len(background))),
+                list[str](),
+            )
+            while missing > 0:
+                place = (start + len(around)) % len(background)
+                around.append(background[place])
+                missing -= int(lengths[place])
+            gaps = np.arange(len(around) + 1)
+            gaps = gaps[int(region[0] * len(around)) : max(int(np.ceil(region[1] * len(around))) + 1, 1)]
+            where = np.sort(rng.choice(gaps, size=len(facts)))  # facts keep their order
+            items, places, told = list[str](), list[int](), 0
+            for fact, gap in zip(facts, where.tolist(), strict=True):
+                items += around[told:gap]
+                told = gap
+                places.append(len(items))
+                items.append(fact)
+            items += around[told:]
+            moved = {"time": None, "evidence": [places[place] for place in question.get("evidence") or ()]}
+            yield Story(f"{story.id}/{number}", items, [dict(question) | moved], story.place)
+
+
+def keyed_streams(
+    count: int,
+    *,
+    segments: int = 16,
+    segment: int = 8,
+    facts: int = 8,
+    keys: int = 64,
+    values: int = 32,
+    background: int = 40,
+    alpha: float = 0.1,
+    queries: int = 1,
+    oldest: float = 1.0,
+    seed: int = 0,
+) -> Streams:
+    """Streams of segments x segment words: `facts` pairs of a key and its value at even places, no two the same, among
+    words of an order-2 Markov chain, the same for every seed (alpha: of the Dirichlet draws of its rows; small is
+    predictable, large is noise). A question is a key of the stream, its answer the value; chance is 1 / values.
+
+    oldest: questions are about pairs in that first share of the stream. Raises OptionError.
+    """
+    length = segments * segment
+    if segment % 2 or facts > length // 2 or facts > keys:
+        raise OptionError(
+            f"keyed streams need segments of even length and at most {min(length // 2, keys)} facts; found segments of "
+            f"{segment} and {facts} facts"
+        )
+    chain = np.random.default_rng(7).dirichlet(np.full(background, alpha), size=(background, background)).cumsum(-1)
+    rng = np.random.default_rng((seed, 11))
+    items = np.zeros((count, length), np.int64)
+    items[:, :2] = rng.integers(background, size=(count, 2))
+    for place in range(2, length):
+        row = chain[items[:, place - 2], items[:, place - 1]]
+        items[:, place] = np.minimum((rng.random((count, 1)) > row).sum(1), background - 1)
+    score = rng.random((count, length // 2))
+    if oldest < 1:  # the first facts are those that are asked about
+        early = np.argsort(score + (np.arange(length // 2) >= oldest * (length // 2)), axis=1)[:, :queries]
+        np.put_along_axis(score, early, -1.0, axis=1)
+    where = 2 * np.argsort(score, axis=1)[:, :facts]
+    key = np.argsort(rng.random((count, keys)), axis=1)[:, :facts]
+    value = rng.integers(values, size=(count, facts))
+    rows = np.arange(count)[:, None]
+    items[rows, where], items[rows, where + 1] = background + key, background + keys + value
+    order = rng.random((count, facts)) + np.arange(facts) * (oldest < 1)
+    chosen = np.argsort(order, axis=1)[:, :queries]
+    taken = chosen.shape[1]
+    places, stream = where[rows, chosen].ravel(), np.repeat(np.arange(count), taken)
+    words = [f"b{n}" for n in range(background)] + [f"k{n}" for n in range(keys)] + [f"v{n}" for n in range(values)]
+    asked, answers = key[rows, chosen].ravel(), value[rows, chosen].ravel()
+    frame = pl.DataFrame({
+        "id": [f"{s}/{n}" for s, n in zip(stream.tolist(), range(len(stream)), strict=True)], "stream": stream,
+        "time": np.full(len(stream), length), "question": [f"k{n}" for n in asked.tolist()],
+        "answer": [f"v{n}" for n in answers.tolist()], "kind": ["key"] * len(stream), "options": [[]] * len(stream),
+        "evidence": [[p, p + 1] for p in places.tolist()], "split": [None] * len(stream)}, schema=COLUMNS)  # fmt: skip
+    one = np.arange(count * length + 1)
+    return Streams(
+        Packed((items.ravel() + 1).astype(np.int32), one), np.arange(count + 1) * length,
+        [str(n) for n in range(count)],
+        Packed((background + asked + 1).astype(np.int32), np.arange(len(stream) + 1)), frame,
+        Vocabulary(pl.Series(words)), Vocabulary(pl.Series(sorted(f"v{n}" for n in range(values)))),
+        ReadReport(source="keyed streams"))  # fmt: skip

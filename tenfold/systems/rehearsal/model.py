@@ -1,0 +1,243 @@
+"""The networks: items and questions as vectors, a memory that is read in hops, the decoder that rehearses, the teacher.
+
+A memory machine is anything with `start`, `scan`, `write` and `slot_keys` (nn/slot_memory.py says how they are called):
+the rivals bring their own, and everything else is shared.
+
+Shapes: B streams, L items, W words, d width, N items of a segment, T full segments, K slots, Q questions, A answers, F
+fragments of Nf items, J negatives.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.nn.attention import FullAttention
+from tenfold.nn.cross_attention import CrossAttention
+from tenfold.nn.dropout import Dropout
+from tenfold.nn.transformer import Transformer, feed_forward
+from tenfold.systems.rehearsal.options import RehearsalOptions
+from tenfold.systems.rehearsal.samples import Batch, Fragments
+
+PLACES = 32  # of a word in its item that have a weight of their own; later words share the last one's
+
+
+class Told(nn.Module):
+    """A few words as one vector: sum_j p_j E[w_j], p_j learned for each place (Sukhbaatar et al. 2015, section 4.1)."""
+
+    def __init__(self, table: nn.Embedding) -> None:
+        super().__init__()
+        self.table = table
+        self.place = nn.Parameter(1 + 0.1 * torch.randn(PLACES, table.embedding_dim))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """words (..., W), 0 at padding -> (..., d)."""
+        if words.shape[-1] == 1:
+            return self.table(words[..., 0]) * self.place[0]
+        place = self.place[torch.arange(words.shape[-1], device=words.device).clamp(max=PLACES - 1)]
+        return (self.table(words) * place).sum(-2)
+
+
+def word_table(words: int, dim: int) -> nn.Embedding:
+    return nn.Embedding(words + 1, dim, padding_idx=0)
+
+
+class Reader(nn.Module):
+    """A question reads the slots: alpha = softmax_k <W q, LayerNorm(m_k) + s_k>, c = sum_k alpha_k m_k, W' q + c."""
+
+    def __init__(self, dim: int, hops: int) -> None:
+        super().__init__()
+        self.ask = nn.ModuleList(nn.Linear(dim, dim, bias=False) for _ in range(hops))
+        self.on = nn.ModuleList(nn.Linear(dim, dim, bias=False) for _ in range(hops))
+
+    def forward(
+        self, q: Tensor, memory: Tensor, keys: Tensor, there: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """q (Q, d), memory and its keys (Q, K, d), there (Q, K) or None -> c (Q, d), the last q and alpha."""
+        for ask, on in zip(self.ask, self.on, strict=True):
+            scores = (keys @ ask(q).unsqueeze(-1)).squeeze(-1) * q.shape[-1] ** -0.5
+            if there is not None:
+                scores = scores.masked_fill(~there, -1e9)
+            alpha = scores.softmax(-1)
+            c = (alpha.unsqueeze(1) @ memory).squeeze(1)
+            q = on(q) + c
+        return c, q, alpha
+
+
+class AnswerHead(nn.Module):
+    def __init__(self, dim: int, answers: int, dropout: float) -> None:
+        super().__init__()
+        self.inner, self.outer, self.drop = nn.Linear(3 * dim, 2 * dim), nn.Linear(2 * dim, answers), Dropout(dropout)
+
+    def forward(self, asked: Tensor, c: Tensor, q: Tensor) -> Tensor:
+        """(Q, A) scores of the answers 1, 2, ..."""
+        return self.outer(self.drop(F.gelu(self.inner(torch.cat([asked, c, q], -1)))))
+
+
+class Found(NamedTuple):
+    scores: Tensor  # (Q, A)
+    slots: Tensor  # (Q, K) how much of each slot the last hop read
+
+
+class StreamNetwork(nn.Module):
+    """Reads streams into a memory, and answers from it alone: the question has no part in what is kept."""
+
+    def __init__(self, machine: nn.Module, *, dim: int, words: int, answers: int, hops: int, dropout: float) -> None:
+        super().__init__()
+        table = word_table(words, dim)
+        self.item, self.question, self.drop = Told(table), Told(table), Dropout(dropout)
+        self.machine: Any = machine
+        self.reader, self.head = Reader(dim, hops), AnswerHead(dim, max(answers, 1), dropout)
+
+    def items(self, words: Tensor) -> Tensor:
+        """(B, L, W) -> (B, L, d)."""
+        return self.drop(self.item(words))
+
+    def read(self, x: Tensor, length: Tensor) -> Tensor:
+        """Items x (B, L, d) -> the memory before each full segment and after the last, (B, T + 1, K, d)."""
+        size = self.machine.segment
+        count = x.shape[1] // size
+        segments = (
+            x[:, : count * size].unflatten(1, (count, size)) if count else x.new_zeros(len(x), 0, size, x.shape[2])
+        )
+        full = (torch.arange(1, count + 1, device=x.device) * size).unsqueeze(0) <= length.unsqueeze(1)
+        return self.machine.scan(segments, full.unsqueeze(-1).expand(-1, -1, size))
+
+    def memory_at(self, states: Tensor, x: Tensor, rows: Tensor, time: Tensor) -> Tensor:
+        """The memory (Q, K, d) when `time` (Q,) items of the streams `rows` (Q,) had been seen: that after the last
+        full segment, into which what came since is written for this question only."""
+        size = self.machine.segment
+        done = time // size
+        memory = states[rows, done]
+        rest = time - done * size
+        if x.device.type == "cpu" and not bool(rest.any()):
+            return memory
+        place = (done * size).unsqueeze(1) + torch.arange(size, device=x.device)
+        keep = place < time.unsqueeze(1)
+        pending = x[rows.unsqueeze(1), place.clamp(max=x.shape[1] - 1)]
+        return self.machine.write(memory, pending * keep.unsqueeze(-1), keep, done)[0]
+
+    def answer(self, asked: Tensor, memory: Tensor) -> Found:
+        """Words asked (Q, W'), memory (Q, K, d)."""
+        q = self.question(asked)
+        c, last, alpha = self.reader(q, memory, self.machine.slot_keys(memory))
+        return Found(self.head(q, c, last), alpha)
+
+    def forward(self, batch: Batch) -> Found:
+        x = self.items(batch.words)
+        return self.answer(batch.asked, self.memory_at(self.read(x, batch.length), x, batch.stream, batch.time))
+
+
+class Rehearsed(NamedTuple):
+    """Sums over a batch, and what each is a sum of."""
+
+    recollection: Tensor
+    masked: Tensor
+    familiarity: Tensor
+    fragments: Tensor
+    right: Tensor  # (B, F, Nf) bool: the masked item was the likeliest
+
+
+class Rehearser(nn.Module):
+    """The decoder that knows a stream only by its memory: it restores masked items of a fragment, and tells real
+    fragments from changed ones (section 3, "learning to rehearse")."""
+
+    def __init__(self, dim: int, heads: int, dropout: float, options: RehearsalOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.mask, self.first = (nn.Parameter(0.5 * torch.randn(dim)) for _ in range(2))
+        self.places = nn.Parameter(0.1 * torch.randn(1 + options.length, dim))
+        self.decoder = Transformer(
+            dim,
+            options.layers,
+            attention=lambda: FullAttention(dim, heads, dropout),
+            feed_forward=lambda: feed_forward("dense", dim, 2 * dim, dropout, "gelu"),
+            cross=lambda: CrossAttention(dim, heads, dropout),
+            norm="pre",
+            dropout=dropout,
+        )
+        self.restore, self.real = nn.Linear(dim, dim), nn.Linear(dim, 1)
+
+    def decode(self, fragments: Tensor, real: Tensor, keys: Tensor) -> Tensor:
+        """Items (n, F, Nf, d), which of them there are, and the slots' keys (n, K, d) of the stream of each row ->
+        (n, F, 1 + Nf, d)."""
+        count = fragments.shape[1]
+        x = torch.cat([self.first.expand(*fragments.shape[:2], 1, -1), fragments], 2) + self.places
+        keep = F.pad(real, (1, 0), value=True)
+        # The memory of a stream goes to each of its own fragments, which stand next to each other.
+        memory = self.decoder.remember(keys.repeat_interleave(count, 0))
+        y, _ = self.decoder(x.flatten(0, 1), keep.flatten(0, 1), None, memory)
+        return y.unflatten(0, (-1, count))
+
+    def forward(self, item: Told, table: Tensor, x: Tensor, words: Tensor, keys: Tensor, parts: Fragments) -> Rehearsed:
+        """item: words to vectors; table (V + 1, d): of single words; x (B, L, d): items; keys (B, K, d): of memory."""
+        rows = torch.arange(len(x), device=x.device).view(-1, 1, 1)
+        own = x[rows, parts.place]
+        shown = torch.where(parts.masked.unsqueeze(-1), self.mask, own)
+        changed = torch.where(parts.replaced.unsqueeze(-1), item(parts.donors), shown)
+        both = self.decode(torch.cat([shown, changed]), torch.cat([parts.real, parts.real]), torch.cat([keys, keys]))
+        u, first = both[: len(x)], self.real(both[:, :, 0]).squeeze(-1).float()
+        enough = (parts.real.sum(-1) > 1).float()
+        loss, right = self._restored(item, table, u[:, :, 1:], own, words[rows, parts.place], parts)
+        told = F.softplus(-first[: len(x)]) + F.softplus(first[len(x) :])
+        return Rehearsed(loss, parts.masked.sum(), (told * enough).sum(), enough.sum(), right)
+
+    def _restored(
+        self, item: Told, table: Tensor, u: Tensor, own: Tensor, words: Tensor, parts: Fragments
+    ) -> tuple[Tensor, Tensor]:
+        """The sum over masked items of -log of their share: among all words where an item is one, else among drawn
+        items that say something else."""
+        where = parts.masked
+        u = self.restore(u[where])  # (n, d)
+        if words.shape[-1] == 1:
+            scores = (u @ table.T).float() * u.shape[-1] ** -0.5
+            target = words[where][:, 0]
+        else:
+            true = F.normalize(own[where], dim=-1)
+            others = F.normalize(item(parts.negatives), dim=-1)  # (B, J, d)
+            stream = where.nonzero()[:, 0]
+            u = F.normalize(u, dim=-1)
+            against = (others[stream] @ u.unsqueeze(-1)).squeeze(-1).masked_fill(parts.same[where], -1e4)
+            scores = torch.cat([(u * true).sum(-1, keepdim=True), against], 1).float() / self.options.temperature
+            target = torch.zeros(len(u), dtype=torch.long, device=u.device)
+        right = torch.zeros_like(where)
+        right[where] = scores.argmax(-1) == target
+        return F.cross_entropy(scores, target, reduction="sum"), right
+
+
+class Teacher(nn.Module):
+    """Sees the whole stream and answers by attention to its fragments: what it attends to is worth rehearsing ("what to
+    rehearse?"). A fragment is the mean of its items."""
+
+    def __init__(self, dim: int, words: int, answers: int, fragment: int, dropout: float) -> None:
+        super().__init__()
+        table = word_table(words, dim)
+        self.item, self.question, self.fragment = Told(table), Told(table), fragment
+        self.ask, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
+        self.value, self.head = nn.Linear(dim, dim), AnswerHead(dim, max(answers, 1), dropout)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """-> scores (Q, A), and beta (Q, I): how much each question attends to each fragment of its stream."""
+        begin, end, there = self.places(batch.length)
+        x = self.item(batch.words)
+        inside = torch.arange(x.shape[1], device=x.device) < batch.length.unsqueeze(1)
+        sums = F.pad((x * inside.unsqueeze(-1)).cumsum(1), (0, 0, 1, 0))
+        rows = torch.arange(len(x), device=x.device).unsqueeze(1)
+        h = (sums[rows, end] - sums[rows, begin]) / (end - begin).clamp(min=1).unsqueeze(-1)  # (B, I, d)
+        q = self.question(batch.asked)
+        keys, values = self.key(h)[batch.stream], self.value(h)[batch.stream]
+        seen = there[batch.stream] & (begin[batch.stream] < batch.time.unsqueeze(1))
+        scores = (keys @ self.ask(q).unsqueeze(-1)).squeeze(-1) * q.shape[-1] ** -0.5
+        beta = scores.masked_fill(~seen, -1e9).softmax(-1)
+        c = (beta.unsqueeze(1) @ values).squeeze(1)
+        return self.head(q, c, q * c), beta
+
+    def places(self, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Begin, end (B, I) of the fragments of streams of these lengths, and which there are (samples.starts)."""
+        last, stride = (length - self.fragment).clamp(min=0), max(self.fragment // 2, 1)
+        count = (last + stride - 1) // stride + 1
+        number = torch.arange(int(count.max()), device=length.device)
+        begin = torch.minimum(number * stride, last.unsqueeze(1))
+        end = torch.minimum(begin + self.fragment, length.unsqueeze(1))
+        return begin, end, number < count.unsqueeze(1)

@@ -1,0 +1,139 @@
+"""What can be chosen for questions about streams, and for Rehearsal Memory. Imports no torch."""
+
+from typing import Annotated, ClassVar, Literal
+
+from tenfold.options import Tune, option, options
+
+Sampler = Literal["uniform", "teacher", "teacher_flipped", "oracle"]
+
+
+@options
+class ReadOptions:
+    """How files of streams are read."""
+
+    layout: Annotated[
+        Literal["auto", "jsonl", "babi", "text", "events", "tutoring"],
+        option("of the file; auto looks at it: JSON lines, bAbI, plain text, an event log with --questions, tutoring"),
+    ] = "auto"
+    encoding: Annotated[str, option("what text files are written in")] = "utf-8"
+    columns: Annotated[str, option("user=NAME,item=NAME,time=NAME of an event log, where names do not say it")] = ""
+    items: Annotated[str, option("file of an event log's titles, joined by id")] = ""
+    lengthen: Annotated[int, option("words to which stories are lengthened with sentences of background", ge=0)] = 0
+    background: Annotated[str, option("text file of sentences, for lengthen")] = ""
+
+
+@options
+class Protocol:
+    """How answers are measured, beside the split and its part."""
+
+    by: Annotated[
+        Literal["none", "kind", "age", "length"],
+        option("accuracy apart: by kind of question, by how far back its evidence lies, by length of the stream"),
+    ] = "none"
+
+
+@options
+class PredictOptions:
+    """How questions are answered."""
+
+    top: Annotated[int, option("answers shown of each question", ge=1)] = 3
+    known_above: Annotated[float, option("an answer less likely than this is 'not known'", ge=0, le=1)] = 0.0
+
+
+@options
+class MemoryOptions:
+    """The memory machine (section 3 of the paper as far as it is known)."""
+
+    slots: Annotated[int, option("K, slots of the memory", gt=0)] = 16
+    segment: Annotated[int, option("N, items that are written at once: as many as evidence spans, or more", gt=0)] = 8
+    layers: Annotated[int, option("blocks of the encoder of a segment", gt=0)] = 2
+    heads: Annotated[int, option("of the encoder and of the slots' attention", gt=0)] = 4
+    score: Annotated[Literal["dot", "additive"], option("of a slot's attention to an item")] = "dot"
+    gate: Annotated[Literal["shared", "per_slot"], option("one gated cell for all slots, or one each")] = "shared"
+    keep_bias: Annotated[float | None, option("of the keep gate at the start; none: spread, for `horizon`")] = None
+    horizon: Annotated[float, option("segments that a stream has, about; it spreads the keep gates", gt=0)] = 16.0
+    strict: Annotated[bool, option("as the public code: slots begin at zero, without identities and biases")] = False
+    self_keys: Annotated[bool, option("a slot may also attend to its own content")] = False
+    competition: Annotated[bool, option("slots share out an item between them")] = False
+    sparse_write: Annotated[int, option("slots that a segment may write; 0: all", ge=0)] = 0
+    periods: Annotated[int, option("slot k is written every 2^(k mod periods) segments", ge=1)] = 1
+    bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
+    recompute: Annotated[
+        int, option("segments whose activations are computed again in the backward pass; 0: all are kept", ge=0)
+    ] = 0
+
+
+@options
+class RehearsalOptions:
+    """What is rehearsed in training, and how much it counts (section 3)."""
+
+    recollection: Annotated[
+        float, option("weight of restoring masked items; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
+    ] = 1.0
+    familiarity: Annotated[
+        float, option("weight of telling real fragments from changed ones; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
+    ] = 0.5
+    fragments: Annotated[int, option("of a stream, in a step", gt=0)] = 4
+    length: Annotated[int, option("items of a fragment", gt=1)] = 8
+    masked: Annotated[float, option("share of a fragment's items that are masked", gt=0, lt=1)] = 0.5
+    replaced: Annotated[
+        float, option("share of the other items that a changed fragment has of elsewhere", gt=0, le=1)
+    ] = 0.5
+    negatives: Annotated[
+        int, option("items from which the masked one is told, where an item has several words", gt=0)
+    ] = 64
+    temperature: Annotated[float, option("of these scores, of normalised vectors", gt=0)] = 0.1
+    sampler: Annotated[
+        Sampler,
+        option("what chooses fragments; oracle: the evidence itself, for diagnosis; without questions: uniform"),
+    ] = "teacher"
+    uniform_share: Annotated[
+        float, option("of fragments that are drawn uniformly whatever the sampler says", ge=0, le=1)
+    ] = 0.2
+    at: Annotated[Literal["end", "random"], option("when it is rehearsed: after the stream, or at a random place")] = (
+        "end"
+    )
+    layers: Annotated[int, option("blocks of the decoder", gt=0)] = 1
+    teacher_share: Annotated[float, option("of a limited fit's time for the teacher", gt=0, lt=1)] = 0.15
+
+
+@options
+class Training:
+    batch_size: Annotated[int, option("streams in a batch, over all processes", gt=0)] = 32
+    lr: Annotated[float, option("step size of AdamW", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
+    weight_decay: Annotated[float, option("of AdamW", ge=0)] = 1e-4
+    warmup: Annotated[float, option("share of all steps in which the step size goes up from 0", ge=0, lt=1)] = 0.0
+    schedule: Annotated[Literal["constant", "cosine"], option("of the step size")] = "constant"
+    clip: Annotated[float, option("norm to which a step's gradients are cut down", gt=0)] = 1.0
+
+
+@options
+class Options:
+    presets: ClassVar = {
+        "best": {},
+        "events": {"dim": 64, "memory.slots": 8, "memory.segment": 16, "memory.layers": 1, "memory.heads": 2,
+                   "rehearsal.length": 16, "rehearsal.recollection": 0.5, "rehearsal.familiarity": 0.25},
+        "faithful": {"memory.strict": True, "memory.heads": 1, "hops": 1},
+    }  # fmt: skip
+
+    dim: Annotated[int, option("d, width of an item and of a slot", gt=0)] = 128
+    hops: Annotated[int, option("times that a question reads the memory", ge=1, le=3)] = 2
+    dropout: Annotated[float, option("in encoder, decoder and answer", ge=0, lt=1)] = 0.1
+    memory: MemoryOptions = MemoryOptions()
+    rehearsal: RehearsalOptions = RehearsalOptions()
+    training: Training = Training()
+
+
+@options
+class PlainOptions:
+    """A rival with a memory of the same bytes: it is trained on the questions alone."""
+
+    dim: Annotated[int, option("d, width of an item and of a vector of the memory", gt=0)] = 128
+    hops: Annotated[int, option("times that a question reads the memory", ge=1, le=3)] = 2
+    dropout: Annotated[float, option("in encoder and answer", ge=0, lt=1)] = 0.1
+    slots: Annotated[int, option("vectors of the memory", gt=0)] = 16
+    segment: Annotated[int, option("items that are read at once", gt=0)] = 8
+    layers: Annotated[int, option("blocks of the encoder", gt=0)] = 2
+    heads: Annotated[int, option("of the attention", gt=0)] = 4
+    bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
+    training: Training = Training()

@@ -1,0 +1,281 @@
+"""Files as streams: JSON lines, bAbI, plain text, tutoring logs, and event logs with questions beside them."""
+
+import gzip
+import json
+import lzma
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.data.dataset import ReadReport
+from tenfold.data.events import Events, read_events
+from tenfold.data.questions import Questions, read_questions
+from tenfold.errors import DataError
+from tenfold.systems.rehearsal.data import Story, Streams
+from tenfold.systems.rehearsal.options import ReadOptions
+
+BABI = re.compile(r"(qa\d+)?.*?(train|valid|test)?\.txt$")
+SENTENCE = re.compile(r"(?:(?<=[.!?;])|(?<=[.!?;][\"')\]]))\s+")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+          "December")  # fmt: skip
+NAMES = {"stream": ("stream", "story", "items", "text"), "question": ("q", "question", "query"),
+         "answer": ("a", "answer", "label"), "time": ("time", "position"), "evidence": ("support", "evidence"),
+         "options": ("options", "choices", "candidates"), "kind": ("kind", "task"), "split": ("split", "part"),
+         "id": ("id",)}  # fmt: skip
+
+
+def read_streams(data: Any, read_options: ReadOptions | None = None, *, questions: Any = None) -> Streams:
+    """A path (JSON lines, bAbI files, folders and tars, plain text, a tutoring CSV; also .gz and .xz), an event log
+    with `questions` about it, rows as dicts, or Streams. Raises DataError, OptionError."""
+    options = read_options or ReadOptions()
+    if isinstance(data, Streams):
+        return data
+    if questions is not None or isinstance(data, Events):
+        return _of_events(data, questions, options)
+    if isinstance(data, list):
+        return Streams.of(_of_rows(data, "row"), ReadReport(source="the rows"))
+    if not isinstance(data, str | Path):
+        raise DataError(f"streams are read from a path, rows or Streams; found {type(data).__name__}")
+    path = Path(data)
+    layout = options.layout if options.layout != "auto" else _layout(path, options.encoding)
+    report = ReadReport(source=str(path))
+    if layout == "events":
+        raise DataError(f"{path} is an event log; name the file of questions about it with --questions FILE")
+    if layout == "babi":
+        stories = list(_babi(path, options.encoding))
+        if options.lengthen:
+            from tenfold.systems.rehearsal.lengthen import lengthen, sentences_of
+
+            stories = list(lengthen(stories, sentences_of(options.background, options.encoding), options.lengthen))
+        return Streams.of(stories, report)
+    text = read_text(path, options.encoding)
+    if layout == "jsonl":
+        return Streams.of(_of_rows(_objects(text, path), f"{path}, line"), report)
+    if layout == "tutoring":
+        return Streams.of(_tutoring(text, path), report)
+    return Streams.of([Story(path.name, split_sentences(text), (), str(path))], report)
+
+
+def one_stream(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The items of a file with one stream: sentences of a text, or the first line of JSON lines. Raises DataError."""
+    text = read_text(path, encoding)
+    if text.lstrip().startswith("{"):
+        story = next(iter(_of_rows(_objects(text, path), f"{path}, line")))
+        return list(story.items)
+    return split_sentences(text)
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """A text, decompressed where it is gzip or xz whatever its name. Raises DataError."""
+    content = _bytes(path)
+    try:
+        return content.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise DataError(f"{path} is not in {encoding}: {error}; say --encoding") from None
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences by their ends; an empty line ends one too."""
+    blocks = re.split(r"\n\s*\n", text)
+    found = [" ".join(part.split()) for block in blocks for part in SENTENCE.split(block)]
+    return [sentence for sentence in found if sentence]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check the name") from None
+    try:
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        elif content.startswith(b"\xfd7zXZ"):
+            content = lzma.decompress(content)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise DataError(f"{path} cannot be decompressed: {error}; copy it again") from None
+    if not content.strip():
+        raise DataError(f"{path} is empty; give a file with a stream")
+    return content
+
+
+def _layout(path: Path, encoding: str) -> str:
+    names = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".xz")]
+    if path.is_dir() or ".tar" in names or path.suffix.lower() == ".tgz":
+        return "babi"
+    if names and names[-1] in (".parquet", ".inter", ".tsv"):
+        return "events"
+    start = read_text(path, encoding)[:4096].lstrip()
+    if start.startswith("{"):
+        return "jsonl" if re.search(r'"(stream|story|items|text)"\s*:', start) else "events"
+    lines = start.splitlines()
+    if re.match(r"1 \S", start) and "\t" in start:
+        return "babi"
+    if len(lines) > 2 and lines[0].strip().isdigit() and all("," in line for line in lines[1:3]):
+        return "tutoring"
+    return "events" if names and names[-1] == ".csv" else "text"
+
+
+# JSON lines ----------------------------------------------------------------------------------------------------------
+
+
+def _objects(text: str, path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}, line {number} is no JSON: {error}; write one object a line") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, line {number} holds {type(row).__name__}, expected an object with a stream")
+            yield row
+
+
+def _named(row: Mapping[str, Any], name: str) -> Any:
+    return next((row[alias] for alias in NAMES[name] if alias in row), None)
+
+
+def _question(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _named(row, name) for name in NAMES if name != "stream"}
+
+
+def _of_rows(rows: Any, place: str) -> Iterator[Story]:
+    for number, row in enumerate(rows, start=1):
+        items = _named(row, "stream")
+        if isinstance(items, str):
+            items = split_sentences(items)
+        if not isinstance(items, list):
+            raise DataError(
+                f'{place} {number} has no stream; expected {{"id": 1, "stream": ["..."], "queries": [...]}}'
+            )
+        asked = row.get("queries", row.get("questions"))
+        if asked is None:  # one question a line, beside its stream
+            asked = [row] if _named(row, "question") is not None else []
+        if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
+            raise DataError(f'{place} {number}: queries are a list of {{"q": "...", "a": "..."}}')
+        own = str(row.get("id", number))
+        questions = [_question(each) for each in asked]
+        split = _named(row, "split")
+        for question in questions:
+            question["split"] = question["split"] or split
+        yield Story(own, [str(item) for item in items], questions, f"{place} {number}")
+
+
+# bAbI ----------------------------------------------------------------------------------------------------------------
+
+
+def _babi(path: Path, encoding: str) -> Iterator[Story]:
+    """A file, a folder of files, or a tar of them; several training sets of one task (en, en-10k): the larger."""
+    if path.is_dir():
+        files = {str(each.relative_to(path)): each.read_bytes() for each in sorted(path.rglob("*.txt"))}
+    elif tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            members = sorted((m for m in archive if m.isfile() and m.name.endswith(".txt")), key=lambda m: m.name)
+            files = {m.name: archive.extractfile(m).read() for m in members}  # type: ignore[union-attr]
+    else:
+        files = {path.name: _bytes(path)}
+    chosen = dict[tuple[str, str], tuple[str, bytes]]()
+    for name, content in files.items():
+        found = BABI.search(Path(name).name)
+        if (found and found[1]) or len(files) == 1:
+            key = ((found and found[1]) or Path(name).stem, (found and found[2]) or "train")
+            if key not in chosen or len(content) > len(chosen[key][1]):
+                chosen[key] = (name, content)
+    if not chosen:
+        raise DataError(f"{path} holds no bAbI files; their names are like qa1_..._train.txt")
+    for (task, part), (name, content) in chosen.items():
+        yield from _stories(content.decode(encoding), task, part, name)
+
+
+def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
+    items, questions, place, count = list[str](), list[dict[str, Any]](), dict[int, int](), 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        own, _, rest = line.partition(" ")
+        if not own.isdigit():
+            raise DataError(f"{name}, line {number}: a line of bAbI begins with a number; found {line[:40]!r}")
+        if own == "1" and items:
+            count += 1
+            yield Story(f"{task}/{part}/{count}", items, questions, f"{name}, line {number}")
+            items, questions, place = [], [], {}
+        question, tab, answer = rest.partition("\t")
+        if not tab:
+            place[int(own)] = len(items)
+            items.append(rest)
+            continue
+        answer, _, support = answer.partition("\t")
+        evidence = sorted(place[int(each)] for each in support.split() if int(each) in place)
+        questions.append({"question": question.strip(), "answer": answer.strip(), "time": len(items), "kind": task,
+                          "evidence": evidence, "split": part})  # fmt: skip
+    if items:
+        yield Story(f"{task}/{part}/{count + 1}", items, questions, name)
+
+
+# Tutoring: three lines a student, how many answers, of which skills, right or not ------------------------------------
+
+
+def _tutoring(text: str, path: Path) -> Iterator[Story]:
+    lines = [line.strip().strip(",") for line in text.splitlines() if line.strip()]
+    if len(lines) % 3:
+        raise DataError(f"{path} has {len(lines)} lines; a student has three: how many answers, skills, right or not")
+    for student, first in enumerate(range(0, len(lines), 3), start=1):
+        skills, right = lines[first + 1].split(","), lines[first + 2].split(",")
+        where = f"{path}, line {first + 1}"
+        if not lines[first].isdigit() or not int(lines[first]) == len(skills) == len(right):
+            raise DataError(
+                f"{where}: {lines[first]} answers are announced, {len(skills)} skills and {len(right)} answers follow"
+            )
+        told = [
+            f"skill{skill.strip()} {'right' if mark.strip() == '1' else 'wrong'}"
+            for skill, mark in zip(skills, right, strict=True)
+        ]
+        asked = [{"question": f"skill{skills[t].strip()}", "answer": told[t].split()[1], "time": t, "kind": "step"}
+                 for t in range(1, len(told))]  # fmt: skip
+        yield Story(str(student), told, asked, where)
+
+
+# Event logs ----------------------------------------------------------------------------------------------------------
+
+
+def _of_events(data: Any, questions: Any, options: ReadOptions) -> Streams:
+    """Each asked user's events as sentences of kind, title (or the item's id) and month."""
+    events = data
+    if not isinstance(data, Events):
+        chosen = {name: value for name, value in (("columns", options.columns), ("items", options.items)) if value}
+        events = read_events(data, None, encoding=options.encoding, **chosen)
+    if questions is None:
+        return Streams.of(_users(events, np.arange(len(events)), None), ReadReport(source=events.report.source))
+    asked = questions if isinstance(questions, Questions) else read_questions(questions, encoding=options.encoding)
+    users, seen = asked.asked_of(events)
+    by_user: dict[int, list[dict[str, Any]]] = {}
+    for row, (user, time) in enumerate(zip(users.tolist(), seen.tolist(), strict=True)):
+        one = asked[row]
+        by_user.setdefault(user, []).append({
+            "id": one.id, "question": one.question, "answer": one.answer, "time": time, "kind": one.kind,
+            "options": one.options, "evidence": one.evidence, "split": one.split})  # fmt: skip
+    return Streams.of(_users(events, np.array(sorted(by_user)), by_user), ReadReport(source=asked.report.source))
+
+
+def _users(events: Events, users: np.ndarray, asked: Mapping[int, list[dict[str, Any]]] | None) -> Iterator[Story]:
+    titles = [""] + [events.title(number) for number in range(1, len(events.catalogue) + 1)]
+    kinds = [""] if events.kind_names is None else ["", *map(str, events.kind_names.series.to_list())]
+    for user in users.tolist():
+        part = slice(int(events.offsets[user]), int(events.offsets[user + 1]))
+        numbers = events.items[part].tolist()
+        kind = [0] * len(numbers) if events.kinds is None else events.kinds[part].tolist()
+        months = [""] * len(numbers) if events.times is None else list(map(_month, events.times[part].tolist()))
+        told = [f"{kinds[k]} {titles[n]} {month}".strip() for n, k, month in zip(numbers, kind, months, strict=True)]
+        (own,) = events.users.ids([user + 1])
+        yield Story(str(own), told, asked[user] if asked is not None else ())
+
+
+def _month(seconds: float) -> str:
+    """The month of a time in seconds since 1970; nothing where the log counts otherwise."""
+    if not np.isfinite(seconds) or abs(seconds) < 1e7:
+        return ""
+    return MONTHS[datetime.fromtimestamp(seconds, UTC).month - 1]

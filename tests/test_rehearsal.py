@@ -1,0 +1,388 @@
+"""Rehearsal Memory: what is kept, what is rehearsed, how streams are read, and what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import subprocess_of
+from small import keyed
+from torch.testing import assert_close
+
+from tenfold import cli
+from tenfold.errors import ArtifactError, DataError, OptionError
+from tenfold.options import parse
+from tenfold.systems.rehearsal.data import Story, Streams, cut
+from tenfold.systems.rehearsal.lengthen import keyed_streams, lengthen
+from tenfold.systems.rehearsal.options import Options, RehearsalOptions
+from tenfold.systems.rehearsal.samples import StreamSamples, questions_by_stream, starts, tensors
+from tenfold.systems.rehearsal.stream import Memory, init, load, query, save, update
+from tenfold.systems.rehearsal.system import Rehearsal, oracle
+from tenfold.systems.rehearsal.task import auc
+from tenfold.training import Draw
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return Rehearsal(Rehearsal.tiny).fit(keyed(80), max_epochs=2, accelerator="cpu")
+
+
+def options(**values):
+    return RehearsalOptions(**{"fragments": 3, "length": 4, "negatives": 8} | values)
+
+
+# What is kept of a stream.
+
+
+def batch_of(system, data, rows):
+    return tensors(data, np.asarray(rows), data.answer_numbers(), questions_by_stream(data))
+
+
+@torch.no_grad()
+def test_any_chunking_is_the_same_as_the_batch(fitted):
+    data = keyed_streams(6, segments=5, segment=4, facts=2, keys=4, values=3, background=8, seed=3)
+    data = data.recoded(fitted.vocabularies)
+    batch = batch_of(fitted, data, range(6))
+    network, rng = fitted.streams, np.random.default_rng(0)
+    for length in (20, 19, 3, 1):
+        lengths = torch.full((6,), length)
+        x = network.items(batch.words)
+        states = network.read(x, lengths)
+        wanted = network.memory_at(states, x, torch.arange(6), lengths)
+        for _ in range(4):
+            state, place = init(network, 6), np.zeros(6, int)
+            while (place < length).any():
+                step = np.minimum(rng.integers(0, 7, 6), length - place)  # some streams get nothing
+                words = torch.stack([torch.nn.functional.pad(batch.words[u, p : p + s], (0, 0, 0, 7 - s))
+                                     for u, (p, s) in enumerate(zip(place, step, strict=True))])  # fmt: skip
+                state = update(network, state, words, torch.from_numpy(step))
+                state = load(network, save(state, "it"), "it")
+                place += step
+            asked = batch.asked[:6]
+            assert_close(query(network, state, asked, torch.arange(6)).scores, network.answer(asked, wanted).scores,
+                         rtol=1e-5, atol=1e-5)  # fmt: skip
+
+
+@torch.no_grad()
+def test_a_question_changes_nothing_and_an_old_state_stays(fitted):
+    memory = fitted.read_stream(["b1", "k1", "v2", "b3", "b4", "k2"])
+    before = [part.clone() for part in memory.state]
+    one, old = memory.ask("k1"), memory.state
+    assert memory.ask("k1") == one
+    memory.tell(["v1", "b2", "b2"])
+    assert all(torch.equal(mine, was) for mine, was in zip(old, before, strict=True))
+    assert memory.size == 4 * 16 * (4 + 3) + 16 == fitted.capacity_report().bytes  # whatever was told
+    assert len(memory.to_bytes()) == len(fitted.read_stream(["b1"]).to_bytes())
+
+
+def test_a_memory_goes_on_in_another_process(fitted, tmp_path):
+    told = ["b1", "k1", "v2", "b3", "b4", "k2", "v0"]
+    fitted.save(tmp_path / "s")
+    (tmp_path / "state").write_bytes(fitted.read_stream(told[:5]).to_bytes())
+    code, output = subprocess_of(
+        "-c", "import sys; from tenfold import Rehearsal; from tenfold.systems.rehearsal.stream import Memory; "
+        "s = Rehearsal.load(sys.argv[1]); m = Memory.from_bytes(s, open(sys.argv[2], 'rb').read()); "
+        "print('says', repr(m.tell(sys.argv[3:]).ask('k1').probability))",
+        str(tmp_path / "s"), str(tmp_path / "state"), *told[5:],
+    )  # fmt: skip
+    assert code == 0, output
+    assert float(output.split("says ")[1].split()[0]) == pytest.approx(
+        fitted.read_stream(told).ask("k1").probability, abs=1e-5
+    )
+
+
+def test_a_state_of_another_system_or_a_part_of_one_is_refused(fitted):
+    content = fitted.read_stream(["b1", "k1"]).to_bytes()
+    with pytest.raises(ArtifactError, match="another system read"):
+        load(fitted.streams, content, "another")
+    for broken in (content[:-1], content[:30], b"", content[:18] + b"x" * 30 + content[48:]):
+        with pytest.raises(ArtifactError, match=r"cut short|copy it again|changed"):
+            Memory.from_bytes(fitted, broken)
+
+
+def test_the_memory_does_not_know_the_question(fitted):
+    data = keyed(5).recoded(fitted.vocabularies)
+    batch = batch_of(fitted, data, range(5))
+    other = batch._replace(asked=batch.asked.flip(0))
+    x = fitted.streams.items(batch.words)
+    read = [fitted.streams.read(x, each.length) for each in (batch, other)]
+    assert torch.equal(*read)
+
+
+def test_a_trace_notes_what_slots_were_written_from(fitted):
+    memory = fitted.read_stream([f"b{n % 8}" for n in range(12)], traced=True)
+    for slot in range(4):
+        items = memory.written_from(slot)
+        assert 0 < len(items) <= Memory.TOP and all(0 <= item < 12 and 0 <= weight <= 1 for item, weight in items)
+    with pytest.raises(OptionError, match="traced=True"):
+        fitted.read_stream(["b1"]).written_from(0)
+
+
+# What is rehearsed.
+
+
+def rehearsed(system, data, rows, seed=0):
+    samples = StreamSamples(data, system.options.rehearsal)
+    batch = samples.batch(Draw(seed, 0, np.asarray(rows)))
+    x = system.streams.items(batch.words)
+    return system.rehearsed(batch, x, system.streams.read(x, batch.length)), batch
+
+
+@torch.no_grad()
+def test_each_fragment_is_decoded_from_its_own_stream(fitted):
+    """The public code pairs them wrongly: which other streams are in the batch must not matter."""
+    data = keyed(12).recoded(fitted.vocabularies)
+    alone = [rehearsed(fitted, data, [row])[0] for row in (3, 7, 9)]
+    together, _ = rehearsed(fitted, data, [3, 7, 9])
+    turned, _ = rehearsed(fitted, data, [9, 3, 7])
+    for name in ("recollection", "familiarity", "masked", "fragments"):
+        assert_close(getattr(together, name), sum(getattr(each, name) for each in alone), rtol=1e-5, atol=1e-5)
+        assert_close(getattr(together, name), getattr(turned, name), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_decoder_knows_the_stream_by_its_memory_alone(fitted):
+    data = keyed(6).recoded(fitted.vocabularies)
+    found, batch = rehearsed(fitted, data, range(6))
+    x = fitted.streams.items(batch.words)
+    states = fitted.streams.read(x, batch.length)
+    memory = fitted.streams.memory_at(states, x, torch.arange(6), batch.fragments.at)
+    again = fitted.rehearsed(batch, x, torch.full_like(states, 9.0), memory)
+    other = fitted.rehearsed(batch, x, states, memory.flip(0))
+    assert_close(again.recollection, found.recollection)
+    assert not torch.allclose(other.recollection, found.recollection)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("words", [1, 3])
+def test_losses_begin_at_chance(words):
+    torch.manual_seed(0)
+    system = Rehearsal(Rehearsal.tiny).set_params(dim=32, **{"rehearsal.negatives": 20})
+    rng = np.random.default_rng(0)
+    stories = [
+        Story(str(n), [" ".join(f"w{w}" for w in rng.integers(30, size=words)) for _ in range(16)]) for n in range(64)
+    ]
+    data = Streams.of(stories)
+    system.vocabularies = data.vocabularies
+    system.sizes = system.infer_sizes(cut(data, "none"))
+    system._network = system.build().eval()
+    found, _ = rehearsed(system, data, range(64))
+    assert float(found.familiarity / found.fragments) == pytest.approx(2 * math.log(2), rel=0.4)
+    chance = math.log(30) if words == 1 else math.log(21)
+    assert chance * 0.7 < float(found.recollection / found.masked) < chance * 2.5
+
+
+def test_gradients_of_recollection_reach_the_first_segment():
+    data = keyed_streams(2, segments=64, segment=4, facts=2, keys=4, values=3, background=8)
+    system = Rehearsal(Rehearsal.tiny).fit(data, split="none", max_epochs=1, accelerator="cpu")
+    batch = StreamSamples(data, system.options.rehearsal).batch(Draw(0, 0, np.array([0, 1])))
+    x = system.streams.items(batch.words).detach().requires_grad_()
+    done = system.rehearsed(batch, x, system.streams.read(x, batch.length))
+    (gradient,) = torch.autograd.grad(done.recollection, x)
+    inside = torch.zeros(2, 256, dtype=torch.bool)  # fragments themselves are inputs of the decoder
+    inside[torch.arange(2)[:, None, None], batch.fragments.place] = True
+    outside = gradient.abs().amax(-1).masked_fill(inside, 0)
+    assert (outside[:, :4].amax(1) > 0).any()
+
+
+def test_what_is_drawn_is_a_function_of_the_stream():
+    data = keyed(20)
+    samples = StreamSamples(data, options())
+    whole = samples.batch(Draw(1, 2, np.arange(20))).fragments
+    some = samples.batch(Draw(1, 2, np.array([5, 11]))).fragments
+    for mine, theirs in zip(some, whole, strict=True):
+        assert torch.equal(mine, theirs[[5, 11]])
+    other = samples.batch(Draw(1, 3, np.arange(20))).fragments
+    assert not torch.equal(other.masked, whole.masked)
+
+
+@pytest.mark.parametrize("at", ["end", "random"])
+def test_fragments_hold_exact_shares_and_never_what_was_not_seen(at):
+    data = keyed_streams(30, segments=3, segment=4, facts=2, keys=4, values=3, background=8)
+    found = StreamSamples(data, options(at=at)).batch(Draw(0, 0, np.arange(30))).fragments
+    assert (found.place < found.at[:, None, None]).all()
+    assert not (found.masked & ~found.real).any() and not (found.replaced & (found.masked | ~found.real)).any()
+    full = found.real.all(-1)
+    assert (found.masked.sum(-1)[full] == 2).all() and (found.replaced.sum(-1)[full] == 1).all()
+
+
+def test_a_changed_item_is_another_streams_and_no_negative_says_the_same():
+    rng = np.random.default_rng(0)
+    stories = [Story(str(s), [f"own{s} w{rng.integers(9)}" for _ in range(8)]) for s in range(10)]
+    data = Streams.of(stories)
+    found = StreamSamples(data, options()).batch(Draw(0, 0, np.arange(10))).fragments
+    own = torch.from_numpy(data.words.numbers([f"own{s}" for s in range(10)]).astype(np.int64))
+    assert (found.donors[..., 0] != own[:, None, None]).all() and (found.negatives[..., 0] != own[:, None]).all()
+    words = torch.from_numpy(data.items.table(np.arange(80).reshape(10, 8)))
+    told = words[torch.arange(10)[:, None, None], found.place]
+    equal = (told.unsqueeze(3) == found.negatives[:, None, None]).all(-1)
+    assert torch.equal(found.same & found.real.unsqueeze(-1), equal & found.real.unsqueeze(-1))
+
+
+def test_a_stream_alone_is_its_own_donor():
+    found = StreamSamples(keyed(1), options()).batch(Draw(0, 0, np.array([0]))).fragments
+    assert (found.donors[found.real] > 0).all()
+
+
+def test_fragments_come_as_often_as_their_priority():
+    data = Streams.of([Story(str(n), ["w"] * 12) for n in range(4_000)])
+    count = len(starts(12, 4))
+    wanted = np.arange(1.0, count + 1) / np.arange(1.0, count + 1).sum()
+    samples = StreamSamples(data, options(fragments=1, uniform_share=0.0), [wanted] * 4_000)
+    begin = samples.batch(Draw(0, 0, np.arange(4_000))).fragments.place[:, 0, 0].numpy()
+    found = np.array([(begin == place).sum() for place in starts(12, 4)])
+    assert ((found - 4_000 * wanted) ** 2 / (4_000 * wanted)).sum() < 20  # chi-square with 4 degrees of freedom
+
+
+def test_the_oracle_and_the_teacher_point_at_the_evidence():
+    data = keyed(10)
+    weights = oracle(data, 4)
+    for row in range(10):
+        (evidence,) = data.take(np.arange(10) == row, np.ones(10, bool)).questions["evidence"].to_list()
+        begin = starts(12, 4)[weights[row] > 0]
+        assert ((begin[:, None] <= evidence) & (np.array(evidence) < begin[:, None] + 4)).any(1).all()
+
+
+@pytest.mark.parametrize("weights", [[-1.0, 1, 1, 1, 1], [float("nan")] * 5, [1.0, 2.0]])
+def test_weights_of_a_sampler_that_are_none_are_refused(weights):
+    with pytest.raises(OptionError, match="a weight of 0 or more"):
+        StreamSamples(keyed(1), options(), [np.array(weights)])
+
+
+def test_priorities_of_the_teacher_are_shares(fitted):
+    data = keyed(8).recoded(fitted.vocabularies)
+    for weights in fitted.priorities(data):
+        assert (
+            len(weights) == len(starts(12, 4)) and weights.sum() == pytest.approx(1, abs=1e-4) and (weights >= 0).all()
+        )
+
+
+# Use.
+
+
+def test_streams_without_questions_train_by_rehearsal_alone_and_are_a_start(fitted):
+    told = Streams.of([Story(str(n), [f"b{(n + i) % 8}" for i in range(12)]) for n in range(20)])
+    system = Rehearsal(Rehearsal.tiny).fit(told, max_epochs=1, accelerator="cpu")
+    assert list(system.history) == ["rehearsal"]
+    assert 0 <= system.read_stream(["b1", "b2", "b3"]).familiar(["b1", "b2"]) <= 1
+    with pytest.raises(OptionError, match="no teacher"):
+        _ = system.teacher
+
+
+def test_recall_and_familiarity_of_a_fragment(fitted):
+    memory = fitted.read_stream(["b1", "b2", "k1", "v0"])
+    (found,) = memory.recall(["b1", None, "k1"], top=4)
+    assert len(found) == 4 and sum(share for _, share in found) <= 1
+    (among,) = memory.recall([None, "v0"], among=["k1", "k2"])
+    assert {name for name, _ in among} == {"k1", "k2"} and sum(share for _, share in among) == pytest.approx(1)
+    with pytest.raises(OptionError, match="nothing is masked"):
+        memory.recall(["b1"])
+    with pytest.raises(OptionError, match="1 to 4 items"):
+        memory.familiar(["b1"] * 5)
+
+
+def test_questions_before_a_stream_and_unlikely_answers(fitted):
+    with pytest.raises(OptionError, match="nothing was told yet"):
+        fitted.read_stream().ask("k1")
+    with pytest.raises(OptionError, match="the question is empty"):
+        fitted.read_stream(["b1"]).ask("  ")
+    assert fitted.read_stream(["b1"]).ask("k1", known_above=1.0).answer == "not known"
+    assert fitted.read_stream(["b1"]).ask("what k1").unknown_words == ["what"]
+    with pytest.raises(DataError, match="a stream is a list of items"):
+        fitted.read_stream("b1 b2")
+
+
+def test_the_area_under_the_curve_counts_ties_half():
+    scores, positive = np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, True, False, True])
+    assert auc(scores, positive, np.ones(4)) == pytest.approx(3.5 / 4)
+    assert auc(scores, positive, np.array([1.0, 0, 1, 1])) == pytest.approx(1.0)
+    assert np.isnan(auc(scores, np.ones(4, bool), np.ones(4)))
+
+
+def test_rehearsal_can_be_left_out_and_options_are_checked():
+    system = Rehearsal(Rehearsal.tiny).set_params(**{"rehearsal.recollection": 0, "rehearsal.familiarity": 0})
+    system.fit(keyed(30), max_epochs=1, accelerator="cpu")
+    assert "loss/recollection" not in system.history["rehearsal"][0]
+    with pytest.raises(OptionError, match="no decoder"):
+        system.read_stream(["b1"]).familiar(["b1"])
+    for wrong in ({"memory.slots": 0}, {"rehearsal.recollection": -1}):
+        with pytest.raises(OptionError):
+            parse(Options, wrong)
+
+
+# Longer streams.
+
+
+def test_lengthened_stories_keep_their_facts_in_order():
+    story = Story("s", ["a b.", "c d.", "e f."], [{"question": "c?", "answer": "d", "time": 2, "evidence": [1]},
+                                                  {"question": "e?", "answer": "f", "evidence": [2]}])  # fmt: skip
+    background = [f"x{n} y z." for n in range(50)]
+    for words in (5, 40, 100):
+        found = list(lengthen([story], background, words, seed=1))
+        again = list(lengthen([story], background, words, seed=1))
+        assert found == again and len(found) == 2
+        for one, facts in zip(found, (["a b.", "c d."], ["a b.", "c d.", "e f."]), strict=True):
+            assert [item for item in one.items if item in story.items] == facts
+            count = sum(len(item.replace(".", " .").split()) for item in one.items)
+            assert max(words, 3 * len(facts)) <= count < max(words, 3 * len(facts)) + 4
+            (place,) = one.questions[0]["evidence"]
+            assert one.items[place] == facts[-1]
+    (early, _) = lengthen([story], background, 200, seed=0, region=(0.0, 0.25))
+    assert max(early.items.index(fact) for fact in story.items[:2]) < len(early.items) / 3
+
+
+def test_keyed_streams_hold_what_is_asked():
+    data = keyed_streams(50, segments=4, segment=6, facts=5, queries=2, seed=4)
+    words = ["", *data.words.series.to_list()]
+    for question in data.questions.iter_rows(named=True):
+        items = data.items.words[data.offsets[question["stream"]] :]
+        key, value = (words[items[place]] for place in question["evidence"])
+        assert key == question["question"] and value == question["answer"] and question["evidence"][0] % 2 == 0
+    assert (
+        keyed_streams(50, seed=4).fingerprint
+        == keyed_streams(50, seed=4).fingerprint
+        != keyed_streams(50, seed=5).fingerprint
+    )
+    assert (keyed_streams(40, oldest=0.25).age() > 0.75 * 128 - 2).all()
+    with pytest.raises(OptionError, match="segments of even length"):
+        keyed_streams(2, segment=5)
+
+
+@torch.no_grad()
+def test_answers_in_lower_precision_agree(fitted):
+    data = keyed(60).recoded(fitted.vocabularies)
+    batch = batch_of(fitted, data, range(60))
+    exact = fitted.streams(batch).scores.argmax(-1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = fitted.streams(batch).scores.argmax(-1)
+    assert (exact == rough).float().mean() > 0.9  # of a network of two epochs, whose scores are close to each other
+
+
+# The command.
+
+
+def test_ask_reads_a_text_and_answers(fitted, tmp_path, capsys):
+    fitted.save(tmp_path / "s")
+    (tmp_path / "t.txt").write_text("b1\n\nk1 v0\n\nb2 b3\n\nb1 b1\n\nb4\n\nb5\n")
+
+    def said(*arguments):
+        code = cli.main([str(each) for each in arguments])
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    code, out, err = said("ask", tmp_path / "s", "--text", tmp_path / "t.txt", "--question", "k1", "--known-above", "0")
+    assert code == 0 and "k1  ->  v" in out and "written most from" in out and "6 items read" in err
+    state = ["--memory", tmp_path / "m"]
+    assert said("ask", tmp_path / "s", "--text", tmp_path / "t.txt", *state, "--question", "k1")[0] == 0
+    code, again, _ = said("ask", tmp_path / "s", *state, "--question", "k1", "--known-above", "0")
+    assert code == 0 and again.splitlines()[0] == out.splitlines()[0]
+    code, out, _ = said("predict", tmp_path / "s", "--stream", "k1 | v2 | b1 | k1")
+    assert code == 0 and "probability" in out
+    (tmp_path / "o.txt").write_text("other words stand here. all of them.")
+    for arguments, sentence in (
+        (["--text", tmp_path / "o.txt"], "words of"),
+        ([], "nothing to ask about"),
+        (["--text", tmp_path / "none.txt"], "cannot be read"),
+    ):
+        code, _, err = said("ask", tmp_path / "s", *arguments, "--question", "k1")
+        assert code == 2 and sentence in err and "Traceback" not in err

@@ -1,0 +1,199 @@
+"""Files of streams as people have them: JSON lines, bAbI, text, tutoring logs, event logs with questions."""
+
+import gzip
+import io
+import json
+import lzma
+import tarfile
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import refusal
+
+from tenfold.data.events import Events
+from tenfold.errors import DataError, OptionError
+from tenfold.systems.rehearsal.data import cut
+from tenfold.systems.rehearsal.options import ReadOptions
+from tenfold.systems.rehearsal.readers import read_streams, split_sentences
+
+BABI = """1 Mary went to the hall.
+2 John took the milk.
+3 Where is Mary?\thall\t1
+4 Mary went home.
+5 Where is Mary? \thome\t4
+1 Sandra ran to the garden.
+2 Where is Sandra?\tgarden\t1
+"""
+ROWS = [
+    {"id": "a", "stream": ["mary went home", "it rained"], "queries": [
+        {"q": "where is mary?", "a": "home", "support": [0], "split": "train"},
+        {"q": "did it rain?", "a": "yes", "time": 2, "options": ["yes", "no"], "split": "test"}]},
+    {"id": "b", "stream": "John left. He took the milk.", "question": "who left?", "answer": "john", "split": "train"},
+    {"id": "c", "stream": ["nothing happened"]},
+]  # fmt: skip
+
+
+def lines(rows):
+    return "\n".join(map(json.dumps, rows)) + "\n"
+
+
+def texts(data, stream):
+    words = ["", *data.words.series.to_list()]
+    rows = range(data.offsets[stream], data.offsets[stream + 1])
+    return [
+        " ".join(words[w] for w in data.items.words[data.items.offsets[r] : data.items.offsets[r + 1]]) for r in rows
+    ]
+
+
+@pytest.mark.parametrize("pack", [lambda text: text.encode(), lambda text: gzip.compress(text.encode()),
+                                  lambda text: lzma.compress(text.encode())])  # fmt: skip
+def test_json_lines(write, pack):
+    data = read_streams(write("s.jsonl", pack(lines(ROWS))))
+    assert data.ids == ["a", "b", "c"] and texts(data, 1) == ["john left .", "he took the milk ."]
+    assert data.questions["time"].to_list() == [2, 2, 2] and data.questions["answer"].to_list() == [
+        "home",
+        "yes",
+        "john",
+    ]
+    assert data.answers.series.to_list() == ["home", "john", "no", "yes"]
+    assert data.fingerprint == read_streams(ROWS).fingerprint
+    assert cut(data, "none").part("train").ids == ["a", "b", "c"]
+
+
+def test_babi_files_folders_and_archives(write, tmp_path):
+    path = write("qa1_single-supporting-fact_train.txt", BABI)
+    data = read_streams(path)
+    assert len(data) == 2 and texts(data, 0) == ["mary went to the hall .", "john took the milk .", "mary went home ."]
+    assert data.questions["time"].to_list() == [2, 3, 1] and data.questions["evidence"].to_list() == [[0], [2], [0]]
+    assert data.age().tolist() == [2, 1, 1]
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
+        for name in ("en/qa1_a_train.txt", "en-10k/qa1_a_train.txt", "en-10k/qa1_a_test.txt"):
+            content = (BABI * (3 if "10k" in name else 1)).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    packed = read_streams(tmp_path / "b.tar.gz")
+    assert sorted(packed.questions["split"].unique()) == ["test", "train"] and len(packed) == 12
+    found = cut(packed, "given")
+    counts = {part: len(found.part(part).questions) for part in ("train", "validation", "test")}
+    assert counts["test"] == 9 and counts["train"] + counts["validation"] == 9 and counts["validation"] in (1, 2)
+    lengthened = read_streams(path, ReadOptions(lengthen=60, background=str(write("book.txt", "It was so. " * 40))))
+    assert len(lengthened) == 3 and (lengthened.lengths > 10).all()
+    with pytest.raises(OptionError, match="--background"):
+        read_streams(path, ReadOptions(lengthen=60))
+
+
+def test_a_text_is_one_stream_of_sentences(write):
+    data = read_streams(write("book.txt", 'He said: "Go!" And they went.\nHome?\n\nA NEW LINE without an end'))
+    assert texts(data, 0) == ['he said : " go ! "', "and they went .", "home ?", "a new line without an end"]
+    assert split_sentences("One. Two!  Three\nfour.\n\nfive") == ["One.", "Two!", "Three four.", "five"]
+    assert len(data.questions) == 0
+
+
+def test_a_tutoring_log(write):
+    data = read_streams(write("students.csv", "3\n7,7,9\n1,0,1\n2\n5,5\n0,0\n"))
+    assert texts(data, 0) == ["skill7 right", "skill7 wrong", "skill9 right"]
+    assert data.questions["answer"].to_list() == ["wrong", "right", "wrong"]
+    assert data.questions["time"].to_list() == [1, 2, 1]
+
+
+def test_an_event_log_with_questions_beside_it(tmp_path):
+    events = Events.from_histories(
+        [["i1", "i2", "i1"], ["i2"]], users=["u1", "u2"], titles={"i1": "Sand hat", "i2": "Blue bag"},
+        kinds=[["view", "buy", "view"], ["cart"]], times=[[1.71e9, 1.711e9, 1.72e9], [1.72e9]],
+    )  # fmt: skip
+    asked = pl.DataFrame({"user": ["u1", "u1"], "question": ["what was bought?", "what was seen?"],
+                          "answer": ["bag", "hat"],
+                          "position": [3, 1], "evidence": [[1], [0]]})  # fmt: skip
+    data = read_streams(events, questions=asked)
+    assert data.ids == ["u1"] and texts(data, 0) == ["view sand hat march", "buy blue bag march", "view sand hat july"]
+    assert data.questions["time"].to_list() == [3, 1] and data.age().tolist() == [2, 1]
+    log = tmp_path / "log.csv"
+    log.write_text("user,item,time\nu1,i1,1\n")
+    assert "name the file of questions about it with --questions" in refusal(read_streams, log)
+
+
+@pytest.mark.parametrize(
+    "rows, sentence",
+    [
+        ([{"stream": []}], "is empty; a stream has one item"),
+        (
+            [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": 2}]}],
+            "is asked after 2 items, and the stream has 1",
+        ),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": 0}]}], "is asked after 0 items"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "support": [1]}]}], "has evidence [1]"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "options": ["d"]}]}], "which is none of its options"),
+        ([{"stream": ["a"], "queries": [{"q": " ", "a": "c"}]}], "has no text"),
+        ([{"story_": ["a"]}], "has no stream; expected"),
+        ([{"stream": ["a"], "queries": {"q": "b"}}], "queries are a list"),
+        ([], "holds no stream"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(rows, sentence):
+    assert sentence in refusal(read_streams, rows)
+
+
+def test_files_that_cannot_be_read(write, tmp_path):
+    assert "is empty" in refusal(read_streams, write("e.jsonl", ""))
+    assert "cannot be read" in refusal(read_streams, tmp_path / "none.jsonl")
+    assert "line 2 is no JSON" in refusal(read_streams, write("j.jsonl", lines(ROWS[:1]) + '{"stream": [\n'))
+    assert "cannot be decompressed" in refusal(
+        read_streams, write("g.jsonl.gz", gzip.compress(lines(ROWS).encode())[:-9])
+    )
+    assert "a line of bAbI begins with a number" in refusal(read_streams, write("q.txt", BABI + "Mary went.\n"))
+    assert "a student has three" in refusal(
+        read_streams, write("t.csv", "3\n7,7,9\n1,0,1\n2\n"), read_options=ReadOptions(layout="tutoring")
+    )
+    assert "2 answers are announced, 3 skills" in refusal(read_streams, write("u.csv", "2\n7,7,9\n1,0,1\n"))
+    assert "is not in ascii" in refusal(
+        read_streams, write("u.txt", "é. a"), read_options=ReadOptions(encoding="ascii")
+    )
+
+
+def test_splits(write):
+    rows = [{"id": n, "stream": ["a b"], "queries": [{"q": "a?", "a": "b"}]} for n in range(30)]
+    found = cut(read_streams(rows), "streams")
+    parts = [set(found.part(part).ids) for part in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [24, 3, 3] and len(set.union(*parts)) == 30
+    with pytest.raises(DataError, match="needs three streams with questions"):
+        cut(read_streams(rows[:2]), "streams")
+    with pytest.raises(DataError, match="does not say of each question which part"):
+        cut(read_streams(rows), "given")
+    with pytest.raises(DataError, match="found 'later'"):
+        cut(read_streams([{**row, "split": "later"} for row in rows]), "given")
+
+
+def test_unknown_words_are_counted_and_too_many_refused():
+    from tenfold.systems.rehearsal.system import Rehearsal
+
+    rows = [
+        {"id": n, "stream": ["mary went home", "john left"], "queries": [{"q": "where?", "a": "home"}]}
+        for n in range(30)
+    ]
+    system = Rehearsal(Rehearsal.tiny).fit(read_streams(rows), max_epochs=1, accelerator="cpu")
+    some = [{**row, "stream": ["mary went away", "john left"]} for row in rows]
+    assert any(
+        "20.0% of the words are unknown" in note for note in system.prepare(read_streams(some), "none").sentences()
+    )
+    other = [{**row, "stream": ["all is new here"]} for row in rows]
+    with pytest.raises(DataError, match=r"100% of the words .* are unknown"):
+        system.evaluate(other)
+    wrong = [{**row, "queries": [{"q": "where?", "a": "hall"}]} for row in rows]
+    found = system.evaluate(wrong)
+    assert found["accuracy"] == 0 and any("answers are none that the system knows" in note for note in found.notes)
+
+
+@pytest.mark.slow
+def test_the_files_of_the_specification(public):
+    folder = public / "rehearsal"
+    long = read_streams(folder / "long_babi_test.jsonl.gz")
+    assert len(long) == 1_800 and set(long.questions["kind"].unique()) == {"qa1", "qa2", "qa6"}
+    for question in long.questions.filter(pl.col("kind") == "qa1").head(50).iter_rows(named=True):
+        assert question["answer"] in texts(long, question["stream"])[question["evidence"][-1]].split()
+    book = read_streams(folder / "book_sentences.txt.gz")
+    assert book.lengths[0] > 5_000
+    assert np.isin(
+        read_streams(folder / "babi_dev.tar.gz").questions["kind"].unique().to_numpy(), [f"qa{n}" for n in range(1, 21)]
+    ).all()
