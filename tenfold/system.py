@@ -1,6 +1,7 @@
 """The contract that all ten keep: options in, `fit` on the user's data, `save`, `load`, and verbs of their own."""
 
 import copy
+import itertools
 import os
 import random
 import tempfile
@@ -262,7 +263,8 @@ class System(ABC):
 
     @property
     def device(self) -> torch.device:
-        return next((w.device for w in [*self.network.parameters(), *self.network.buffers()]), torch.device("cpu"))
+        weights = itertools.chain(self.network.parameters(), self.network.buffers())  # the first one says it
+        return next((weight.device for weight in weights), torch.device("cpu"))
 
     @old_arguments(reading="read_options", tell="log")
     def fit(

@@ -285,6 +285,33 @@ def test_a_store_gives_what_the_whole_history_gives(kind, events, tmp_path):
     assert [r.item for r in answered] == [r.item for r in direct]
 
 
+@pytest.mark.parametrize("feature_map", FEATURE_MAPS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "two layers by time"])
+def test_the_short_way_of_one_event_is_the_network_s(kind, feature_map, events):
+    """Several users at once, on states that are not empty, two layers as well."""
+    for layers in (1, 2):
+        system = unfitted(events, **KINDS[kind] | {"memory.feature_map": feature_map, "layers": layers})
+        system.network.eval()
+        rows = torch.randint(1, 25, (4, 9))
+        with torch.no_grad():
+            _, state, _ = system.network(rows[:, :-1])
+            numbers = system.network.numbers(state).numpy().copy()
+            _, expected, _ = system.network(rows[:, -1:], state)
+        system._step()(numbers, rows[:, -1].numpy())
+        assert_close(torch.from_numpy(numbers), system.network.numbers(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_short_way_follows_the_weights(events):
+    system = unfitted(events)
+    assert system._step() is None  # in training
+    system.network.eval()
+    first = system._step()
+    assert system._step() is first
+    with torch.no_grad():
+        system.network.item.weight.mul_(2.0)
+    assert system._step() is not first
+
+
 def test_the_best_by_all_interests_is_the_best(fitted, events):
     vectors = torch.from_numpy(fitted.interests(["r0i1", "r1i2", "r2i0"]))
     table = fitted.network.item.weight.detach()

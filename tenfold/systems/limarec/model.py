@@ -103,7 +103,7 @@ class LimaRecNetwork(nn.Module):
     def __init__(self, items: int, options: Options) -> None:
         super().__init__()
         dim, memory, interest = options.dim, options.memory, options.interest
-        self.by_time, self.short_term, self.time_unit = memory.decay == "time", interest.short_term, memory.time_unit
+        self.by_time, self.time_unit, self.feature_map = memory.decay == "time", memory.time_unit, memory.feature_map
         self.item = nn.Embedding(items + 1, dim, padding_idx=0)
         nn.init.normal_(self.item.weight, std=0.02)
         with torch.no_grad():

@@ -17,6 +17,7 @@ from tenfold.ops.interest_cross_entropy import interest_cross_entropy
 from tenfold.splitmix import mix
 from tenfold.systems.limarec.model import LimaRecNetwork, State, Weights
 from tenfold.systems.limarec.options import Options
+from tenfold.systems.limarec.step import Step
 from tenfold.tasks.next_item import NextItem, NextItemBatch
 from tenfold.tasks.next_item.events import NextItemSamples
 from tenfold.tasks.next_item.losses import loss_of_scores, next_item_loss
@@ -198,6 +199,13 @@ class LimaRec(NextItem):
 
     @torch.no_grad()
     def advance(self, states: np.ndarray, rows: np.ndarray, times: np.ndarray | None = None) -> None:
+        """One event each without times, which is what a service gets, goes a shorter way (step.py)."""
+        step = self._step() if rows.shape[1] == 1 and times is None and (rows > 0).all() else None
+        if step is not None:
+            numbers = states["state"].copy()
+            step(numbers, rows[:, 0])
+            states["state"] = numbers
+            return
         clock = None if times is None else torch.from_numpy(times).to(self.device)
         _, after, _ = self.network(torch.from_numpy(rows).to(self.device), self._state(states), clock)
         states["state"] = self.network.numbers(after).cpu().numpy()
@@ -205,6 +213,17 @@ class LimaRec(NextItem):
     @torch.no_grad()
     def users_after(self, states: np.ndarray) -> Tensor:
         return self.network.after(self._state(states))
+
+    def _step(self) -> Step | None:
+        """Made anew when the weights have changed; None where they are not float32 on the CPU."""
+        weight = self.network.item.weight
+        if weight.dtype != torch.float32 or weight.device.type != "cpu" or self.network.training:
+            return None
+        if self._stepped is None or self._stepped[0] is not self.network or self._stepped[1] != weight._version:
+            self._stepped = self.network, weight._version, Step(self.network)
+        return self._stepped[2]
+
+    _stepped: tuple[LimaRecNetwork, int, Step] | None = None
 
     def _state(self, states: np.ndarray) -> State:
         numbers = torch.from_numpy(states["state"].copy()).to(self.device)
