@@ -20,6 +20,9 @@ NEAR = 10_000  # ids looked through for a near miss: enough to catch a typing er
 Id = str | int
 
 
+FEW = 100  # ids that are read one by one
+
+
 class Vocabulary:
     def __init__(self, ids: pl.Series) -> None:
         """ids: unique, text or whole numbers. Raises DataError."""
@@ -88,6 +91,8 @@ class Vocabulary:
         asked = np.asarray(numbers, dtype=np.int64)
         if len(asked) and (asked.min() < 1 or asked.max() > len(self)):
             raise DataError(f"ids are numbered from 1 to {len(self)}, found {int(asked.min())} .. {int(asked.max())}")
+        if len(asked) <= FEW:  # an answer's: to set a query up would cost more than all of them
+            return [self.series.item(number - 1) for number in asked.tolist()]
         return self.series.gather(asked - 1).to_list()
 
     def extended(self, other: "Vocabulary") -> Self:
