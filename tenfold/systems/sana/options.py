@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from tenfold.options import option, options
 from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions, TextOptions, Training
 from tenfold.tasks.table_text.options import PredictOptions as TaskPredictOptions
+from tenfold.tasks.table_text.options import Protocol as TaskProtocol
 
 Constraint = Literal["hard", "soft", "none"]
 
@@ -54,6 +55,17 @@ class Options:
     sketch: SketchOptions = SketchOptions()
     edit: EditOptions = EditOptions()
     training: Training = Training()
+
+
+@options
+class Protocol(TaskProtocol):
+    """How texts are measured, beside the split and its part."""
+
+    constraint: Annotated[Constraint, option("as of predict")] = "hard"
+    skeletons: Annotated[
+        Literal["own", "gold", "cells"],
+        option("stage 1's; those of the first reference, which no user has; or all cells in their order"),
+    ] = "own"
 
 
 @options

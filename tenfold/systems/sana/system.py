@@ -14,7 +14,7 @@ from tenfold.options import parse
 from tenfold.systems.sana.decoding import Draft, Step, begin, collapsed, refine, resolved
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import EditBatch, EditPairs, edit_loss
-from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, SketchOptions
+from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, Protocol, SketchOptions
 from tenfold.systems.sana.skeleton import Sketcher, tidied
 from tenfold.systems.sana.starts import Start, foreign, wanted_places, with_wanted, without_keys
 from tenfold.tasks.table_text.encoding import PAD, Numbers, Table, TableBatch, sources_of
@@ -45,7 +45,7 @@ class Edited(NamedTuple):
 
 class SANA(TableText):
     options: Options
-    predict_options = PredictOptions
+    predict_options, protocol = PredictOptions, Protocol
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
         network=NetworkOptions(dim=16, layers=1, heads=2, hidden=16, word_dim=12, key_dim=6, dropout=0.1),
@@ -198,6 +198,14 @@ class SANA(TableText):
             for own, table, several in zip(written, tables, texts, strict=True)
         ]
         return np.array(each)
+
+    def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Protocol) -> list[Written]:
+        longest, skeletons = self.options.sketch.longest, None
+        if asked.skeletons == "gold":
+            skeletons = [table.skeleton_of(own[0])[:longest] for table, own in zip(tables, texts, strict=True)]
+        elif asked.skeletons == "cells":
+            skeletons = [table.tokens[: self.options.text.longest] for table in tables]
+        return self.write(tables, skeletons=skeletons, constraint=asked.constraint)
 
     def more_figures(
         self, written: Sequence[Written], tables: Sequence[Table], texts: Sequence[Sequence[list[str]]]
