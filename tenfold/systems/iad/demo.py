@@ -51,8 +51,8 @@ def _figures(fitted: dict[str, Classifier], data: LabelledPictures) -> Section:
     }
     said = (
         f"Labels of clothes, {SIZE} x {SIZE}, in ten classes; {len(tested)} are tested. An attacker may move each pixel "
-        "by 8 of 255 levels. A plainly trained network falls; one trained on attacked pictures (AT) stands more; IAD has a "
-        "teacher besides, and trusts it only where it gives the right class. All have the same small network."
+        "by 8 of 255 levels. A plainly trained network falls; one trained on attacked pictures (AT) stands more; IAD "
+        "has a teacher besides, and trusts it only where it gives the right class. All have the same small network."
     )
     shown = table(["trained", "right", "right under attack [95 %]", "in its worst class"], rows)
     curve = pictures.curve(budgets, curves, 8 / 255, "linf")
