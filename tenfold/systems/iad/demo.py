@@ -50,7 +50,7 @@ def _figures(fitted: dict[str, Classifier], data: LabelledPictures) -> Section:
         name: pictures.accuracy_over_budgets(s.model, x, y, budgets, "linf", steps=10) for name, s in fitted.items()
     }
     said = (
-        f"Labels of clothes, {SIZE} x {SIZE}, in ten classes; {len(tested)} are tested. An attacker may move each pixel "
+        f"Labels of clothes, {SIZE} x {SIZE}, in ten classes; {len(tested)} tested. An attacker may move each pixel "
         "by 8 of 255 levels. A plainly trained network falls; one trained on attacked pictures (AT) stands more; IAD "
         "has a teacher besides, and trusts it only where it gives the right class. All have the same small network."
     )
