@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tenfold.budget import Budget
-from tenfold.comparison import BLUE, GREY, SEEDS_FOR_VERDICTS, machine, save_figure, whisker
+from tenfold.comparison import BLUE, GREY, SEEDS_FOR_VERDICTS, machine, whisker
 from tenfold.deprecated import old_arguments
 from tenfold.errors import OptionError, nearest
 from tenfold.expectations import (
@@ -35,7 +35,7 @@ from tenfold.expectations import (
     SlopeAtMost,
     Within,
 )
-from tenfold.files import check_writable, write_whole
+from tenfold.files import check_writable, save_figure, write_whole
 from tenfold.metrics.evaluation import value_of
 from tenfold.registry import SYSTEMS, load_class, rows
 from tenfold.version import VERSION, code_commit

@@ -212,8 +212,8 @@ def fit(
         system.save(output)
         for stage, epochs in system.history.items():
             last = epochs[-1] if epochs else {"epoch": 0.0}
-            told = ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key != "epoch")
-            say(f"{stage}: {last['epoch']:.3g} epochs; the last: {told}")
+            figures = ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key != "epoch")
+            say(f"{stage}: {last['epoch']:.3g} epochs; the last: {figures}")
         following = "" if split == "none" else f"; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}"
         say(f"saved in {output}{following}")
 

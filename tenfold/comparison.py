@@ -12,8 +12,7 @@ import numpy as np
 
 from tenfold.arms import Cost
 from tenfold.budget import Budget
-from tenfold.errors import OptionError
-from tenfold.files import replacing, write_whole
+from tenfold.files import save_figure, write_whole
 from tenfold.metrics.bootstrap import Interval
 from tenfold.tune import Tuned
 from tenfold.version import VERSION
@@ -202,16 +201,6 @@ def whisker(axes: Any, place: float, value: float, interval: Interval | None, co
     if interval is not None:
         axes.plot(interval, (place, place), color=color, linewidth=2, solid_capstyle="butt")
     axes.plot([value], [place], "o", color=color, markersize=6)
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Whole or not at all; the suffix says the kind. Raises OutputError, OptionError."""
-    kind = path.suffix.lstrip(".").lower()
-    known = figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise OptionError(f"{path} names no kind of picture; end it in .png, .svg or .pdf")
-    with replacing(path) as beside:
-        figure.savefig(beside, format=kind, dpi=150)
 
 
 def with_interval(value: float, interval: Interval | None) -> str:

@@ -11,8 +11,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tenfold.errors import OutputError
+from tenfold.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 try:
     import fcntl
@@ -147,3 +151,13 @@ def digest(*parts: bytes | memoryview) -> str:
     for part in parts:
         whole.update(part)
     return whole.hexdigest()[:16]
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Whole or not at all; the suffix says the kind. Raises OutputError, OptionError."""
+    kind = path.suffix.lstrip(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise OptionError(f"{path} names no kind of picture; end it in .png, .svg or .pdf")
+    with replacing(path) as beside:
+        figure.savefig(beside, format=kind, dpi=150)

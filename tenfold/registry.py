@@ -231,7 +231,7 @@ TASKS = {
 }
 
 COMMANDS: dict[str, Command] = {
-    "attack": Command("tenfold.tasks.classification.commands:attack",
+    "attack": Command("tenfold.systems.iad.commands:attack",
                       "attack a fitted classifier: how right it stays, and the pictures that break it"),
     "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tenfold import artifact
-from tenfold.comparison import save_figure
 from tenfold.data.labelled_pictures import LabelledPictures
-from tenfold.files import digest, write_whole
+from tenfold.files import digest, save_figure, write_whole
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.robustness import class_shares, never_rises
 from tenfold.ops.attacks import Folded, Threat
