@@ -175,6 +175,12 @@ def test_comments_before_the_first_row(write):
     assert bad.report.first_bad[0][0] == 3  # lines are counted as the file has them
 
 
+def test_a_comment_names_columns(write):
+    path = write("a.txt", "# FromNodeId\tToNodeId\n1\t2\n1\t3\n")
+    assert histories(read_events(path)) == {1: [2, 3]}
+    assert histories(read_events(path, columns="user=ToNodeId,item=FromNodeId")) == {2: [1], 3: [1]}
+
+
 def test_a_graph_with_comments(write):
     path = write("a.txt", "# Nodes: 3\n# FromNodeId\tToNodeId\tTime\n1\t2\t5\n1\t3\t6\n")
     graph = read_interactions(path)

@@ -59,6 +59,8 @@ class Delimited(Source):
             chosen = [name for name in columns.spelled_out(reading.columns).values() if name]
             if chosen and not set(chosen) <= set(self.columns) and _are_places(chosen, first):
                 self.columns = [str(number) for number in range(1, len(first) + 1)]
+            elif chosen and set(chosen) <= set(names):
+                self.columns = names
             self._look_for_header(first, rest)
         elif names:
             self.columns, self.header = names, False
