@@ -239,6 +239,7 @@ COMMANDS: dict[str, Command] = {
     "describe": Command(f"{_SANA}.commands:describe", "say one table in words, with the source of each word"),
     "ask": Command("tenfold.systems.rehearsal.commands:ask",
                    "read a long text once, then answer questions about it"),
+    "graph stats": Command("tenfold.systems.tcl.commands:stats", "what decides how hard interactions are to foretell"),
 }  # fmt: skip
 
 
