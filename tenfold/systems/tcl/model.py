@@ -63,7 +63,11 @@ class TokenLayer(nn.Module):
 
     def forward(self, streams: Streams) -> Tensor:
         """-> (R, S, d)"""
-        z = self.depth(streams.place) + self.of_time(self.time(streams.gap))
+        return self.norm(self.still(streams) + self.of_time(self.time(streams.gap)))
+
+    def still(self, streams: Streams) -> Tensor:
+        """(R, S, d): all but the gap's part, before the norm."""
+        z = self.depth(streams.place)
         if self.node is not None:
             z = z + F.embedding(self._hidden(streams.node), self.table())
         if self.side is not None:
@@ -74,7 +78,7 @@ class TokenLayer(nn.Module):
             z = z + self.of_event(streams.features)
         if self.kind is not None and streams.kind is not None:
             z = z + self.kind(streams.kind)
-        return self.norm(z)
+        return z
 
     def table(self) -> Tensor:
         """(rows, d): row 0 is a new node."""
@@ -106,9 +110,10 @@ class Block(nn.Module):
 
     def keys_values(self, x: Tensor) -> KeysValues:
         """(R, S, d) -> (R, H, S, D) both"""
-        return self._heads(self.key(x)), self._heads(self.value(x))
+        return self.split(self.key(x)), self.split(self.value(x))
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def split(self, x: Tensor) -> Tensor:
+        """(R, S, d) -> (R, H, S, D)"""
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def forward(
@@ -118,7 +123,7 @@ class Block(nn.Module):
 
         same (R, S) bool marks keys that are the partner's own: `token` (2, H, D) is added to their keys and values.
         """
-        q = self._heads(self.query(x))  # (R, H, T, D)
+        q = self.split(self.query(x))  # (R, H, T, D)
         key, value = keys_values
         weights = q @ key.mT  # (R, H, T, S)
         if same is not None and token is not None:
@@ -131,7 +136,11 @@ class Block(nn.Module):
         y = weights @ value
         if same is not None and token is not None:
             y = y + (weights * same[:, None, None, :]).sum(-1, keepdim=True) * token[1].unsqueeze(1)
-        x = self.norm1(x + self.drop(self.out(y.transpose(1, 2).flatten(2))))
+        return self.close(x, y.transpose(1, 2).flatten(2))
+
+    def close(self, x: Tensor, y: Tensor) -> Tensor:
+        """What follows attention, which read y for the tokens x (..., d)."""
+        x = self.norm1(x + self.drop(self.out(y)))
         return self.norm2(x + self.drop(self.outer(self.drop(F.relu(self.inner(x))))))
 
     weights: Tensor | None = None

@@ -1,7 +1,7 @@
 """Relay: a stream whose next partner is two steps away, so that depth, the pair and contrast can be told apart.
 
 With probability `follows` the next partner of u is whom the last partner of u met before that, at depth two of the
-dependency tree; otherwise anybody. The rule itself is right in about 78 % of the cases, so that no MRR is far above 0.8.
+dependency tree; otherwise anybody. The rule is right in about 78 % of the cases, so that no MRR is far above 0.8.
 """
 
 import numpy as np

@@ -11,6 +11,7 @@ from tenfold import artifact
 from tenfold.errors import ArtifactError
 from tenfold.systems.tcl.model import TclNetwork
 from tenfold.systems.tcl.options import Options, PastOptions
+from tenfold.systems.tcl.ranking import fits, score_all
 from tenfold.systems.tcl.tokens import TclBatch, Tokens, median_gap
 from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.negatives import false_pairs
@@ -19,6 +20,7 @@ from tenfold.tasks.link_prediction.task import Evidence
 from tenfold.tasks.link_prediction.trained import TrainedLinks
 from tenfold.training import Stage
 
+WORTHWHILE = 32  # candidates from which keeping their trees pays
 CALIBRATED_ON = 1_000  # interactions of the validation part, and as many false ones
 
 
@@ -91,6 +93,19 @@ class TCL(TrainedLinks):
 
     def score_batch(self, batch: TclBatch) -> Tensor:
         return self.network(batch)
+
+    @torch.no_grad()
+    def scores(self, links: Links, queries: Queries, candidates: np.ndarray) -> np.ndarray:
+        """The same candidates for all: what is kept of their trees serves question after question (ranking.py)."""
+        if candidates.ndim == 2 or len(candidates) < WORTHWHILE or not fits(self.options) or (candidates == 0).any():
+            return super().scores(links, queries, candidates)
+        was_training = self.network.training
+        self.network.eval()
+        order = np.argsort(queries.cuts, kind="stable")
+        found = np.empty((len(order), len(candidates)))
+        found[order] = score_all(self.network, self.tokens(links), queries.take(order), candidates)
+        self.network.train(was_training)
+        return found
 
     # Probabilities.
 

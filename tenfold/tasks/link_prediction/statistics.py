@@ -1,6 +1,6 @@
 """What decides how hard a stream of interactions is to foretell: repeats, surprises, new nodes, ties, bursts.
 
-And the two pictures of it, TEA (new and repeated pairs over time) and TET (each pair's first and last time), after
+And its two pictures, TEA (new and repeated pairs over time) and TET (each pair's first and last time), after
 Poursafaei et al., NeurIPS 2022.
 
 Shapes: E interactions, N nodes, P pairs.
