@@ -1,5 +1,7 @@
 """TCL: equal to the public code on its own weights; nothing sees the future; whatever else is asked changes nothing."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,8 +9,12 @@ import torch
 from small_streams import meetings
 from torch.testing import assert_close
 
+from tenfold.cli import main
 from tenfold.data.graphs import read_interactions
-from tenfold.systems.tcl.system import TCL
+from tenfold.registry import load_class
+from tenfold.systems.tcl.pictures import trees
+from tenfold.systems.tcl.synthetic import relay
+from tenfold.systems.tcl.system import TCL, platt
 
 # The public code -----------------------------------------------------------------------------------------------------
 
@@ -53,3 +59,66 @@ def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
     assert_close(
         system.scores(links, blocks, links.destinations), system.scores(links, blocks, each), rtol=0, atol=1e-5
     )
+
+
+# Probabilities, pictures, the verb ------------------------------------------------------------------------------------
+
+
+def test_platt_finds_the_curve():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(4000, generator=generator, dtype=torch.float64) * 2
+    true = torch.rand(4000, generator=generator, dtype=torch.float64) < (1.5 * scores - 0.5).sigmoid()
+    slope, offset = platt(scores[true], scores[~true]).tolist()
+    assert slope == pytest.approx(1.5, abs=0.15) and offset == pytest.approx(-0.5, abs=0.15)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return TCL(TCL.tiny).fit(meetings(), max_epochs=2, accelerator="cpu", progress="none")
+
+
+def test_probabilities_and_anomalies_go_with_scores(fitted):
+    pairs = [("p1", f"p{n}", 905.0) for n in range(2, 13)]
+    score, probability, anomaly = fitted.score(pairs), fitted.probability(pairs), fitted.anomaly(pairs)
+    assert ((probability > 0) & (probability < 1)).all()
+    slope = float(fitted.network.calibration[0])
+    assert (np.sign(slope) * np.diff(probability[np.argsort(score)]) >= -1e-12).all()
+    np.testing.assert_allclose(anomaly, -np.log(probability), rtol=1e-9)
+
+
+def test_embeddings_do_not_depend_on_who_else_is_asked(fitted):
+    both = fitted.embed(["p1", "p2", "nobody"], at=500.0)
+    assert both.shape == (3, 16)
+    np.testing.assert_allclose(fitted.embed(["p2"], at=500.0)[0], both[1], atol=1e-6)
+    assert (fitted.embed(["p2"], at=900.0) != fitted.embed(["p2"], at=500.0)).any()
+
+
+def test_attention_is_shared_out_over_both_trees(fitted):
+    links = fitted.past
+    queries = fitted._queries(["p1"], [905.0], "cold")
+    weights = fitted.attention(links, queries, 4)
+    mine = {e for n in (queries.sources[0], 4) for e in links.index.events[links.index.begin[n] : links.index.end[n]]}
+    assert 0 < sum(weights.values()) <= 1 and max(weights) <= queries.cuts[0] and set(weights) & mine
+
+
+def test_the_trees_of_a_question_are_drawn(fitted):
+    (axes,) = trees(fitted, "p1", "p4", 905.0).axes
+    assert axes.get_title() == "Why p1 would meet p4" and len(axes.collections) >= 4
+
+
+def test_graph_stats(tmp_path, capsys):
+    rows = [(f"u{n % 3}", f"i{n % 2}", n * 10) for n in range(40)]
+    pl.DataFrame(rows, schema=["user", "item", "time"], orient="row").write_csv(tmp_path / "log.csv")
+    assert main(["graph", "stats", str(tmp_path / "log.csv"), "-o", str(tmp_path / "stats.png")]) == 0
+    found = capsys.readouterr().out
+    assert re.search(r"repeat share, test +1\b", found) and re.search(r"interactions +40\b", found)
+    assert (tmp_path / "stats.png").stat().st_size > 5_000
+    assert main(["graph", "stats", str(tmp_path / "none.csv")]) == 2
+
+
+def test_relay_is_answered_two_steps_away():
+    graph = relay(nodes=40, events=3_000)
+    rule = load_class("partners-partners")().fit(graph).evaluate(graph, pairs=())
+    latest = load_class("recency")().fit(graph).evaluate(graph, pairs=())
+    assert rule["hit@1"] > 0.4 > 0.15 > latest["hit@1"]  # the last partner may have met somebody since
+    assert relay(nodes=40, events=300, seed=1).fingerprint != relay(nodes=40, events=300).fingerprint

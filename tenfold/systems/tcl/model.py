@@ -146,6 +146,25 @@ class Block(nn.Module):
     weights: Tensor | None = None
 
 
+class PairScore(nn.Module):
+    """What the past says of a pair, as a part of its score: a weight for each number, and a small network beside it.
+
+    The numbers lie between 0 and about 1, and what follows from them moves scores by 10: `scale` lets steps of Adam's
+    size get there within the first epoch. No bias: all candidates would share it.
+    """
+
+    def __init__(self, hidden: int, scale: float = 20.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.straight = nn.Linear(PAIR, 1, bias=False)
+        self.bent = nn.Sequential(nn.Linear(PAIR, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False))
+        nn.init.zeros_(self.straight.weight)
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """(..., PAIR) -> (...)"""
+        return (self.scale * self.straight(pair) + self.bent(pair)).squeeze(-1)
+
+
 class TclNetwork(nn.Module):
     """Scores of pairs. What the graph knows of events (features, kinds) is given with each batch's tokens."""
 
@@ -175,9 +194,7 @@ class TclNetwork(nn.Module):
             self.predict = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d))
             self.log_temperature = nn.Parameter(torch.zeros(()))
             self.bilinear = nn.Linear(d, d, bias=False) if o.score == "bilinear" else None
-        self.of_pair: nn.Module | None = None
-        if o.pair:  # without a last bias, which all candidates would share
-            self.of_pair = nn.Sequential(nn.Linear(PAIR, 2 * d), nn.GELU(), nn.Linear(2 * d, 1, bias=False))
+        self.of_pair = PairScore(2 * d) if o.pair else None
         # what marks a token as the other stream's own node; not the paper's
         self.same = nn.Parameter(torch.zeros(2, o.heads, d // o.heads)) if o.pair and o.co_blocks else None
         self.calibration: Tensor
@@ -202,7 +219,7 @@ class TclNetwork(nn.Module):
             h_u, h_v = torch.cat([h_u, means[0][one]], dim=1), torch.cat([h_v, means[1][two]], dim=1)
         scores = self.similarity(self.output(h_u), self.output(h_v)).view(batch.there.shape)
         if self.of_pair is not None and batch.pair is not None:
-            scores = scores + self.of_pair(batch.pair).squeeze(-1)
+            scores = scores + self.of_pair(batch.pair)
         return scores.masked_fill(~batch.there, 0.0)
 
     def _between(

@@ -136,7 +136,7 @@ def score_all(network: TclNetwork, tokens: Tokens, queries: Queries, nodes: np.n
         scores = network.similarity(network.output(h_u), network.output(h_v))
         if network.of_pair is not None:
             pair = tokens.pairs(one, nodes[None]).to(kept.device)
-            scores = scores + network.of_pair(pair[0]).squeeze(-1)
+            scores = scores + network.of_pair(pair[0])
         found[q] = scores.double().cpu().numpy()
     return found
 
