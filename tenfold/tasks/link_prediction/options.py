@@ -100,7 +100,9 @@ class LinkLoss:
     negatives: Annotated[
         int, option("false partners of each interaction", gt=0, tune=Tune(2, 20, "log", whole=True))
     ] = 5
-    historical: Annotated[float, option("share of them that are earlier partners of the source", ge=0, le=1)] = 0.0
+    historical: Annotated[
+        float, option("share of them that are earlier partners of the source, or partners of these", ge=0, le=1)
+    ] = 0.0
 
 
 @options

@@ -9,7 +9,7 @@ Shapes: B interactions of a batch, K false partners of each, Q queries, C candid
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,8 +59,6 @@ class LinkSamples:
         u = uniforms(seed, rows, count * SPARE)
         drawn = every[(u * len(every)).astype(np.int64)].reshape(len(rows), count, SPARE)
         wrong = drawn == true[:, None, None]
-        place = np.full(self.links.graph.size + 1, -1)
-        place[:] = -1
         for n in np.flatnonzero(np.isin(draw.indices, self.true[:, 0])):
             own = self.true[self.true[:, 0] == draw.indices[n], 1]
             wrong[n] |= np.isin(drawn[n], own)
@@ -72,28 +70,24 @@ class LinkSamples:
         return found
 
     def _earlier(self, seed: int, rows: np.ndarray, queries: Queries, true: np.ndarray, count: int) -> np.ndarray:
-        """(B, count): partners out of the source's past; 0 where the draw hit none, or the true one."""
-        index = self.links.index
-        first = index.begin[queries.sources]
-        length = index.end[queries.sources] - first
-        inside = np.array(
-            [
-                np.searchsorted(index.events[f : f + n], cut, side="right")
-                for f, n, cut in zip(first, length, queries.cuts, strict=True)
-            ]
+        """(B, count): partners out of the source's past, and every second one a partner of such a partner, who is as
+        near and as wrong; 0 where the draw hit none, or the true one."""
+        found = self._drawn(
+            uniforms(seed + 7, rows, count), np.repeat(queries.sources[:, None], count, 1), queries.cuts
         )
-        u = uniforms(seed + 7, rows, count)
-        place = first[:, None] + (u * inside[:, None]).astype(np.int64)
-        partners = index.partners[np.minimum(place, len(index.partners) - 1)].astype(np.int64)
+        found[:, 1::2] = self._drawn(uniforms(seed + 8, rows, count)[:, 1::2], found[:, 1::2], queries.cuts)
         allowed = np.zeros(self.links.graph.size + 1, bool)
         allowed[self.links.training_destinations] = True
-        return np.where((inside[:, None] > 0) & (partners != true[:, None]) & allowed[partners], partners, 0)
+        return np.where((found != true[:, None]) & (found != queries.sources[:, None]) & allowed[found], found, 0)
 
-
-class Batch(NamedTuple):
-    """What the simplest `collate` gives; others have more."""
-
-    weight: Tensor  # (Q, C): 0 where there is no candidate
+    def _drawn(self, u: np.ndarray, nodes: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+        """u, nodes (B, n): a partner of each node out of its past, as often as they met; 0 where there is none."""
+        index, asked = self.links.index, nodes.ravel()
+        first = index.begin[asked]
+        ends = zip(first, index.end[asked], np.repeat(cuts, nodes.shape[1]), strict=True)
+        inside = np.array([np.searchsorted(index.events[f:e], cut, side="right") for f, e, cut in ends], np.int64)
+        place = np.minimum(first + (u.ravel() * inside).astype(np.int64), max(len(index.partners) - 1, 0))
+        return np.where(inside > 0, index.partners[place], 0).astype(np.int64).reshape(nodes.shape)
 
 
 class TrainedLinks(LinkPrediction):
