@@ -19,6 +19,7 @@ from tenfold.systems.tcl.model import Block, TclNetwork
 from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.tokens import Streams, Tokens
 from tenfold.tasks.link_prediction.data import Queries
+from tenfold.tasks.link_prediction.trained import moved
 
 
 def fits(options: Options) -> bool:
@@ -87,7 +88,7 @@ class Candidates:
         index, network = self.tokens.links.index, self.network
         moments = np.where(roots[rows] > 0, index.times[np.maximum(roots[rows] - 1, 0)], 0)
         streams = self.tokens.streams(self.nodes[rows], cuts, moments)  # asked at the root's moment: a gap of 0
-        streams = Streams(*(None if x is None else x.to(self.device) for x in streams))
+        streams = moved(streams, self.device)
         layer, at = network.other_tokens, torch.from_numpy(rows).to(self.device)
         width = streams.event.shape[1] - 1
         self.still[at] = layer.still(streams)[:, 0]
@@ -98,10 +99,12 @@ class Candidates:
             keep[at, :width] = place
         for block, (keys, values) in zip(self.blocks, self.kept, strict=False):
             key, value = block.keys_values(x)
-            _put(keys, at, key[:, :, 1:]), _put(values, at, value[:, :, 1:])
+            _put(keys, at, key[:, :, 1:])
+            _put(values, at, value[:, :, 1:])
             x = block(x, (key, value), mask)
         key, value = self.co.keys_values(x[:, 1:])
-        _put(self.kept[-1][0], at, key), _put(self.kept[-1][1], at, value)
+        _put(self.kept[-1][0], at, key)
+        _put(self.kept[-1][1], at, value)
         self.total[at] = (x[:, 1:] * streams.keep[:, 1:].unsqueeze(-1)).sum(1)
         self.last[torch.from_numpy(rows)] = torch.from_numpy(moments.astype(np.float64))
         self.roots[rows] = roots[rows]
@@ -120,7 +123,7 @@ def score_all(network: TclNetwork, tokens: Tokens, queries: Queries, nodes: np.n
     for q in range(len(queries.sources)):
         one = queries.take(slice(q, q + 1))
         streams = tokens.streams(one.sources.astype(np.int64), one.cuts, one.times)
-        streams = Streams(*(None if x is None else x.to(kept.device) for x in streams))
+        streams = moved(streams, kept.device)
         u = network.tokens(streams)
         for kind, block in network.steps:
             if kind == "self":

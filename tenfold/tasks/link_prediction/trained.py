@@ -164,7 +164,7 @@ def contrast(scores: Tensor, how: LinkLoss) -> Loss:
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """A named tuple of tensors, of named tuples, or of None."""
+    """A tensor, None, or a named tuple of these or of named tuples."""
     if batch is None or isinstance(batch, Tensor):
         return None if batch is None else batch.to(device)
     return type(batch)(*(moved(each, device) for each in batch))
