@@ -29,7 +29,7 @@ from tenfold.tasks.link_prediction.public import edgebank_as_dyglib
 PAPER: dict[str, Any] = {"preset": "paper", "loss.negatives": 4}
 RELAY = PAPER | {"past.depth": 2, "past.most": 3, "dropout": 0.0, "tokens.node_dropout": 0.0}
 SEEDS: Mapping[Size, int] = {"cpu": 3, "gpu": 5, "quick": 2}
-AMONG = {"candidates": "sampled", "historical": 0, "pairs": (), "rules": False, "most": 1000}
+AMONG: dict[str, Any] = {"candidates": "sampled", "historical": 0, "pairs": (), "rules": False, "most": 1000}
 MRR = "mrr(100 sampled)"
 
 

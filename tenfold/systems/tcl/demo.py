@@ -15,7 +15,7 @@ from tenfold.systems.tcl.pictures import trees
 from tenfold.systems.tcl.system import TCL
 
 RULES = ("partners-partners", "recency", "popular-partner", "pair-count", "edgebank")
-ASKED = {"most": 150, "pairs": (), "rules": False}
+ASKED: dict[str, Any] = {"most": 150, "pairs": (), "rules": False}
 
 
 def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
