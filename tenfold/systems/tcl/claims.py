@@ -135,13 +135,13 @@ ON_COLLEGE: dict[str, Any] = {
     "protocol": AMONG,
     "seeds": SEEDS,
 }
-OBJECTIVES = {
+OBJECTIVES: dict[str, dict[str, Any]] = {
     "InfoNCE": {},
     "BCE": {"loss.name": "bce"},
     "BCE_twice_the_step": {"loss.name": "bce", "training.lr": 4e-3},
 }
-TOWERS = {"co_attention": {}, "two_towers": {"co_blocks": 0}}
-DEPTHS = {
+TOWERS: dict[str, dict[str, Any]] = {"co_attention": {}, "two_towers": {"co_blocks": 0}}
+DEPTHS: dict[str, dict[str, Any]] = {
     "k_=_1": {"past.depth": 1, "past.most": 1}, "k_=_2": {}, "k_=_3": {"past.depth": 3, "past.most": 7}
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str],
     count = 1_500 if quick else 20_000
     graph = read_interactions(meetings.draw(ShopOptions(meetings=count), 0, count))
     budget = Budget(max_epochs=1, max_seconds=None if quick else 12, progress="none")
-    system = TCL(**{"training.validated": 100, "loss.negatives": 3}).fit(graph, budget=budget)
+    system = TCL(**{"training.validated": 100, "loss.negatives": 5}).fit(graph, budget=budget)
     system.save(folder / "fitted" / "TCL")
     found: dict[str, Any] = {"TCL": system.evaluate(graph, **ASKED)}
     found |= {name: load_class(name)().fit(graph).evaluate(graph, **ASKED) for name in RULES}
