@@ -80,6 +80,11 @@ _RULES = "tenfold.tasks.link_prediction.baselines.rules"
 _LINKS = "tenfold.tasks.link_prediction.options"
 
 
+def _history(cls: str, gives: str, paper: str) -> Row:
+    home = "tenfold.tasks.link_prediction.baselines"
+    return Row(f"{home}.histories:{cls}", gives, paper, options=f"{home}.options:HistoryOptions")
+
+
 def _rule(cls: str, gives: str, paper: str, options: str = "RuleOptions") -> Row:
     return Row(f"{_RULES}:{cls}", gives, paper, options=f"{_LINKS}:{options}")
 
@@ -150,6 +155,11 @@ BASELINES = {
         "edgebank": _rule("EdgeBank", "pairs that were there before", "2207.10128", "EdgeBankOptions"),
         "pair-count": _rule("PairCount", "how often the two met", "-"),
         "common-partners": _rule("CommonPartners", "who shares partners with the source", "Adamic and Adar 2003"),
+        "tgat": _history("TGAT", "attention to a node's own last interactions", "2002.07962"),
+        "graphmixer": _history("GraphMixer", "a mixer over them", "Cong et al. 2023"),
+        "dygformer": _history("DyGFormer", "both nodes' lists in one transformer", "2303.13047"),
+        "tgn": _history("TGN", "a memory of them, and attention", "2006.10637"),
+        "jodie": _history("JODIE", "a recurrent state that drifts in time", "1908.01207"),
         "popular-partner": _rule("PopularPartner", "who was met most often of late", "2307.12510"),
     },
     "table_text": {

@@ -12,7 +12,7 @@ from tenfold.errors import ArtifactError
 from tenfold.systems.tcl.model import TclNetwork
 from tenfold.systems.tcl.options import Options, PastOptions
 from tenfold.systems.tcl.ranking import fits, score_all
-from tenfold.systems.tcl.tokens import TclBatch, Tokens, median_gap
+from tenfold.systems.tcl.tokens import TclBatch, Tokens
 from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.negatives import false_pairs
 from tenfold.tasks.link_prediction.options import LinkLoss, Training
@@ -36,7 +36,7 @@ class TCL(TrainedLinks):
 
     def training_statistics(self, prepared: Links, older: Any = None) -> dict[str, Tensor]:
         """unit: the gap that counts as 1."""
-        unit = self.options.tokens.unit or median_gap(prepared)
+        unit = self.options.tokens.unit or prepared.median_gap
         if older is not None and self.options.tokens.unit == 0:
             unit = float(older.statistics["unit"])  # the older weights are for gaps of that unit
         found = super().training_statistics(prepared, older)

@@ -185,10 +185,7 @@ class Tokens:
 
 
 def identity_rows(links: Links, options: Options) -> np.ndarray:
-    """(N + 1,): the row of the identity table of each node; 0 for nodes that were not trained on.
-
-    Sources have rows 1..known, destinations of a graph with two sides rows behind them.
-    """
+    """(N + 1,): the row of the identity table of each node; 0 for nodes that were not trained on."""
     graph = links.graph
     if options.tokens.identity == "none":
         return np.zeros(graph.size + 1, np.int64)
@@ -197,27 +194,12 @@ def identity_rows(links: Links, options: Options) -> np.ndarray:
             words = mix(np.arange(graph.size + 1, dtype=np.uint64) * GOLDEN + GOLDEN)
         rows = 1 + (words % np.uint64(options.tokens.buckets - 1)).astype(np.int64)
         return np.where(np.arange(graph.size + 1) > 0, rows, 0)
-    number = np.arange(graph.size + 1)
-    first = len(graph.entities)
-    rows = np.where(number <= links.known, number, 0)
-    if graph.partners is not None:
-        own = number - first
-        rows = np.where(number > first, np.where(own <= links.known_partners, links.known + own, 0), rows)
-    return np.where(links.met, rows, 0)
+    return links.identity()
 
 
 def default_half_life(links: Links) -> float:
     times = links.index.times
     return float(times[-1] - times[0]) / 50
-
-
-def median_gap(links: Links) -> float:
-    """The median time between two interactions of a node, in the training part; 1 where there is none."""
-    index, rows = links.index, links.rows.train
-    before = index.previous[rows + 1]
-    moments = np.concatenate([np.zeros(1, index.times.dtype), index.times])
-    gaps = (moments[rows + 1][:, None] - moments[before])[before > 0]
-    return float(np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 1.0
 
 
 def _pad(column: np.ndarray) -> np.ndarray:

@@ -87,6 +87,25 @@ class Links:
         found[self.graph.destinations[self.rows.train]] = True
         return found
 
+    def identity(self) -> np.ndarray:
+        """(N + 1,): each node's row in a table of those that were trained on, 0 for all others. Sources have the rows
+        1..known, destinations of a graph with two sides those behind them."""
+        number, first = np.arange(self.graph.size + 1), len(self.graph.entities)
+        rows = np.where(number <= self.known, number, 0)
+        if self.graph.partners is not None:
+            own = number - first
+            rows = np.where(number > first, np.where(own <= self.known_partners, self.known + own, 0), rows)
+        return np.where(self.met, rows, 0)
+
+    @cached_property
+    def median_gap(self) -> float:
+        """The median time between two interactions of a node, in the training part; 1 where there is none."""
+        rows = self.rows.train + 1
+        before = self.index.previous[rows]
+        moments = np.concatenate([np.zeros(1, self.index.times.dtype), self.index.times])
+        gaps = (moments[rows][:, None] - moments[before])[before > 0]
+        return float(np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 1.0
+
     @cached_property
     def training_destinations(self) -> np.ndarray:
         return np.unique(self.graph.destinations[self.rows.train])
