@@ -242,14 +242,14 @@ TASKS = {
 
 COMMANDS: dict[str, Command] = {
     "attack": Command("tenfold.systems.iad.commands:attack",
-                      "attack a fitted classifier: how right it stays, and the pictures that break it"),
+                      "Attack a fitted classifier: how right it stays, and the pictures that break it."),
     "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
-    "score": Command(f"{_SANA}.commands:score", "measure texts of any system by their tables and references"),
-    "describe": Command(f"{_SANA}.commands:describe", "say one table in words, with the source of each word"),
+    "score": Command(f"{_SANA}.commands:score", "Measure texts of any system by their tables and references."),
+    "describe": Command(f"{_SANA}.commands:describe", "Say one table in words, with the source of each word."),
     "ask": Command("tenfold.systems.rehearsal.commands:ask",
-                   "read a long text once, then answer questions about it"),
-    "graph stats": Command("tenfold.systems.tcl.commands:stats", "what decides how hard interactions are to foretell"),
+                   "Read a long text once, then answer questions about it."),
+    "graph stats": Command("tenfold.systems.tcl.commands:stats", "What decides how hard interactions are to foretell."),
 }  # fmt: skip
 
 
