@@ -5,10 +5,11 @@ Shapes: N users, d width, H heads, D = d / H, K interests.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from tenfold.nn.transformer import Block
 from tenfold.ops.linear_attention import EPS
 from tenfold.systems.limarec.model import LARGEST, LimaRecNetwork
 
@@ -23,7 +24,8 @@ class Step:
         self.shapes, self.scale = network.shapes(), network.scale
         self.feature_map, self.sharp = network.feature_map, network.interests.weights == "exp"
         self.layers = len(network.blocks)
-        self.eps = [(block.norm1.eps, block.norm2.eps) for block in network.blocks]  # type: ignore[union-attr]
+        norms = [cast(Block, block) for block in network.blocks]
+        self.eps = [(block.norm1.eps, block.norm2.eps) for block in norms]
         left = [*(f"blocks.{n}.attention.left" for n in range(self.layers)), "interests.left"]
         self.left = [1 / (1 + np.exp(-self.weights[name])) if name in self.weights else None for name in left]
 
