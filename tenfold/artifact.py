@@ -6,7 +6,8 @@ replaced last: a save that dies leaves the old artifact or the new one.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tenfold.files import PART, digest, sweep, write_whole, writing
 
 FORMAT = 2  # raised when an older Tenfold could no longer read what is written, or this one checks more
 HASHED = re.compile(r"(.+)-[0-9a-f]{16}\.\w+")
+MOST = 1 << 31  # of any size: numbers of items and pairs are 32 bits wide
+SPARE = 1 << 26  # bytes of a network that need not be in its artifact, such as tables that are made anew
 KNOWN_TO_OPEN = ("format", "system", "options", "sizes", "files")
 
 
@@ -67,10 +70,10 @@ def check_free(folder: Path) -> list[str]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         known = all(name in config for name in KNOWN_TO_OPEN)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         known = False
     if known:
-        return list(config["files"])
+        return [name for name in config["files"] if isinstance(name, str)] if isinstance(config["files"], dict) else []
     raise OutputError(f"{path} is not one of a fitted system, and would be replaced; choose another folder")
 
 
@@ -81,8 +84,12 @@ def _digest_of(config: Mapping[str, Any]) -> str:
 
 def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
     """With a `system`, an artifact of another one is refused. Raises ArtifactError."""
+    path = folder / "config.json"
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError
+        config = json.loads(path.read_text(encoding="utf-8"))
+        _digest_of(config if isinstance(config, dict) else {})
     except FileNotFoundError:
         found = "there is no config.json in it" if folder.is_dir() else "there is no such folder"
         raise ArtifactError(
@@ -100,20 +107,75 @@ def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
     missing = [name for name in KNOWN_TO_OPEN if not isinstance(config, dict) or name not in config]
     if missing:
         raise ArtifactError(f"{folder}/config.json is not one of a fitted system: it lacks {', '.join(missing)}")
-    if not isinstance(config["format"], int):
-        raise ArtifactError(
-            f"{folder}/config.json was changed: its format is {config['format']!r}; save or copy it again"
-        )
+    _check_kinds(folder, config)
     if config["format"] > FORMAT:
         raise ArtifactError(
             f"{folder} was saved by a newer Tenfold ({config.get('version')}) in format {config['format']}; "
             f"this one reads up to {FORMAT}; update Tenfold"
         )
-    if config["format"] > 1 and config.get("digest") != _digest_of(config):
+    if config["format"] != 1 and config.get("digest") != _digest_of(config):
         raise ArtifactError(f"{folder}/config.json was changed after it was saved; save or copy the system again")
     if system is not None and config["system"] != system:
         raise ArtifactError(f"{folder} holds a {config['system']}, not a {system}; load it with that class")
     return config
+
+
+def _check_kinds(folder: Path, config: Mapping[str, Any]) -> None:
+    """Whether config.json is made as `write` makes it, whoever made it. Raises ArtifactError."""
+    sizes, files, fitted = config["sizes"], config["files"], config.get("fitted", {})
+    history = fitted.get("history", {}) if isinstance(fitted, dict) else None
+    reading = [fitted.get(name, {}) for name in ("read_options", "reading")] if isinstance(fitted, dict) else []
+    wrong = {
+        "format": not isinstance(config["format"], int) or isinstance(config["format"], bool) or config["format"] < 1,
+        "system": not isinstance(config["system"], str),
+        "options": not isinstance(config["options"], dict),
+        "sizes": not isinstance(sizes, dict) or not all(type(n) is int and 0 <= n < MOST for n in sizes.values()),
+        "files": not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()),
+        "fitted": not isinstance(fitted, dict)
+        or not all(isinstance(each, dict) for each in (history, *reading))
+        or not all(isinstance(e, list) and all(isinstance(r, dict) for r in e) for e in history.values()),
+    }
+    for name, is_wrong in wrong.items():
+        if is_wrong:
+            found = f"{config[name]!r:.60}"
+            raise ArtifactError(
+                f"{folder}/config.json was changed, or is not Tenfold's: its {name} is {found}; save or copy it again"
+            )
+
+
+@contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """In here whatever an artifact made by somebody else breaks is one sentence. Raises ArtifactError."""
+    try:
+        yield
+    except ArtifactError:
+        raise
+    except Exception as error:
+        told = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ArtifactError(
+            f"{folder} does not hold what its config.json says, or is another version's: {told:.200}; save or copy the "
+            "system again"
+        ) from error
+
+
+def check_room(network: Callable[[], nn.Module], folder: Path, *files: int) -> None:
+    """Before `network` is built in earnest: whether its weights are about as many bytes as the artifact's files hold.
+
+    It is built without memory (torch's meta device) first, as hand-made sizes may ask for any amount. Raises
+    ArtifactError.
+    """
+    try:
+        with torch.device("meta"):
+            made = network()
+    except (NotImplementedError, RuntimeError):  # it looks at its own numbers, of which there are none
+        return
+    weights = {id(w): w for w in [*made.parameters(), *made.buffers()]}.values()
+    needed = sum(w.numel() * w.element_size() for w in weights)
+    if needed > 2 * sum(files) + SPARE:
+        raise ArtifactError(
+            f"{folder}/config.json was changed: its sizes and options make a network of {needed:,} bytes, and its "
+            f"files hold {sum(files):,}; save or copy the system again"
+        )
 
 
 def read_file(folder: Path, config: Mapping[str, Any], name: str) -> bytes:

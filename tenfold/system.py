@@ -423,23 +423,32 @@ class System(ABC):
         """
         if weights not in ("best", "last"):
             raise OptionError(f"weights are 'best' or 'last'; found {weights!r}")
-        folder = Path(folder)
+        with artifact.opening(Path(folder)):
+            return cls._loaded(Path(folder), weights)
+
+    @classmethod
+    def _loaded(cls, folder: Path, weights: str) -> Self:
         system, config = cls._configured(folder)
         kept = [name for name in config["files"] if name.startswith("vocabulary_")]
         system.vocabularies = {
             name.removeprefix("vocabulary_"): Vocabulary.from_bytes(artifact.read_file(folder, config, name))
             for name in kept
         }
+        for name, vocabulary in system.vocabularies.items():
+            if system.sizes.get(name, len(vocabulary)) != len(vocabulary):
+                raise ArtifactError(
+                    f"{folder}/config.json was changed: it says {system.sizes[name]:,} {name}, and the vocabulary "
+                    f"holds {len(vocabulary):,}; save or copy the system again"
+                )
         counted = "statistics" if "statistics" in config["files"] else "facts"  # as it was called before 0.2
         system.statistics = artifact.unpack(artifact.read_file(folder, config, counted))
-        more = {
-            name: Path(f).suffix for name, f in config["files"].items() if name not in ("model", "last", counted, *kept)
-        }
-        system.load_extra_files(
-            {name + ending: artifact.read_file(folder, config, name) for name, ending in more.items()}
-        )
+        rest = {name: f for name, f in config["files"].items() if name not in ("model", "last", counted, *kept)}
+        more = {name + Path(file).suffix: artifact.read_file(folder, config, name) for name, file in rest.items()}
+        system.load_extra_files(more)
+        content = artifact.read_file(folder, config, "model")
+        artifact.check_room(system.build, folder, len(content), *map(len, more.values()))
         system._network = system.build().eval()
-        best = artifact.unpack(artifact.read_file(folder, config, "model"))
+        best = artifact.unpack(content)
         last = artifact.unpack(artifact.read_file(folder, config, "last")) if "last" in config["files"] else None
         artifact.put_weights(system._network, best if weights == "best" or last is None else best | last, f"{folder}")
         system.last_weights = last

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenfold.errors import ArtifactError
 from tenfold.registry import BASELINES, COMMANDS, SYSTEMS, TASKS, Command, Row, Task, class_called, load_class, rows
 
 if TYPE_CHECKING:
@@ -15,4 +16,7 @@ def load(folder: str | Path) -> "System":
     """The fitted system in a folder, of whatever class it is. Raises ArtifactError, OptionError."""
     from tenfold.artifact import read_config
 
-    return class_called(read_config(Path(folder))["system"]).load(folder)
+    name = read_config(Path(folder))["system"]
+    if name not in {path.rpartition(":")[2] for row in rows().values() for path in (row.path, row.exported)}:
+        raise ArtifactError(f"{folder} holds a '{name}', of which this Tenfold knows nothing; update Tenfold")
+    return class_called(name).load(folder)

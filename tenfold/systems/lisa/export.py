@@ -279,7 +279,10 @@ class Compact(LISA):
         """Raises ArtifactError where the folder does not hold a whole export, OptionError for the last weights."""
         if weights != "best":
             raise OptionError("an export holds the best weights only; load the folder that it was exported from")
-        folder = Path(folder)
+        return super().load(folder)
+
+    @classmethod
+    def _loaded(cls, folder: Path, weights: str) -> Self:
         system, config = cls._configured(folder)
         try:
             system._fingerprint, items = str(config["fingerprint"]), int(config["sizes"]["items"])

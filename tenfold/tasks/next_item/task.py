@@ -7,7 +7,7 @@ only counts is a `Counted` (baselines/counted.py).
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from tenfold.data.packing import alike
 from tenfold.data.sequences import histories_of, ids_of, seconds
 from tenfold.data.splits import Queries, Split, split
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import OptionError, UnknownIdError
+from tenfold.errors import ArtifactError, OptionError, UnknownIdError
 from tenfold.files import digest, place
 from tenfold.metrics import ranking
 from tenfold.metrics.sampled import check_sampled
@@ -139,6 +139,17 @@ class NextItem(System):
             before = older.statistics["item_counts"]
             counts[: len(before)] = torch.maximum(counts[: len(before)], before)
         return {"item_counts": counts}
+
+    @classmethod
+    def _loaded(cls, folder: Path, weights: str) -> Self:
+        system = super()._loaded(folder, weights)
+        counts, items = system.statistics["item_counts"], len(system.vocabularies["items"])
+        if counts.shape != (items + 1,):
+            raise ArtifactError(
+                f"{folder} holds counts of {counts.numel() - 1:,} items and a vocabulary of {items:,}; save or copy "
+                "the system again"
+            )
+        return system
 
     # Training.
 

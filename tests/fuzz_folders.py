@@ -1,0 +1,159 @@
+"""Broken artifacts: what somebody changed, cut short, or made by hand with digests that fit. Each is refused in one
+sentence or answers as a whole one; nothing hangs, takes memory, or is executed.
+
+    python tests/fuzz_folders.py 10000 [SEED]
+"""
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tenfold import artifact, systems
+from tenfold.data.events import Events
+from tenfold.errors import TenfoldError
+from tenfold.files import digest
+
+ODD = [None, True, -1, 0, 1, 3, 10**15, 2**31 - 1, 1e300, float("nan"), "", "x", "../x", [], [[]], {}, {"a": 1}, [1, 2],
+       {"x": {"y": []}}, "\x00", "__import__('os').system('false')"]  # fmt: skip
+
+
+def deep(levels):
+    whole = []
+    for _ in range(levels):
+        whole = [whole]
+    return whole
+
+
+def fitted(folder):
+    """Artifacts of a rule, of a table of pairs and of two networks."""
+    rng = random.Random(1)
+    events = Events.from_histories([[f"i{rng.randrange(9)}" for _ in range(12)] for _ in range(14)])
+    for name in ("popularity", "item-knn", "sasrec", "lisa"):
+        cls = systems.load_class(name)
+        cls(cls.tiny).fit(events, max_epochs=1, accelerator="cpu", progress="none").save(Path(folder) / name)
+    return [Path(folder) / name for name in ("popularity", "item-knn", "sasrec", "lisa")]
+
+
+def mutate(folder, rng):
+    """One or two changes; afterwards, mostly, every digest fits again, as one who makes it by hand would see to."""
+    for _ in range(rng.randint(1, 2)):
+        rng.choice([change_bytes, change_config, change_config, change_file])(folder, rng)
+    if rng.random() < 0.7:
+        sign(folder)
+
+
+def change_bytes(folder, rng):
+    path = rng.choice(sorted(each for each in folder.iterdir() if each.is_file()))
+    content = bytearray(path.read_bytes())
+    match rng.randrange(4):
+        case 0:
+            content = content[: rng.randrange(len(content) + 1)]
+        case 1:
+            content += rng.randbytes(rng.randrange(1, 40))
+        case 2 if content:
+            for _ in range(rng.randint(1, 4)):
+                content[rng.randrange(len(content))] = rng.randrange(256)
+        case _:
+            content = bytearray(rng.randbytes(rng.randrange(60)))
+    path.write_bytes(bytes(content))
+
+
+def change_config(folder, rng):
+    """A value of config.json, at any depth, becomes another, goes, or is joined by one."""
+    path = folder / "config.json"
+    try:
+        whole = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        return
+    where = whole
+    while isinstance(where, dict | list) and len(where):
+        keys = list(where) if isinstance(where, dict) else list(range(len(where)))
+        key = rng.choice(keys)
+        inner = where[key]
+        if not isinstance(inner, dict | list) or not len(inner) or rng.random() < 0.3:
+            match rng.randrange(5):
+                case 0:
+                    del where[key]
+                case 1 if isinstance(where, dict):
+                    where[rng.choice(["x", "format", "items", "model", ""])] = rng.choice(ODD)
+                case 2:
+                    where[key] = deep(rng.choice([3, 500, 5_000]))
+                case _:
+                    where[key] = rng.choice(ODD)
+            break
+        where = inner
+    try:
+        path.write_text(json.dumps(whole))
+    except (ValueError, RecursionError):
+        path.write_text("[" * 50_000 + "]" * 50_000)
+
+
+def change_file(folder, rng):
+    """Another file in its place: of another system, a folder, nothing."""
+    path = rng.choice([each for each in sorted(folder.iterdir()) if each.name != "config.json"] or [folder / "x"])
+    if path.is_dir():
+        return
+    path.unlink(missing_ok=True)
+    match rng.randrange(3):
+        case 0:
+            path.mkdir()
+        case 1:
+            other = rng.choice(sorted(folder.iterdir()))
+            if other.is_file():
+                shutil.copy(other, path)
+
+
+def sign(folder):
+    """Give every file the name that its content asks for, and config.json its digest."""
+    path = folder / "config.json"
+    try:
+        whole = json.loads(path.read_text())
+        for stem, name in list(whole["files"].items()):
+            file = folder / name
+            if file.is_file() and file.parent == folder:
+                signed = f"{stem}-{digest(file.read_bytes())}{file.suffix}"
+                file.rename(folder / signed)
+                whole["files"][stem] = signed
+        whole["digest"] = artifact._digest_of(whole)
+        path.write_text(json.dumps(whole))
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError):
+        return
+
+
+def ask(folder):
+    """What a user does with an artifact. Raises a TenfoldError, or nothing."""
+    try:
+        system = systems.load(folder)
+        found = system.recommend(["i1", "i3", "i1"], k=2)
+        assert len(found) <= 2
+    except TenfoldError as error:
+        assert str(error).strip() and "\n" not in str(error), str(error)
+
+
+def fuzz(count, seed=0, tell=None):
+    """How many were tried. Raises what an artifact raised that is no sentence for a user."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as place:
+        whole = fitted(place)
+        for number in range(count):
+            broken = Path(place) / "broken"
+            shutil.rmtree(broken, ignore_errors=True)
+            shutil.copytree(rng.choice(whole), broken)
+            mutate(broken, rng)
+            try:
+                ask(broken)
+            except Exception:
+                kept = Path(tempfile.gettempdir()) / f"tenfold-fuzz-{seed}-{number}"
+                shutil.copytree(broken, kept, dirs_exist_ok=True)
+                print(f"number {number} of seed {seed} is kept in {kept}", file=sys.stderr)
+                raise
+            if tell and number % 500 == 499:
+                tell(f"{number + 1:,} of {count:,}")
+    return count
+
+
+if __name__ == "__main__":
+    print(f"{fuzz(int(sys.argv[1]), int((sys.argv[2:] or ['0'])[0]), print):,} broken artifacts, no traceback")

@@ -1,0 +1,88 @@
+"""Artifacts that somebody changed or made by hand: an ArtifactError each. `fuzz_folders.py` makes more of them."""
+
+import json
+import shutil
+
+import pytest
+from fuzz_folders import deep, fitted, fuzz, sign
+
+from tenfold import artifact, cli, systems
+from tenfold.errors import ArtifactError
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return dict(
+        zip(("popularity", "item-knn", "sasrec", "lisa"), fitted(tmp_path_factory.mktemp("whole")), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ["popularity", "item-knn", "sasrec", "lisa"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": ["model"]},
+        {"files": {"model": 7}},
+        {"files": {}},
+        {"sizes": {}},
+        {"sizes": {"items": 10**15}},
+        {"sizes": {"items": 2**30}},
+        {"sizes": {"items": -1}},
+        {"sizes": {"items": "9"}},
+        {"sizes": [9]},
+        {"options": []},
+        {"options": {"dim": 10**9, "neighbours": 10**15}},
+        {"options": None},
+        {"format": -1},
+        {"format": True},
+        {"format": [2]},
+        {"system": ["SASRec"]},
+        {"fitted": [1]},
+        {"fitted": {"history": 3}},
+        {"fitted": {"read_options": "x"}},
+        {"system": "Systen"},
+        {"options": {"x": deep(900)}},
+    ],
+    ids=lambda change: str(change)[:30],
+)
+def test_what_is_made_by_hand_with_digests_that_fit(name, change, whole, tmp_path, capsys):
+    folder = tmp_path / "made"
+    shutil.copytree(whole[name], folder)
+    config = json.loads((folder / "config.json").read_text()) | change
+    (folder / "config.json").write_text(json.dumps(config))
+    sign(folder)
+    with pytest.raises(ArtifactError) as told:
+        systems.load(folder)
+    assert str(folder) in str(told.value) and "\n" not in str(told.value)
+    for words in (["info"], ["predict", "--history", "i1"]):
+        code = cli.main([words[0], str(folder), *words[1:]])
+        out = capsys.readouterr()
+        assert "Traceback" not in out.err and (words == ["info"] or code == 2)
+
+
+def test_deep_nesting_and_pipes_are_refused_at_once(whole, tmp_path):
+    import os
+
+    (tmp_path / "config.json").write_text("[" * 200_000 + "]" * 200_000)
+    with pytest.raises(ArtifactError, match=r"config\.json is no JSON"):
+        systems.load(tmp_path)
+    (tmp_path / "config.json").unlink()
+    os.mkfifo(tmp_path / "config.json")  # which would be waited for
+    with pytest.raises(ArtifactError, match=r"there is no config\.json in it"):
+        systems.load(tmp_path)
+
+
+def test_counts_and_vocabularies_that_do_not_fit_together(whole, tmp_path):
+    folder = tmp_path / "made"
+    shutil.copytree(whole["popularity"], folder)
+    for path in folder.glob("statistics-*"):
+        import torch
+
+        path.write_bytes(artifact.pack({"item_counts": torch.ones(4)}))
+    sign(folder)
+    with pytest.raises(ArtifactError, match="counts of 3 items and a vocabulary of 9"):
+        systems.load(folder)
+
+
+def test_broken_artifacts_are_sentences():
+    assert fuzz(120, seed=7) == 120
