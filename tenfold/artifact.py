@@ -123,8 +123,8 @@ def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
 def _check_kinds(folder: Path, config: Mapping[str, Any]) -> None:
     """Whether config.json is made as `write` makes it, whoever made it. Raises ArtifactError."""
     sizes, files, fitted = config["sizes"], config["files"], config.get("fitted", {})
-    history = fitted.get("history", {}) if isinstance(fitted, dict) else None
-    reading = [fitted.get(name, {}) for name in ("read_options", "reading")] if isinstance(fitted, dict) else []
+    told = fitted if isinstance(fitted, dict) else {}
+    history, *reading = (told.get(name, {}) for name in ("history", "read_options", "reading"))
     wrong = {
         "format": not isinstance(config["format"], int) or isinstance(config["format"], bool) or config["format"] < 1,
         "system": not isinstance(config["system"], str),
