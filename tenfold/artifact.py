@@ -102,7 +102,7 @@ def read_config(folder: Path, system: str | None = None) -> dict[str, Any]:
         raise ArtifactError(f"{folder} holds no fitted system: config.json cannot be read ({reason})") from None
     except (ValueError, RecursionError) as error:
         raise ArtifactError(
-            f"{folder} holds no fitted system: config.json is no JSON ({error}); save or copy the system again"
+            f"{folder} holds no fitted system: config.json cannot be read as JSON ({error}); save or copy it again"
         ) from None
     missing = [name for name in KNOWN_TO_OPEN if not isinstance(config, dict) or name not in config]
     if missing:

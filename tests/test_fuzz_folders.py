@@ -64,7 +64,7 @@ def test_deep_nesting_and_pipes_are_refused_at_once(whole, tmp_path):
     import os
 
     (tmp_path / "config.json").write_text("[" * 200_000 + "]" * 200_000)
-    with pytest.raises(ArtifactError, match=r"config\.json is no JSON"):
+    with pytest.raises(ArtifactError, match=r"config\.json cannot be read as JSON"):
         systems.load(tmp_path)
     (tmp_path / "config.json").unlink()
     os.mkfifo(tmp_path / "config.json")  # which would be waited for
