@@ -8,7 +8,7 @@ encoder, one vocabulary and one total of training time.
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,11 +32,11 @@ QUICK = {"network.dim": 16, "network.heads": 2, "network.hidden": 16, "training.
 
 
 def all_cells(size: Size, seed: int) -> FactTables:
-    return shortened(load("wikitabletext"), size)
+    return shortened(cast(FactTables, load("wikitabletext")), size)
 
 
 def mentioned_cells(size: Size, seed: int) -> FactTables:
-    return mentioned(shortened(load("wikitabletext"), size))
+    return mentioned(shortened(cast(FactTables, load("wikitabletext")), size))
 
 
 def invented_clauses(size: Size, seed: int) -> FactTables:
