@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tenfold.data.dataset import Dataset
 from tenfold.data.options import ReadOptions
 from tenfold.data.public_sets import SETS, PublicFile, PublicSet
 from tenfold.errors import DataError, nearest
@@ -24,7 +23,7 @@ from tenfold.errors import DataError, nearest
 Downloader = Callable[..., Any]  # pooch's: called with url, output_file and the Pooch
 
 
-def load(name: str, *, downloader: Downloader | None = None, progress: bool = True) -> Dataset:
+def load(name: str, *, downloader: Downloader | None = None, progress: bool = True) -> Any:
     """The public set of this name, read: Events, TemporalGraph, Pictures, FactTables or Questions, by its `kind`.
 
     Parts are had by `split("train")` where the set has any. Raises DataError.
@@ -35,8 +34,7 @@ def load(name: str, *, downloader: Downloader | None = None, progress: bool = Tr
     if not found.form:
         raise DataError(f"'{name}' is text and no dataset; public.files('{name}') says where its files are")
     form = getattr(public_forms, found.form)
-    dataset: Dataset = form(files(name, downloader=downloader, progress=progress), **found.options)
-    return dataset
+    return form(files(name, downloader=downloader, progress=progress), **found.options)
 
 
 def files(name: str, *, downloader: Downloader | None = None, progress: bool = True) -> dict[str, Path]:
