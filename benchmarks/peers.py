@@ -82,7 +82,9 @@ TORCHATTACKS = Peer(
 FOOLBOX = Peer("foolbox", "package", "foolbox", "MIT", "attacks")
 ART = Peer("adversarial-robustness-toolbox", "package", "art", "MIT", "attacks")
 PYAUTOATTACK = Peer("pyautoattack", "package", "pyautoattack", "MIT", "attacks")
+DYGLIB = Peer("yule-BUAA/DyGLib", "checkout", "utils/utils.py", "MIT", "tcl_sampler")
 PEERS = [
+    DYGLIB,
     IAD,
     TORCHATTACKS,
     FOOLBOX,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks import harness
+from benchmarks.peers import DYGLIB
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.ops import dependency_trees, temporal_sampling
 from tenfold.ops.temporal_index import TemporalIndex
@@ -76,7 +77,7 @@ def agree(index: TemporalIndex, nodes: np.ndarray, moments: np.ndarray) -> None:
 
 def dyglib(graph: TemporalGraph, nodes: np.ndarray, moments: np.ndarray) -> Callable[[], Any] | None:
     folder = harness.peers()
-    if folder is None or not (folder / "yule-BUAA+DyGLib" / "utils" / "utils.py").exists():
+    if folder is None or not DYGLIB.present:
         return None
     sys.path.insert(0, str(folder / "yule-BUAA+DyGLib"))
     from utils.DataLoader import Data
