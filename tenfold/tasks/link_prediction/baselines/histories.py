@@ -162,7 +162,7 @@ class CoOccurring(HistoryNetwork):
         self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(d, d, bias=False), nn.Linear(d, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.widen = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), Dropout(options.dropout), nn.Linear(4 * d, d))
-        self.last = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, 1, bias=False))
+        self.out, self.close = nn.Linear(2 * d, d), nn.Linear(d, d)
 
     def forward(self, batch: HistoryBatch) -> Tensor:
         one = batch.source_of.flatten()
@@ -179,8 +179,8 @@ class CoOccurring(HistoryNetwork):
             for part in (slice(0, half), slice(half, None))
         ]
         nodes = F.embedding(batch.sources.node[one], self.table()), F.embedding(batch.candidates.node, self.table())
-        both = torch.cat([mean + own for mean, own in zip(means, nodes, strict=True)], dim=1)
-        return self.last(both).view(batch.there.shape).masked_fill(~batch.there, 0.0)
+        u, v = (self.close(F.gelu(self.out(torch.cat(pair, dim=1)))) for pair in zip(nodes, means, strict=True))
+        return ((u * v).sum(1) / u.shape[1] ** 0.5).view(batch.there.shape).masked_fill(~batch.there, 0.0)
 
 
 class HistoryMethod(TrainedLinks):
