@@ -117,8 +117,13 @@ def test_pictures_that_are_fooled_drop_out_and_none_is_lost(fitted):
     assert (fooled | right(network(last), y)).float().mean() >= 0.97  # what the last step fools was fooled, to rounding
     wrong = ~right(network(x), y)
     assert torch.equal(stopped[wrong], x[wrong])
-    alone = attacks.pgd(network, x[7:8], y[7:8], stop=True, **(how | {"start": start[7:8]}))
-    assert ((alone - stopped[7:8]).abs() < 1e-5).float().mean() > 0.95  # signs of gradients near 0 are rounding's
+
+    def one_by_one(z):  # rounding, which decides the signs of gradients near 0, depends on what else is in a batch
+        return torch.cat([network(row) for row in z.split(1)])
+
+    together = attacks.pgd(one_by_one, x, y, stop=True, **how)
+    alone = attacks.pgd(one_by_one, x[7:8], y[7:8], stop=True, **(how | {"start": start[7:8]}))
+    assert torch.equal(alone, together[7:8])
 
 
 def test_gradients_are_of_the_input_only_also_inside_no_grad_and_autocast(fitted):

@@ -55,9 +55,9 @@ def test_an_arm_is_read(text, label, options):
         ("gru4rec:dims=8", "arm 'gru4rec:dims=8': there is no option 'dims'; did you mean 'dim'"),
         ("a=gru4rec:dim=-8", "arm 'a': option dim = '-8'"),
         ("gru4rec:dim", "sets nothing; write NAME=VALUE"),
-        ("gru4rec:", "'gru4rec:' is no arm"),
-        ("=gru4rec", "'=gru4rec' is no arm"),
-        ("", "'' is no arm"),
+        ("gru4rec:", "'gru4rec:' cannot be read as an arm"),
+        ("=gru4rec", "'=gru4rec' cannot be read as an arm"),
+        ("", "'' cannot be read as an arm"),
     ],
 )
 def test_an_arm_that_is_none_is_refused_before_anything_is_read(text, sentence):

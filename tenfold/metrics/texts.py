@@ -34,8 +34,10 @@ class CorpusFigure:
 
     def __call__(self, weights: np.ndarray | None = None) -> float:
         """weights (N,): how often each text is drawn; none: once."""
-        rows = self.counts if weights is None else self.counts * np.asarray(weights)[:, None]
-        return float(self.metric._compute_score_from_stats([int(count) for count in rows.sum(0)]).score)
+        rows = self.counts
+        if weights is not None:  # smoothing looks at counts: always those of as many texts
+            rows = rows * (np.asarray(weights) * (len(rows) / max(np.sum(weights), 1e-12)))[:, None]
+        return float(self.metric._compute_score_from_stats([round(count) for count in rows.sum(0).tolist()]).score)
 
 
 def _sacrebleu(name: str) -> Any:

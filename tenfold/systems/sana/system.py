@@ -18,6 +18,7 @@ from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, P
 from tenfold.systems.sana.skeleton import Sketcher, tidied
 from tenfold.systems.sana.starts import Start, foreign, wanted_places, with_wanted, without_keys
 from tenfold.tasks.table_text.encoding import PAD, Numbers, Table, TableBatch, sources_of
+from tenfold.tasks.table_text.evaluation import LOWER_IS_BETTER
 from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions, TextOptions, Training
 from tenfold.tasks.table_text.prepared import Prepared
 from tenfold.tasks.table_text.task import Given, TableText, Written
@@ -46,6 +47,7 @@ class Edited(NamedTuple):
 class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
+    lower_is_better = (*LOWER_IS_BETTER, "rounds")
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
         network=NetworkOptions(dim=16, layers=1, heads=2, hidden=16, word_dim=12, key_dim=6, dropout=0.1),

@@ -4,7 +4,6 @@ What may be seen is a cut (data.py): everything strictly earlier, or what was be
 are scored in one pass. Shapes: n interactions, C candidates.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -203,9 +202,3 @@ def _told(links: Links, part: str, how: Protocol, asked: np.ndarray) -> str:
     tied = "a random order of ties" if how.ties == "expectation" else "the middle rank of ties"
     some = f", {how.most:,} of them" if how.most and how.most < len(getattr(links.rows, part)) else ""
     return f"split '{links.name}', {part} part{some}; {seen}; ranked among {ranked}; {tied}"
-
-
-def figure_names(how: Protocol, ks: Sequence[int] = temporal.KS) -> list[str]:
-    """Of the ranks, where all destinations are ranked."""
-    nothing = np.zeros(1, np.int64)
-    return list(temporal.rank_figures(nothing, nothing + 1, ks, average=how.ties == "average"))

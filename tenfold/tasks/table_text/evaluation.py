@@ -13,7 +13,7 @@ from tenfold.tasks.table_text.options import Protocol
 from tenfold.tasks.table_text.tokens import without_mark
 
 COMMON = 2_000  # words so frequent in training texts that nobody would call them invented
-LOWER_IS_BETTER = ("omission", "unsupported_numbers", "unsupported_words", "repetition", "rounds")
+LOWER_IS_BETTER = ("omission", "unsupported_numbers", "unsupported_words", "repetition")
 
 
 class Judged(NamedTuple):
