@@ -24,7 +24,9 @@ from tenfold.training import Draw
 
 @pytest.fixture(scope="module")
 def fitted():
-    return Rehearsal(Rehearsal.tiny).fit(keyed(80), max_epochs=2, accelerator="cpu")
+    system = Rehearsal(Rehearsal.tiny).fit(keyed(80), max_epochs=2, accelerator="cpu")
+    assert {"loss/answer", "loss/recollection", "loss/familiarity"} <= set(system.history["rehearsal"][0])
+    return system
 
 
 def options(**values):

@@ -43,8 +43,8 @@ class Batch(NamedTuple):
     answer: Tensor  # (Q,) number of the answer; 0: unknown
     fragments: Fragments | None = None
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on a device, for answers: without fragments."""
+    def answering(self, device: torch.device) -> "Batch":
+        """The same on a device, for answers alone: without fragments. (A method `to` would be called in training.)"""
         return Batch(self.words.to(device), self.length.to(device), self.asked.to(device), self.stream.to(device),
                      self.time.to(device), self.answer.to(device))  # fmt: skip
 

@@ -164,7 +164,7 @@ class Rehearsal(StreamQuestions):
         asked = np.flatnonzero(np.diff(by_stream[1]))
         for first in range(0, len(asked), 64):
             rows = asked[first : first + 64]
-            batch = tensors(data, rows, numbers, by_stream).to(self.device)
+            batch = tensors(data, rows, numbers, by_stream).answering(self.device)
             beta = self.teacher(batch)[1].float().cpu().numpy()
             own = batch.stream.cpu().numpy()
             for place, row in enumerate(rows.tolist()):
@@ -177,7 +177,7 @@ class Rehearsal(StreamQuestions):
         numbers, by_stream = data.answer_numbers(), questions_by_stream(data)
         asked, right = np.flatnonzero(np.diff(by_stream[1])), 0
         for first in range(0, len(asked), 64):
-            batch = tensors(data, asked[first : first + 64], numbers, by_stream).to(self.device)
+            batch = tensors(data, asked[first : first + 64], numbers, by_stream).answering(self.device)
             right += int((self.teacher(batch)[0].argmax(-1) + 1 == batch.answer).sum())
         return right / len(numbers)
 

@@ -116,7 +116,7 @@ class StreamQuestions(System):
         network, training = self.streams, self.streams.training
         network.eval()
         for rows in together(data.lengths, by_stream[1]):
-            batch = tensors(data, rows, numbers, by_stream).to(self.device)
+            batch = tensors(data, rows, numbers, by_stream).answering(self.device)
             which = np.concatenate([by_stream[0][by_stream[1][row] : by_stream[1][row + 1]] for row in rows])
             found[which] = self.likelihoods(batch).float().cpu().numpy()
         network.train(training)
