@@ -1,0 +1,99 @@
+"""Rehearsal Memory: items trained on in a second, at 8 and 64 segments, with rehearsal and without, beside a Recurrent
+Memory Transformer of our own on the same streams, of the same width, layers, segments and vectors of memory.
+
+One step is forward, backward and AdamW, gradients through all segments, two questions a stream. `peak` is the
+largest memory of a process that makes one step over 512 segments with activations computed again (batch 32). `question`
+is the time of one question after 1,024 and after 65,536 items.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from benchmarks import harness
+from tenfold.options import parse
+from tenfold.systems.rehearsal.claims import PLAIN, SLOTS, cost_over_length
+from tenfold.systems.rehearsal.data import cut
+from tenfold.systems.rehearsal.lengthen import keyed_streams
+from tenfold.systems.rehearsal.options import Options
+from tenfold.systems.rehearsal.rivals import MemoryTokens, SlotMemoryOnly
+from tenfold.systems.rehearsal.samples import StreamSamples
+from tenfold.systems.rehearsal.system import Rehearsal
+from tenfold.training import Draw
+
+BATCH = 32
+
+
+def main() -> None:
+    quick = harness.arguments(__doc__).quick
+    torch.set_num_threads(1)
+    figures: dict[str, float] = {}
+    for segments in (8, 64):
+        data = keyed_streams(BATCH, segments=segments, facts=4, queries=2)
+        systems = {
+            "rehearsal": Rehearsal(parse(Options, SLOTS)),
+            "without": SlotMemoryOnly(parse(Options, SLOTS)),
+            "rmt": MemoryTokens(**PLAIN),
+        }
+        steps = [step_of(system, data) for system in systems.values()]
+        seconds = in_turns(steps, 3 if quick else 15)
+        rates = {name: BATCH * segments * 8 / one for name, one in zip(systems, seconds, strict=True)}
+        figures |= {f"{name}_items_per_s_{segments}": rate for name, rate in rates.items()}
+        figures[f"speedup_vs_rmt_{segments}"] = rates["rehearsal"] / rates["rmt"]
+        figures[f"without_rehearsal_vs_rmt_{segments}"] = rates["without"] / rates["rmt"]
+    if not quick:
+        step = "from benchmarks.rehearsal_training import long_step; long_step()"
+        figures["peak_gib_512_segments"] = harness.child([sys.executable, "-c", step]).peak_gib
+    cost = cost_over_length("quick" if quick else "cpu")
+    ours, all_kept = cost["milliseconds of a question"], cost["of attention to all"]
+    figures["question_ms"] = float(np.median(ours[-1, 1:]))
+    figures["question_growth"] = float(np.median(ours[-1, 1:]) / np.median(ours[0, 1:]))
+    figures["attention_to_all_growth"] = float(np.median(all_kept[-1, 1:]) / np.median(all_kept[0, 1:]))
+    notes = ["The transformer with memory tokens is ours, not the public package."]
+    harness.report("rehearsal_training", figures, notes=notes)
+
+
+def step_of(system: Rehearsal | MemoryTokens, data: object) -> Callable[[], None]:
+    """One training step of an untrained system on all of the data."""
+    system.vocabularies = system.learn_vocabularies(data)  # type: ignore[arg-type]
+    parts = cut(data, "none")  # type: ignore[arg-type]
+    system.sizes = system.infer_sizes(parts)
+    system._network = system.build()
+    rehearses = isinstance(system, Rehearsal) and system.rehearses
+    samples = StreamSamples(parts.data, system.options.rehearsal if rehearses else None)
+    batch = samples.batch(Draw(0, 0, np.arange(BATCH)))
+    optimizer = torch.optim.AdamW(system.network.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        losses = system.loss(batch)
+        sum(total / weight for total, weight in losses.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+
+    return step
+
+
+def long_step() -> None:
+    """One step over 512 segments, eight of them at a time in memory."""
+    data = keyed_streams(BATCH, segments=512, facts=4, queries=2)
+    step_of(Rehearsal(parse(Options, SLOTS | {"memory.recompute": 8})), data)()
+
+
+def in_turns(steps: list[Callable[[], None]], repeats: int) -> list[float]:
+    """Median seconds of each, one after the other, so that what else the machine does falls on all."""
+    for step in steps:
+        step()
+    found: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats):
+        for step, times in zip(steps, found, strict=True):
+            begin = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - begin)
+    return [harness.median(times) for times in found]
+
+
+if __name__ == "__main__":
+    main()
