@@ -29,6 +29,8 @@ from tenfold.training import Draw, Loss, Stage, schedule
 SPARE = 4  # draws of a false partner, of which the first that is none of the true ones counts
 PAIRS_AT_ONCE = 4_096  # scored together
 
+EPS = 1e-6  # of Adam: smaller gradients are rounding, which is another in each batch
+
 
 class LinkSamples:
     """Interactions to learn from, each with false destinations; a batch is what the method's `collate` makes of it."""
@@ -114,7 +116,7 @@ class TrainedLinks(LinkPrediction):
             data=LinkSamples(self, prepared, prepared.rows.train),
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared) if len(prepared.rows.validation) else None,
-            optimizer=partial(Adam, lr=training.lr),
+            optimizer=partial(Adam, lr=training.lr, eps=EPS),
             schedule=schedule(training.schedule, training.warmup),
             clip=training.clip,
         )
