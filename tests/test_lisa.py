@@ -427,7 +427,7 @@ def test_a_session_s_k_is_that_of_a_list(fitted, k):
 
 def test_times_are_numbers_and_the_latest_is_kept(fitted):
     session, item = fitted.open(), history_of(fitted, 1)[0]
-    with pytest.raises(DataError, match="time is a number of seconds; found 'yesterday'"):
+    with pytest.raises(DataError, match="time is a number of seconds or a date-time; found 'yesterday'"):
         session.update("u", item, time="yesterday")
     session.update("u", item, time=5)
     session.update("u", item)
