@@ -6,7 +6,7 @@ Shapes: B users, L events, V items (0 is padding).
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -41,25 +41,16 @@ class Counted(NextItem):
     def score_histories(self, events: Tensor) -> Tensor:
         """events (B, L), padded with 0 on the right -> (B, V + 1)."""
 
-    def said(self, histories: Sequence[np.ndarray]) -> Said:
-        """The same, user by user, as the few items that the rule says something of, `pairs` apart.
+    def said(self, histories: Sequence[np.ndarray]) -> Said | None:
+        """The same, user by user, as the few items that the rule says something of, `pairs` apart; None where a rule
+        has only its scores, which are then made for all items."""
+        return None
 
-        This one looks at the scores of all items; a rule that knows its items says them faster.
-        """
-        items, weights, ends = [], [], [0]
-        for history in histories:
-            events = torch.from_numpy(np.asarray(history, dtype=np.int64))[None]
-            told = (self.score_histories(events) - self.fallback * self.popular)[0].cpu().numpy()
-            told[0] = 0.0
-            own = np.flatnonzero(np.abs(told) > 1e-6)
-            items.append(own)
-            weights.append(told[own])
-            ends.append(ends[-1] + len(own))
-        return Said(
-            np.concatenate([np.zeros(0, np.int64), *items]),
-            np.concatenate([np.zeros(0, np.float32), *weights]).astype(np.float32),
-            np.array(ends, dtype=np.int64),
-        )
+    def item_totals(self, events: Tensor, weight: Tensor) -> Tensor:
+        """weight (B, L), summed by the item of its event -> (B, V + 1); padding's column is 0."""
+        totals = weight.new_zeros(len(events), self.sizes["items"] + 1).scatter_add_(1, events, weight)
+        totals[:, 0] = 0.0
+        return totals
 
     @property
     def reach(self) -> int | None:
@@ -108,11 +99,14 @@ class Counted(NextItem):
         self, rows: Tensor, row: Tensor, column: Tensor, at_once: int, times: Tensor | None = None
     ) -> Iterator[Tensor]:
         """Histories are made for a part of the queries at a time: those of one long history would fill the memory."""
+        if type(self).said is Counted.said:
+            yield from super().scores_at(rows, row, column, at_once, times)
+            return
         popular = self.fallback * self.popular
         out, table = torch.empty(min(at_once, len(row)), len(popular)), self.pairs()
         for some, at in zip(row.split(at_once), column.split(at_once), strict=True):
             users = self.users_at(rows, some, at).cpu().numpy()
-            found, said = out[: len(users)], self.said([user[user > 0] for user in users])
+            found, said = out[: len(users)], cast(Said, self.said([user[user > 0] for user in users]))
             spread(tuple(said), tuple(table), popular.cpu().numpy(), found.numpy())
             yield found.to(rows.device)
 
@@ -127,6 +121,10 @@ class Counted(NextItem):
         times: Sequence[np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `NextItem.top_k`, without a score for each item of the catalogue."""
+        if type(self).said is Counted.said:
+            return super().top_k(
+                histories, k=k, exclude=exclude, candidates=candidates, exclude_seen=exclude_seen, times=times
+            )
         self.check_k(k)
         popular = (self.fallback * self.popular).cpu().numpy()
         order = np.argsort(-popular[1:], kind="stable") + 1
@@ -136,7 +134,7 @@ class Counted(NextItem):
         lengths = np.array([len(h) for h in histories], dtype=np.int64)
         seen = [h.astype(np.int64) for h in histories] if exclude_seen else [np.zeros(0, np.int64)]
         seen_offsets = ends(lengths if exclude_seen else np.zeros_like(lengths))
-        said, whole = self.said(histories), np.concatenate(seen) if seen else np.zeros(0, np.int64)
+        said, whole = cast(Said, self.said(histories)), np.concatenate(seen) if seen else np.zeros(0, np.int64)
         items, scores = first_k(tuple(said), tuple(self.pairs()), popular, order, barred, whole, seen_offsets, k)
         if (nobody := lengths == 0).any():  # their scores are popularity's own
             counts = np.append(self.popularity().cpu().numpy(), 0.0)[items[nobody]]
