@@ -122,8 +122,12 @@ def test_pictures_that_are_fooled_drop_out_and_none_is_lost(fitted):
         return torch.cat([network(row.clone()) for row in z.split(1)])
 
     together = attacks.pgd(one_by_one, x, y, stop=True, **how)
-    alone = attacks.pgd(one_by_one, x[7:8], y[7:8], stop=True, **(how | {"start": start[7:8]}))
-    assert ((alone - together[7:8]).abs() < 1e-5).float().mean() > 0.95
+    alone = torch.cat(
+        [attacks.pgd(one_by_one, x[n : n + 1], y[n : n + 1], stop=True, **(how | {"start": start[n : n + 1]}))
+         for n in range(len(x))]
+    )  # fmt: skip
+    alike = ((alone - together).abs() < 1e-5).float().flatten(1).mean(1)  # of each picture
+    assert alike.median() > 0.95, alike
 
 
 def test_gradients_are_of_the_input_only_also_inside_no_grad_and_autocast(fitted):
