@@ -16,7 +16,7 @@ def test_sasrec_on_movielens_100k_beats_popularity_and_neighbours(public):
     arms = ["sasrec:training.length=100,training.batch_size=32,dropout=0.3", "popularity", "item-knn"]
     found = compare(str(path), arms, split="loo", budget=Budget(max_epochs=15, accelerator="cpu", progress="none"))
     rows = {row.system: row for row in found.rows}
-    assert found.users == 943 and found.rows[0].system == "SASRec"
+    assert found.count == 943 and found.rows[0].system == "SASRec"
     # The interval of what each rule lacks lies below 0: not a lucky draw of users.
     assert all(rows[rule].differences["ndcg@10"][2] < 0 for rule in ("Popularity", "ItemKNN"))
 
