@@ -1,4 +1,4 @@
-"""What is trained, in which order, within which budget. How is in `lightning_adapter.py`, and only there."""
+"""What is trained, in which order, within which budget. How is in `lightning_adapter`, and only there."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

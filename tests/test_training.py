@@ -20,6 +20,7 @@ from tenfold import lightning_adapter, run
 from tenfold.budget import Spending
 from tenfold.errors import OptionError, RunError
 from tenfold.files import write_whole
+from tenfold.lightning_adapter import progress
 from tenfold.ops.threads import unused_cores
 from tenfold.run import close_run, open_run
 from tenfold.training import Budget, EpochBatches, Stage, schedule
@@ -149,6 +150,13 @@ def test_a_schedule_cannot_become_longer_under_way(tmp_path):
     with pytest.raises(RunError, match="max_epochs and max_steps cannot be changed"):
         train(stage([0.1]), limits(max_epochs=5), tmp_path)
     train(stage([0.1, 0.2, 0.3, 0.4]), limits(), tmp_path)
+
+
+def test_fewer_epochs_than_are_done_are_refused(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        train(dies_at(counting_stage([0.1, 0.2, 0.3]), 13), limits(), tmp_path)
+    with pytest.raises(RunError, match="'count' has 3 epochs behind it, and max_epochs is now 2; give 3 or more"):
+        train(counting_stage([]), limits(max_epochs=2), tmp_path)
 
 
 def test_schedules():
@@ -573,7 +581,7 @@ def test_a_line_for_each_epoch(capsys):
 
 
 def test_a_line_now_and_then_says_where_a_long_epoch_is(capsys, monkeypatch):
-    monkeypatch.setattr(lightning_adapter, "TOLD_EVERY", 0.0)
+    monkeypatch.setattr(progress, "TOLD_EVERY", 0.0)
     train(counting_stage([0.1, 0.9]), limits(progress="lines", max_epochs=2), None)
     lines = capsys.readouterr().err.splitlines()
     assert any(line.startswith("count: epoch 1/2, batch 3/4, at most ") and line.endswith("left") for line in lines)

@@ -31,7 +31,7 @@ class Machine(nn.Module):
         o = options
         self.dim, self.slots, self.segment, self.bptt = o.dim, o.slots, o.segment, o.bptt
         self.identity = nn.Parameter(0.5 * torch.randn(o.slots, o.dim))
-        self.norm = nn.LayerNorm(o.dim, bias=False)  # a bias would be one more to all slots' scores, which changes nothing
+        self.norm = nn.LayerNorm(o.dim, bias=False)  # its bias would add the same to every score
 
     def start(self, streams: int) -> Tensor:
         return self.identity.new_zeros(streams, self.slots, self.dim)
