@@ -330,7 +330,8 @@ def _print_first(system: Any, source: Any, how: Mapping[str, Any]) -> None:
         count = system.predict(source, path, **how)
         with path.open(encoding="utf-8") as file:
             rows = [json.loads(line) for line in islice(file, SHOWN)]
-    print_table(list(system.shown), [[_cell(row[name]) for name in system.shown] for row in rows])
+    columns = [name for name in system.shown if name in rows[0]]
+    print_table(columns, [[_cell(row[name]) for name in columns] for row in rows])
     say(*count.notes, f"{len(rows)} of {count:,} {system.units} are shown; --output FILE keeps all")
 
 

@@ -79,7 +79,7 @@ class System(ABC):
     predict_options: ClassVar[type] = Nothing  # what can be chosen of how `predict` answers: candidates, beams ...
     inputs: ClassVar[Mapping[str, str]] = {}  # files or tables beside `data` that `read` takes, by name: what each is
     service: ClassVar[str] = ""  # "module:Class" of the tenfold.serving Service that serves it; none: it is not served
-    shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows that a terminal shows; none: only files
+    shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows, where they have them, that a terminal shows
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     lower_is_better: ClassVar[tuple[str, ...]] = ()  # figures, without '@k', of which less is better: ("ece",)
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it

@@ -258,7 +258,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
         (["evaluate", "FITTED", "LOG", "--where", "event=buy"], "where leaves none of 943 rows"),
         (["predict", "FITTED"], "give one of --input FILE"),
         (["predict", "FITTED", "--history", "zzz", "--on-unseen", "refuse"], "there is no item 'zzz'"),
-        (["predict", "FITTED", "-i", "LOG", "-o", "x.txt"], "written as .parquet or .jsonl"),
+        (["predict", "FITTED", "-i", "LOG", "-o", "x.txt"], "written as .parquet, .jsonl, .csv"),
         (["compare", "LOG", "--arm", "popularity:x=1"], "arm 'popularity:x=1': there is no option 'x'"),
         (["tune", "sasrec", "LOG", "--trials", "0"], "a search of 0 trials finds nothing"),
         (["claims", "sasrec"], "'sasrec' makes no claims"),

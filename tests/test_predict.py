@@ -1,5 +1,6 @@
 """Recommendations file to file: in order, whole or not there, equal to `recommend`."""
 
+import csv
 import gzip
 import json
 
@@ -69,6 +70,26 @@ def test_an_event_log_and_some_of_its_users(system, tmp_path):
     assert list(read(out)) == ["joe", "ann"] and read(out)["ann"]["items"] == every["ann"]["items"]
 
 
+def test_a_csv_with_titles(system, tmp_path):
+    """Lists are cells of JSON; an item that has no title has null."""
+    titles, out = tmp_path / "titles.csv", tmp_path / "out.csv"
+    titles.write_text(
+        "id,title\n" + "".join(f"r{ring}i{n},ring {ring} number {n}\n" for ring in range(3) for n in range(6))
+    )
+    with_titles = ReadOptions(items=str(titles))
+    for source in (written(tmp_path, "jsonl"), log(tmp_path)):
+        count = system.predict(source, out, k=24, read_options=with_titles)
+        assert any("items are not described in" in note for note in count.notes)
+        rows = {row["user"]: row for row in csv.DictReader(out.open(newline=""))}
+        items, shown = json.loads(rows["ann"]["items"]), json.loads(rows["ann"]["titles"])
+        assert len(items) == 24 and shown == [f"ring {i[1]} number {i[3]}" if i[1] != "3" else None for i in items]
+    (tmp_path / "plain.csv").write_text("id,colour\nr0i1,red\n")
+    refused(
+        system, DataError, r"plain\.csv has no column of titles; found colour", written(tmp_path, "jsonl"),
+        tmp_path / "no.csv", read_options=ReadOptions(items=str(tmp_path / "plain.csv")),
+    )  # fmt: skip
+
+
 def test_what_was_seen_may_be_left_out(system, tmp_path):
     system.predict(written(tmp_path, "jsonl"), tmp_path / "out.jsonl", k=24, exclude_seen=True)
     found = read(tmp_path / "out.jsonl")
@@ -94,7 +115,7 @@ def refused(system, error, match, data, output, **arguments):
 def test_wrong_input_is_named_and_leaves_nothing(system, tmp_path):
     out, good = tmp_path / "out.parquet", written(tmp_path, "parquet")
     refused(system, OptionError, "k = 99 is larger than the catalogue of 24", good, out, k=99)
-    refused(system, OptionError, r"written as \.parquet or \.jsonl; found 'out\.xls'", good, tmp_path / "out.xls")
+    refused(system, OptionError, r"written as \.parquet, \.jsonl, \.csv; found 'out\.xls'", good, tmp_path / "out.xls")
     refused(
         system, UnknownIdError, "user 'eve' holds an item that this system does not know", good, out, on_unseen="refuse"
     )

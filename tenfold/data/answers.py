@@ -49,14 +49,21 @@ def write_answers(path: str | Path, answers: Iterable[Mapping[str, Any]]) -> int
 
 
 @contextmanager
-def answer_writer(path: Path, *, nothing: str = "there is nothing to answer; give a file with one row or more") -> Any:
-    """In here a function that takes record batches of one schema. nothing: the sentence where none came.
+def answer_writer(
+    path: Path,
+    *,
+    pictures: bool = True,
+    nothing: str = "there is nothing to answer; give a file with one row or more",
+) -> Any:
+    """In here a function that takes record batches of one schema. pictures: whether these may hold some, and the output
+    be a folder. nothing: the sentence where no row came.
 
     Raises as `write_answers`.
     """
-    if path.suffix not in (*ENDINGS, ""):
+    if path.suffix not in (*ENDINGS, *([""] if pictures else [])):
+        folder = ", or into a folder" if pictures else ""
         raise OptionError(
-            f"the output is written as {', '.join(ENDINGS)}, or into a folder; found '{path.name}'; choose one of these"
+            f"the output is written as {', '.join(ENDINGS)}{folder}; found '{path.name}'; choose one of these"
         )
     came = [0]
     kinds: dict[str, Any] = {".parquet": _parquet, ".jsonl": _json_lines, ".csv": _csv, "": _folder}

@@ -3,20 +3,22 @@ memory; an event log is read whole.
 
 In: rows of `user` and `history` (a list of item ids) as Parquet or JSONL, gzipped or not, or an event log in any format
 that `fit` reads, whose users' events are their histories. Out: rows of `user`, `items`, `scores`, `skipped` (unknown
-events of the history) and `by_popularity` (no event of it was known), as Parquet or JSONL, by the ending of the name.
+events of the history), `by_popularity` (no event of it was known) and, with a file of titles, `titles`, as Parquet,
+JSONL or CSV, by the ending of the name.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenfold.data import columns
+from tenfold.data.answers import answer_writer
+from tenfold.data.attributes import read_attributes
 from tenfold.data.batches import Source, of_one_kind
 from tenfold.data.containers import whole_file
 from tenfold.data.events import Events, ReadReport, read_events
@@ -24,8 +26,7 @@ from tenfold.data.options import ReadOptions
 from tenfold.data.sources import source_of, told
 from tenfold.data.tables import ParquetFile
 from tenfold.data.text_sources import JsonLines
-from tenfold.errors import DataError, OptionError, UnknownIdError
-from tenfold.files import replacing
+from tenfold.errors import DataError, UnknownIdError
 from tenfold.metrics.ranking import list_length
 from tenfold.system import PredictionSummary
 
@@ -62,10 +63,12 @@ def predict(
     """The arguments are those of `NextItem.predict`."""
     k = list_length(k, len(system.vocabularies["items"]))
     answered, by_popularity, notes = 0, 0, list[str]()
-    with _writer(output) as write:
-        for some in _histories(system, source, read_options, users, notes):
+    nobody = "there is nobody to recommend to: the input holds no user; give one with at least one row"
+    with answer_writer(output, pictures=False, nothing=nobody) as write:
+        catalogue = _catalogue(system, read_options, notes)
+        for some in _histories(system, source, replace(read_options, items=""), users, notes):
             _refuse(system, some, source, on_unseen)
-            answers = _answers(system, some, k, exclude_seen)
+            answers = _answers(system, some, k, exclude_seen, catalogue)
             by_popularity += answers["by_popularity"].true_count
             write(answers)
             answered += len(some.ids)
@@ -73,6 +76,19 @@ def predict(
         notes.append(f"{by_popularity:,} of {answered:,} users have no item that the system knows: popularity answered")
     found = PredictionSummary(answered)
     found.notes = notes
+    return found
+
+
+def _catalogue(system: "NextItem", read_options: ReadOptions, notes: list[str]) -> dict[str, pa.Array]:
+    """What is said of item v, at v - 1: its id, and its title where there is a file of them."""
+    ids = system.vocabularies["items"]
+    found = {"items": ids.series.to_arrow()}
+    if read_options.items:
+        frame, remarks = read_attributes(read_options, ids)
+        notes += remarks
+        if "title" not in frame.columns:
+            raise DataError(f"{read_options.items} has no column of titles; found {', '.join(frame.columns)}")
+        found["titles"] = frame["title"].to_arrow()
     return found
 
 
@@ -217,7 +233,9 @@ def _refuse(system: "NextItem", some: Users, source: Path, on_unseen: "OnUnseen"
         )
 
 
-def _answers(system: "NextItem", some: Users, k: int, exclude_seen: bool) -> pa.RecordBatch:
+def _answers(
+    system: "NextItem", some: Users, k: int, exclude_seen: bool, catalogue: dict[str, pa.Array]
+) -> pa.RecordBatch:
     histories = [some.numbers[a:b] for a, b in zip(some.offsets[:-1], some.offsets[1:], strict=True)]
     known = [h[h > 0] for h in histories]
     lengths = np.array([len(h) for h in known])
@@ -228,46 +246,16 @@ def _answers(system: "NextItem", some: Users, k: int, exclude_seen: bool) -> pa.
     items, scores = system.top_k(known, k=k, exclude_seen=exclude_seen, times=clocks)
     real = np.isfinite(scores)
     offsets = pa.array(_offsets(real.sum(1).tolist()), pa.int32())
-    catalogue = system.vocabularies["items"].series.to_arrow()
+    numbers = pa.array(items[real] - 1)
+    told = {name: pa.ListArray.from_arrays(offsets, column.take(numbers)) for name, column in catalogue.items()}
     skipped = [len(h) - n for h, n in zip(histories, lengths.tolist(), strict=True)]
     return pa.RecordBatch.from_pydict(
         {
             "user": pa.array(some.ids),
-            "items": pa.ListArray.from_arrays(offsets, catalogue.take(pa.array(items[real] - 1))),
+            "items": told.pop("items"),
             "scores": pa.ListArray.from_arrays(offsets, pa.array(scores[real])),
             "skipped": pa.array(skipped, pa.int32()),
             "by_popularity": pa.array(lengths == 0),
+            **told,
         }
     )
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[Any]:
-    """A function that takes batches; the file is there when all of them were written, or not at all."""
-    if path.suffix not in (".parquet", ".jsonl"):
-        raise OptionError(
-            f"the output is written as .parquet or .jsonl; found '{path.name}'; choose one of the endings"
-        )
-    with replacing(path) as beside:
-        if path.suffix == ".jsonl":
-            with beside.open("w", encoding="utf-8") as file:
-                yield lambda batch: _write_json(file, batch)
-        else:
-            writer: pq.ParquetWriter | None = None
-
-            def write(batch: pa.RecordBatch) -> None:
-                nonlocal writer
-                writer = writer or pq.ParquetWriter(beside, batch.schema)
-                writer.write_batch(batch)
-
-            yield write
-            if writer is None:
-                raise DataError(
-                    "there is nobody to recommend to: the input holds no user; give one with at least one row"
-                )
-            writer.close()
-
-
-def _write_json(file: IO[str], batch: pa.RecordBatch) -> None:
-    for row in batch.to_pylist():
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")

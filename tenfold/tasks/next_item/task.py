@@ -69,7 +69,7 @@ class NextItem(System):
 
     splits = ("loo", "stream", "time", "none")
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
-    shown = ("user", "items")
+    shown = ("user", "items", "titles")
     service = "tenfold.serving.next_item:NextItemService"
     causal: ClassVar[bool] = True  # what `encode` gives at a position depends on no later event
     # `encode` and `advance` take the times of events too, and `batch.times` holds them. Where a log or a history has

@@ -69,7 +69,7 @@ class Description:
 class TableText(System):
     splits, units = ("auto", "given", "tables", "none"), "tables"
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
-    lower_is_better = LOWER_IS_BETTER
+    lower_is_better: ClassVar[tuple[str, ...]] = LOWER_IS_BETTER
     shown: ClassVar[tuple[str, ...]] = ("id", "text")
     casing = Casing({}, begins=False)
     _asked_split = "auto"
