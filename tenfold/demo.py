@@ -106,7 +106,10 @@ def _next_items(folder: Path, events: Events, *, quick: bool, tell: Callable[[st
     found.save(folder)
     for label, system in found.systems.items():
         system.save(folder / "fitted" / label.partition(":")[0].replace(" ", "-"))
-    shown = {row.label.partition(":")[0]: found.systems[row.label] for row in found.rows[:2]}
+    labels = dict.fromkeys(
+        [*(row.label for row in found.rows[:2]), *(n for n in found.systems if n.startswith("LISA"))]
+    )
+    shown = {label.partition(":")[0]: found.systems[label] for label in labels}
     return [
         comparison_section(found, title="What comes next, by eight recommenders"),
         histories_section(split(events, "loo"), shown, k=5),

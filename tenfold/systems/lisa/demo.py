@@ -9,7 +9,7 @@ from tenfold.budget import Budget
 from tenfold.data.events import Events
 from tenfold.data.splits import Split, split
 from tenfold.html import Section, paragraph, picture, table
-from tenfold.systems.lisa.pictures import accuracy_over_codewords, codeword_use, cost_over_length
+from tenfold.systems.lisa.pictures import codeword_use, cost_over_length
 from tenfold.systems.lisa.system import LISA
 
 TRAINED = {"preset": "mini", "dim": 64, "training.batch_size": 32, "training.lr": 0.002}
@@ -19,13 +19,10 @@ SHOWN = 10  # events of a history that get the most attention
 def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
     cut = split(events, "loo")
     budget = Budget(max_epochs=1 if quick else 4, progress="none")
-    fitted = {words: LISA(**TRAINED | {"codebooks.words": words}).fit(cut, budget=budget) for words in (4, 16)}
-    for words, system in fitted.items():
-        tell(f"LISA-Mini with 8 x {words} codewords: {len(system.history['next_item'])} epochs")
-    system = fitted[16]
+    system = LISA(**TRAINED | {"codebooks.words": 16}).fit(cut, budget=budget)
+    tell(f"LISA-Mini with 8 x 16 codewords: {len(system.history['next_item'])} epochs")
     system.save(folder / "fitted" / "LISA")
-    found = {8 * words: system.evaluate(cut)["ndcg@10"] for words, system in fitted.items()}
-    return [_cost(quick), _attention(system, cut), _codes(system, found)]
+    return [_cost(quick), _attention(system, cut), _codes(system)]
 
 
 def _cost(quick: bool) -> Section:
@@ -62,14 +59,12 @@ def _attention(system: LISA, cut: Split) -> Section:
     )
 
 
-def _codes(system: LISA, found: dict[int, float]) -> Section:
+def _codes(system: LISA) -> Section:
     shared, items = system.collided(), system.sizes["items"]
     said = (
         "How many items have each codeword of the histories' codebooks; beside each book, as how many evenly used "
         f"codewords it counts. {shared:,} of {items:,} items share all their "
         "target codes with another, and then the more popular comes first."
     )
-    under = "NDCG@10 on the test events after the same few epochs, by the size of a user's state."
     drawn = picture(codeword_use(system), "share of the items of each codeword, by codebook")
-    curve = picture(accuracy_over_codewords(found), "NDCG@10 over the numbers kept of a user")
-    return Section("LISA: codewords", paragraph(said) + drawn + paragraph(under) + curve)
+    return Section("LISA: codewords", paragraph(said) + drawn)

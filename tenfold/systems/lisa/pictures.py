@@ -1,7 +1,7 @@
 """What LISA does, to look at: cost over the length of a history, codewords in use, accuracy over their number."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -93,21 +93,4 @@ def codeword_use(system: "LISA") -> "Figure":
     axes.set_yticks(range(len(share)), [f"book {b + 1}, {p:.1f} in effect" for b, p in enumerate(told.perplexity)])
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="share of the items", pad=0.01)
-    return figure
-
-
-def accuracy_over_codewords(found: Mapping[int, float]) -> "Figure":
-    """NDCG@10 over B W, the numbers that are kept of a user."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.semilogx(list(found), list(found.values()), "o-", base=2, color=BLUE, label="LISA-Mini")
-    axes.set_xticks(list(found), [str(numbers) for numbers in found])
-    axes.minorticks_off()
-    axes.set_ylim(0, 1.1 * max(found.values()))
-    axes.set_xlabel("numbers kept of a user, B W")
-    axes.set_title("NDCG@10", loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
     return figure
