@@ -12,7 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -242,8 +242,8 @@ def run_claims(
 
     quick: a smoke run, whose verdicts do not count.  output: folder of claims_NAME_SIZE.json, written after each claim,
     and of the plot, .png; what that file holds of claims that are not measured now, by the same version, on the same
-    machine, stays there, each with its commit, and it is told.  claims: instead of those of the system's room.  log:
-    called with each line of progress.
+    machine, stays there, each with its commit, and it is told; so claims may be measured in parts, one after another or
+    at the same time.  claims: instead of those of the system's room.  log: called with each line of progress.
     Raises OptionError, OutputError.
     """
     from rich.console import Console
@@ -255,10 +255,9 @@ def run_claims(
     wanted, measurements, results = chosen(every, only), Measurements(log), list[Result]()
     code_commit()  # that of the code which runs, whatever is written meanwhile
     path = None if output is None else Path(output) / f"claims_{name}_{asked}.json"
-    before: dict[str, Any] = {}
     if path is not None:
         check_writable(path.parent)
-        before = _before(path, every, {claim.name for claim in wanted}, log)
+        _before(path, every, {claim.name for claim in wanted}, log)
     for claim in wanted:
         log(f"{claim.name}: {claim.says} ({claim.source})")
         results.append(measurements.measure(claim, asked))
@@ -266,11 +265,33 @@ def run_claims(
         if results[-1].trace:
             log(results[-1].trace)
         if path is not None:
-            write_whole(path, to_json(name, results, before, every).encode())
-    if path is not None:
-        save_figure(plot(results), path.with_suffix(".png"))
+            _add(path, name, results, every)
     Console(width=None if sys.stdout.isatty() else 200).print(table(results))
     return results
+
+
+def _add(path: Path, name: str, results: Sequence[Result], claims: Sequence[Claim]) -> None:
+    """The file and its plot with these results. It is read again each time: another call may have added to it."""
+    before = _before(path, claims, {result.claim.name for result in results}, lambda line: None)
+    write_whole(path, to_json(name, results, before, claims).encode())
+    found = {claim.name: _result(claim, before[claim.name]) for claim in claims if claim.name in before}
+    found |= {result.claim.name: result for result in results}
+    order = {claim.name: place for place, claim in enumerate(claims)}
+    save_figure(plot(sorted(found.values(), key=lambda each: order[each.claim.name])), path.with_suffix(".png"))
+
+
+def _result(claim: Claim, written: Mapping[str, Any]) -> Result:
+    """What `Result.to_dict` wrote."""
+    finding = None
+    if "about" in written:
+        ends = {"holds_from": -np.inf, "holds_to": np.inf, "low": -np.inf, "high": np.inf, "value": np.nan}
+        values = {each.name: written.get(each.name) for each in fields(Finding)}
+        finding = Finding(**{name: ends[name] if name in ends and own is None else own for name, own in values.items()})
+    size: Size = "cpu" if written["counts"] else "quick"  # a plot asks only whether it counts
+    return Result(
+        claim, size, finding, written["seeds"], written["seconds"], written["problem"], written["traceback"],
+        written["commit"], written["date"],
+    )  # fmt: skip
 
 
 def _before(path: Path, claims: Sequence[Claim], now: set[str], log: Callable[[str], None]) -> dict[str, Any]:

@@ -282,6 +282,34 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path, monkeypatch):
     assert f"{path.name} cannot be read: what it held is left out" in told
 
 
+def test_parts_measured_at_the_same_time_share_a_file_and_a_plot(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("tenfold.claims.plot", lambda results: drawn.append(list(results)) or plot(results))
+    fields = {"says": "small", "source": "-", "expect": Bound(figure="bytes", at_most=2)}
+
+    def measure_first_then_second(size):
+        """While the first is measured, another call measures the second."""
+        run_claims("gru4rec", claims=claims, only=["C2"], output=tmp_path, log=lambda line: None)
+        return {"bytes": 1}
+
+    def breaks(size):
+        raise FileNotFoundError("no such file")
+
+    claims = [
+        Claim(name="C1", measure=measure_first_then_second, **fields),
+        Claim(name="C2", measure=lambda size: {"bytes": [1.0, 3.0, 2.0]}, **fields),
+        Claim(name="C3", measure=breaks, **fields),
+    ]
+    run_claims("gru4rec", claims=claims, only=["C3"], output=tmp_path, log=lambda line: None)
+    run_claims("gru4rec", claims=claims, only=["C1"], output=tmp_path, log=lambda line: None)
+    written = json.loads((tmp_path / "claims_gru4rec_cpu.json").read_text())["claims"]
+    assert [one["verdict"] for one in written] == ["holds", "inconclusive", "not measured"]
+    last = drawn[-1]
+    assert [(each.claim.name, each.verdict) for each in last] == [(one["name"], one["verdict"]) for one in written]
+    assert [each.to_dict() for each in last] == written  # what is read back is what was found
+    assert len(plot(last).axes) == 2
+
+
 def test_a_claim_is_named_with_or_without_its_part(events):
     claims = [claim(events, name=name) for name in ("C1", "C1 fp64", "C10", "C7 Base", "C7 Mini")]
 
