@@ -1,5 +1,6 @@
 """What all tests share: stricter numerics than a user's, and small data whose answers are known."""
 
+import json
 import os
 import random
 import signal
@@ -95,3 +96,26 @@ def subprocess_of(*command, timeout=90, **environment):
             os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode, output
+
+
+@pytest.fixture(scope="session")
+def fit_apart():
+    """Fits a system in processes of its own, forked from one that has imported everything (fit_one.py).
+
+    fit_apart(name, run, folder, batch=None, processes=1) -> the exit codes of the processes, and what they printed.
+    """
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "tests/fit_one.py", "--serve"], env=environment, cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as server:  # fmt: skip
+
+        def fit(*arguments, processes=1, seconds=90):
+            order = {"arguments": [str(each) for each in arguments], "processes": processes, "seconds": seconds}
+            server.stdin.write(json.dumps(order) + "\n")
+            server.stdin.flush()
+            found = json.loads(server.stdout.readline())
+            return found["codes"], found["output"]
+
+        yield fit
+        server.stdin.close()

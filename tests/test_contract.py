@@ -175,9 +175,9 @@ def test_early_stopping_goes_on_too(cls, data, tmp_path):
 
 
 @every_trained_name
-def test_a_killed_process_goes_on(name, tmp_path):
-    code, output = subprocess_of("tests/fit_one.py", name, f"{tmp_path}/run", f"{tmp_path}/out", "13")
-    assert code == -signal.SIGKILL, output[-3000:]
+def test_a_killed_process_goes_on(name, tmp_path, fit_apart):
+    codes, output = fit_apart(name, tmp_path / "run", tmp_path / "out", 13)
+    assert codes == [-signal.SIGKILL], output[-3000:]
     cls = CLASSES[name]
     b = budget(max_epochs=2)
     again = cls(without_dropout(cls)).fit(small(cls).data(), budget=b, run=tmp_path / "run", resume=True)
@@ -185,15 +185,20 @@ def test_a_killed_process_goes_on(name, tmp_path):
 
 
 @every_trained_name
-def test_two_processes_equal_one(name, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    code, output = subprocess_of(
-        *torchrun, "tests/fit_one.py", name, f"{tmp_path}/run", f"{tmp_path}/out", OMP_NUM_THREADS="1"
-    )
-    assert code == 0, output[-3000:]
+def test_two_processes_equal_one(name, tmp_path, fit_apart):
+    codes, output = fit_apart(name, tmp_path / "run", tmp_path / "out", processes=2)
+    assert codes == [0, 0], output[-3000:]
     cls = CLASSES[name]
     one = cls(without_dropout(cls)).fit(small(cls).data(), budget=budget(max_epochs=2))
     assert_close(weights(cls.load(tmp_path / "out")), weights(one), rtol=1e-5, atol=1e-6)
+
+
+def test_torchrun_fits_as_two_processes_do(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    code, output = subprocess_of(*torchrun, "tests/fit_one.py", "sasrec", f"{tmp_path}/run", f"{tmp_path}/out",
+                                 OMP_NUM_THREADS="1")  # fmt: skip
+    assert code == 0, output[-3000:]
+    assert SASRec.load(tmp_path / "out").fitted["split"] == "loo"
 
 
 @every_system
