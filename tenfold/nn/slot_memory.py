@@ -38,6 +38,9 @@ class SegmentEncoder(nn.Module):
     def __init__(self, dim: int, layers: int, heads: int, segment: int, dropout: float) -> None:
         super().__init__()
         self.positions = Positions(segment, dim)
+        # Items are vectors of normal numbers: places of a fiftieth of that would have to be learned before anything
+        # that stands beside something.
+        nn.init.normal_(self.positions.table, std=0.5)
         self.blocks = Transformer(
             dim,
             layers,
@@ -175,6 +178,10 @@ class SlotMemory(nn.Module):
         """M_0, (B, K, d)."""
         return self.beginning.expand(streams, -1, -1)
 
+    def opened(self, memory: Tensor) -> Tensor:
+        """What is read of a memory: all of it, as it is."""
+        return memory
+
     def slot_keys(self, memory: Tensor) -> Tensor:
         """What a slot is found by: its content, normalised, and its identity. (B, K, d)."""
         return self.norm(memory) + self.identity
@@ -190,13 +197,23 @@ class SlotMemory(nn.Module):
         return self.key(f), self.value(f)
 
     def step(
-        self, memory: Tensor, keys: Tensor, values: Tensor, keep: Tensor, number: Tensor | int = 0
+        self, memory: Tensor, keys: Tensor, values: Tensor, keep: Tensor | None, number: Tensor | int = 0
     ) -> tuple[Tensor, Writes]:
         """One segment: memory (B, K, d), keys and values (B, N, d), keep (B, N) -> the memory after it.
 
         number: of the segment in its stream, from 0, one for all or (B,); `periods` looks at it. Where keep has no True
-        the memory stays what it was.
+        the memory stays what it was; None: all items are real.
         """
+        after, items, z, written = self._stepped(memory, keys, values, keep, number)
+        with torch.no_grad():
+            kept = torch.where(written, z.mean(-1), torch.ones_like(z[..., 0]))
+            return after, Writes(items.mean(1) * written.unsqueeze(-1), kept)
+
+    def _stepped(
+        self, memory: Tensor, keys: Tensor, values: Tensor, keep: Tensor | None, number: Tensor | int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """-> the memory after it, attention to items (B, H, K, N), z (B, K, d), and which slots (B, K or 1) are
+        written."""
         alpha, mass = self._attention(memory, keys, keep)
         each = self._heads(values)  # (B, H, N, D)
         items = alpha[..., : keys.shape[1]]
@@ -204,33 +221,42 @@ class SlotMemory(nn.Module):
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
         after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
-        written = keep.any(1).view(-1, 1)  # (B, 1), or (B, K) where not all slots take part
-        if self.sparse_write:
+        everything = torch.ones(len(memory), 1, dtype=torch.bool, device=memory.device)
+        written = everything if keep is None else keep.any(1).view(-1, 1)
+        if mass is not None:
             written = written & (mass >= mass.topk(self.sparse_write, dim=1).values[:, -1:])
         if self.periods > 1:
             place = torch.as_tensor(number, device=memory.device).view(-1, 1)
             written = written & (place % (2 ** (torch.arange(self.slots, device=memory.device) % self.periods)) == 0)
-        kept = torch.where(written, z.mean(-1), torch.ones_like(z[..., 0]))
-        return torch.where(written.unsqueeze(-1), after, memory), Writes(items.mean(1) * written.unsqueeze(-1), kept)
+        if written is not everything:
+            after = torch.where(written.unsqueeze(-1), after, memory)
+        return after, items, z, written
 
     def write(self, memory: Tensor, x: Tensor, keep: Tensor, number: Tensor | int = 0) -> tuple[Tensor, Writes]:
         """One segment from its items: x (B, N, d), keep (B, N) -> the memory after it."""
         keys, values = self.read_segments(x.unsqueeze(1), keep.unsqueeze(1))
         return self.step(memory, keys[:, 0], values[:, 0], keep, number)
 
-    def _attention(self, memory: Tensor, keys: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha (B, H, K, N), and one more column with self_keys; and each slot's interest in the segment, (B, K)."""
+    def _attention(self, memory: Tensor, keys: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """alpha (B, H, K, N), and one more column with self_keys; and, where not all slots are written, each slot's
+        interest in the segment, (B, K)."""
         q, k = self._heads(self.query(self.slot_keys(memory))), self._heads(keys)
-        scores = self._scores(q, k).float().masked_fill(~keep[:, None, None], NEVER)
+        scores = self._scores(q, k).float()
+        if keep is not None:
+            scores = scores.masked_fill(~keep[:, None, None], NEVER)
         if self.self_keys:
             own = self._heads(self.key(memory))
             itself = self._scores(q.unsqueeze(3), own.unsqueeze(3)).squeeze(-1)  # (B, H, K, 1): of each slot alone
             scores = torch.cat([scores, itself], -1)
-        mass = scores[..., : keys.shape[1]].logsumexp(-1).mean(1)
         if not self.competition:
+            mass = scores[..., : keys.shape[1]].logsumexp(-1).mean(1) if self.sparse_write else None
             return scores.softmax(-1).to(memory), mass
-        shared = scores.softmax(2) * F.pad(keep, (0, scores.shape[-1] - keep.shape[1]), value=True)[:, None, None]
-        return (shared / shared.sum(-1, keepdim=True).clamp(min=1e-6)).to(memory), shared.sum(-1).mean(1)
+        shared = scores.softmax(2)
+        if keep is not None:
+            shared = shared * F.pad(keep, (0, scores.shape[-1] - keep.shape[1]), value=True)[:, None, None]
+        return (shared / shared.sum(-1, keepdim=True).clamp(min=1e-6)).to(memory), shared.sum(-1).mean(
+            1
+        ) if self.sparse_write else None
 
     def _scores(self, q: Tensor, k: Tensor) -> Tensor:
         """q (B, H, ..., K, D), k (B, H, ..., N, D) -> (B, H, ..., K, N)."""
@@ -261,12 +287,15 @@ class SlotMemory(nn.Module):
         return torch.cat(found, 1)
 
     def _segments(self, memory: Tensor, x: Tensor, keep: Tensor, first: Any) -> Tensor:
-        keys, values = self.read_segments(x, keep)
+        # unbind, because the gradient of x[:, t] is as large as x: T of them would be T^2.
+        keys, values = (each.unbind(1) for each in self.read_segments(x, keep))
+        whole = keep.device.type == "cpu" and bool(keep.all())
+        there = [None] * x.shape[1] if whole else keep.unbind(1)
         found = []
         for t in range(x.shape[1]):
             if self.bptt and isinstance(first, int) and (first + t) % self.bptt == 0:
                 memory = memory.detach()
-            memory, _ = self.step(memory, keys[:, t], values[:, t], keep[:, t], first + t)
+            memory = self._stepped(memory, keys[t], values[t], there[t], first + t)[0]
             found.append(memory)
         return torch.stack(found, 1)
 

@@ -81,13 +81,17 @@ def keyed_streams(
     alpha: float = 0.1,
     queries: int = 1,
     oldest: float = 1.0,
+    held: float = 0.0,
     seed: int = 0,
 ) -> Streams:
     """Streams of segments x segment words: `facts` pairs of a key and its value at even places, no two the same, among
     words of an order-2 Markov chain, the same for every seed (alpha: of the Dirichlet draws of its rows; small is
     predictable, large is noise). A question is a key of the stream, its answer the value; chance is 1 / values.
 
-    oldest: questions are about pairs in that first share of the stream. Raises OptionError.
+    oldest: questions are about pairs in that first share of the stream.  held: so large a share of the streams each are
+    the validation and the test part (split "given"), asked at their end; the others are asked after any segment that
+    has the pair or follows it, so that what is near is learned first. 0: no part is said, and all are asked at the end.
+    Raises OptionError.
     """
     length = segments * segment
     if segment % 2 or facts > length // 2 or facts > keys:
@@ -117,11 +121,18 @@ def keyed_streams(
     places, stream = where[rows, chosen].ravel(), np.repeat(np.arange(count), taken)
     words = [f"b{n}" for n in range(background)] + [f"k{n}" for n in range(keys)] + [f"v{n}" for n in range(values)]
     asked, answers = key[rows, chosen].ravel(), value[rows, chosen].ravel()
+    time, part = np.full(len(stream), length), np.array([None] * len(stream), dtype=object)
+    if held:
+        first = 1 + places // segment
+        any_time = segment * (first + (rng.random(len(first)) * (segments + 1 - first)).astype(int))
+        where_held = stream >= count - 2 * int(held * count)
+        time = np.where(where_held, length, any_time)
+        part = np.where(where_held, np.where(stream >= count - int(held * count), "test", "valid"), "train")
     frame = pl.DataFrame({
         "id": [f"{s}/{n}" for s, n in zip(stream.tolist(), range(len(stream)), strict=True)], "stream": stream,
-        "time": np.full(len(stream), length), "question": [f"k{n}" for n in asked.tolist()],
+        "time": time, "question": [f"k{n}" for n in asked.tolist()],
         "answer": [f"v{n}" for n in answers.tolist()], "kind": ["key"] * len(stream), "options": [[]] * len(stream),
-        "evidence": [[p, p + 1] for p in places.tolist()], "split": [None] * len(stream)}, schema=COLUMNS)  # fmt: skip
+        "evidence": [[p, p + 1] for p in places.tolist()], "split": part.tolist()}, schema=COLUMNS)  # fmt: skip
     one = np.arange(count * length + 1)
     return Streams(
         Packed((items.ravel() + 1).astype(np.int32), one), np.arange(count + 1) * length,

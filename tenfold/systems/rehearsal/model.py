@@ -1,6 +1,6 @@
 """The networks: items and questions as vectors, a memory that is read in hops, the decoder that rehearses, the teacher.
 
-A memory machine is anything with `start`, `scan`, `write` and `slot_keys` (nn/slot_memory.py says how they are called):
+A memory machine is anything with `start`, `scan`, `write`, `opened` and `slot_keys` (nn/slot_memory.py says how):
 the rivals bring their own, and everything else is shared.
 
 Shapes: B streams, L items, W words, d width, N items of a segment, T full segments, K slots, Q questions, A answers, F
@@ -120,7 +120,7 @@ class StreamNetwork(nn.Module):
 
     def answer(self, asked: Tensor, memory: Tensor) -> Found:
         """Words asked (Q, W'), memory (Q, K, d)."""
-        q = self.question(asked)
+        q, memory = self.question(asked), self.machine.opened(memory)
         c, last, alpha = self.reader(q, memory, self.machine.slot_keys(memory))
         return Found(self.head(q, c, last), alpha)
 

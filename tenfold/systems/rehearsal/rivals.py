@@ -1,11 +1,12 @@
 """What else could keep a stream: rivals whose memory is as many numbers, and two that keep more.
 
-Each is a machine in place of SlotMemory: it has `segment`, `slots`, `start`, `slot_keys`, `write` and `scan`. Items,
-questions, the reader, the answers, batches and training are those of Rehearsal Memory.
+Each is a machine in place of SlotMemory: it has `segment`, `slots`, `start`, `opened`, `slot_keys`, `write` and `scan`.
+Items, questions, the reader, the answers, batches and training are those of Rehearsal Memory.
 
 Shapes: B streams, T segments, N items of a segment, K vectors of the memory, d width.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -23,8 +24,8 @@ from tenfold.systems.rehearsal.system import Rehearsal
 from tenfold.systems.rehearsal.task import StreamQuestions
 
 
-class Machine(nn.Module):
-    """A memory of K vectors that is written segment by segment. A subclass says `written`."""
+class Machine(nn.Module, ABC):
+    """A memory of K vectors that is written segment by segment."""
 
     def __init__(self, options: PlainOptions) -> None:
         super().__init__()
@@ -39,9 +40,13 @@ class Machine(nn.Module):
     def slot_keys(self, memory: Tensor) -> Tensor:
         return self.norm(memory) + self.identity
 
+    def opened(self, memory: Tensor) -> Tensor:
+        """What is read of a memory (B, K, d), of the same shape."""
+        return memory
+
+    @abstractmethod
     def written(self, memory: Tensor, x: Tensor, keep: Tensor) -> Tensor:
         """memory (B, K, d), a segment x (B, N, d), keep (B, N), one True at least in each row that counts."""
-        raise NotImplementedError
 
     def write(self, memory: Tensor, x: Tensor, keep: Tensor, number: Any = 0) -> tuple[Tensor, None]:
         safe = keep | (torch.arange(keep.shape[1], device=keep.device) == 0)  # an empty segment is thrown away below
@@ -50,10 +55,10 @@ class Machine(nn.Module):
     def scan(self, x: Tensor, keep: Tensor, memory: Tensor | None = None, *, first: Any = 0) -> Tensor:
         memory = self.start(len(x)) if memory is None else memory
         found = [memory]
-        for t in range(x.shape[1]):
+        for t, (part, there) in enumerate(zip(x.unbind(1), keep.unbind(1), strict=True)):
             if self.bptt and t % self.bptt == 0:
                 memory = memory.detach()
-            memory, _ = self.write(memory, x[:, t], keep[:, t])
+            memory, _ = self.write(memory, part, there)
             found.append(memory)
         return torch.stack(found, 1)
 
@@ -79,7 +84,7 @@ class Tokens(Machine):
         super().__init__(options)
         o = options
         self.beginning = nn.Parameter(0.5 * torch.randn(o.slots, o.dim))
-        self.places = nn.Parameter(0.02 * torch.randn(o.segment, o.dim))
+        self.places = nn.Parameter(0.5 * torch.randn(o.segment, o.dim))  # as in SegmentEncoder
         self.blocks = Transformer(
             o.dim, o.layers, attention=lambda: FullAttention(o.dim, o.heads, o.dropout),
             feed_forward=lambda: feed_forward("dense", o.dim, 2 * o.dim, o.dropout, "gelu"), norm="pre",
@@ -114,7 +119,16 @@ class LinearMemory(Machine):
 
 
 class Window(Machine):
-    """The last K items, and nothing else: what most services keep."""
+    """The last K items, and nothing else, as most services have it; a transformer reads them when a question comes."""
+
+    def __init__(self, options: PlainOptions) -> None:
+        super().__init__(options)
+        o = options
+        self.encoder = SegmentEncoder(o.dim, o.layers, o.heads, o.slots, o.dropout)
+
+    def opened(self, memory: Tensor) -> Tensor:
+        there = memory.abs().sum(-1) > 0  # what was not seen yet is nothing
+        return self.encoder(memory.unsqueeze(1), there.unsqueeze(1))[:, 0] * there.unsqueeze(-1)
 
     def written(self, memory: Tensor, x: Tensor, keep: Tensor) -> Tensor:
         both, count = torch.cat([memory, x], 1), keep.sum(1, keepdim=True)
@@ -155,13 +169,15 @@ class LastItems(PlainReader):
 
 
 class WholeStream(StreamNetwork):
-    """Keeps all items: a causal transformer reads them, and the question attends to every one of them, told how long
-    ago it was (as one of 16 codes, by doubling)."""
+    """Keeps all items: a causal transformer reads them, each beside the one before it, and the question attends to
+    every one of them, told how long ago it was (as one of 16 codes, by doubling)."""
 
     def __init__(self, options: PlainOptions, **sizes: Any) -> None:
         super().__init__(nn.Identity(), **sizes)  # there is no memory beside the items
         o = options
         self.norm, self.age = nn.LayerNorm(o.dim, bias=False), nn.Embedding(16, o.dim)
+        # Causal attention alone has no order: which item follows which would have to be guessed.
+        self.before = nn.Linear(o.dim, o.dim, bias=False)
         self.blocks = Transformer(
             o.dim, o.layers, attention=lambda: SoftmaxAttention(o.dim, o.heads, o.dropout),
             feed_forward=lambda: feed_forward("dense", o.dim, 2 * o.dim, o.dropout, "gelu"), norm="pre",
@@ -171,7 +187,7 @@ class WholeStream(StreamNetwork):
     def forward(self, batch: Batch) -> Found:
         x = self.items(batch.words)
         there = torch.arange(x.shape[1], device=x.device)
-        read, _ = self.blocks(x, there < batch.length.unsqueeze(1))
+        read, _ = self.blocks(x + self.before(F.pad(x, (0, 0, 1, -1))), there < batch.length.unsqueeze(1))
         age = batch.time.unsqueeze(1) - there
         memory, q = read[batch.stream], self.question(batch.asked)
         keys = self.norm(memory) + self.age((age.clamp(min=1).float().log2()).long().clamp(max=15))

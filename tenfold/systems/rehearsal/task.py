@@ -3,6 +3,7 @@
 Shapes: S streams, Q questions, A answers.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ AGES = ("newest quarter", "second quarter", "third quarter", "oldest quarter")
 
 
 class StreamQuestions(System):
-    """A subclass says `memory_machine`: what reads the stream."""
+    """What is asked of streams; what reads them is a subclass's."""
 
     splits = ("streams", "given", "none")
     units = "questions"
@@ -56,8 +57,9 @@ class StreamQuestions(System):
 
     # The network.
 
+    @abstractmethod
     def memory_machine(self) -> nn.Module:
-        raise NotImplementedError(f"{type(self).__name__} says what reads the stream")
+        """What reads the stream (rivals.Machine says what it has), untrained."""
 
     def build(self) -> nn.Module:
         return self.stream_network()
