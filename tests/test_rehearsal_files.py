@@ -15,7 +15,7 @@ from tenfold.data.events import Events
 from tenfold.errors import DataError, OptionError
 from tenfold.systems.rehearsal.data import cut
 from tenfold.systems.rehearsal.options import ReadOptions
-from tenfold.systems.rehearsal.readers import read_streams, split_sentences
+from tenfold.systems.rehearsal.readers import read_streams, split_sentences, streams_in_parts
 
 BABI = """1 Mary went to the hall.
 2 John took the milk.
@@ -96,6 +96,37 @@ def test_a_tutoring_log(write):
     assert texts(data, 0) == ["skill7 right", "skill7 wrong", "skill9 right"]
     assert data.questions["answer"].to_list() == ["wrong", "right", "wrong"]
     assert data.questions["time"].to_list() == [1, 2, 1]
+
+
+def test_a_tutoring_log_of_arrays(tmp_path):
+    skills, right = np.array([[7, 7, 9], [5, 5, -1]]), np.array([[1, 0, 1], [0, 0, -1]])
+    np.savez(tmp_path / "s.npz", skills=skills, correct=right)
+    np.save(tmp_path / "s.npy", np.stack([skills, right], -1))
+    for name in ("s.npz", "s.npy"):
+        data = read_streams(tmp_path / name)
+        assert texts(data, 0) == ["skill7 right", "skill7 wrong", "skill9 right"] and data.lengths.tolist() == [3, 2]
+        assert data.questions["answer"].to_list() == ["wrong", "right", "wrong"]
+    np.savez(tmp_path / "t.npz", skills=skills, correct=right * 2)
+    assert "row 1, column 1: expected a skill with a mark of 0 or 1" in refusal(read_streams, tmp_path / "t.npz")
+    np.savez(tmp_path / "u.npz", skills=skills)
+    assert "does not hold skills and answers" in refusal(read_streams, tmp_path / "u.npz")
+    (tmp_path / "v.npz").write_bytes(b"PK no archive")
+    assert "cannot be read as arrays" in refusal(read_streams, tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1_000])
+def test_parts_of_a_file_are_the_file(write, at_once):
+    path = write("s.jsonl", lines(ROWS[:1]) + "\n" + lines(ROWS[1:]))  # an empty line is none
+    whole, parts = read_streams(path), list(streams_in_parts(path, at_once=at_once))
+    assert len(parts) == {1: 3, 3: 2, 1_000: 1}[at_once]
+    assert [stream for part in parts for stream in part.ids] == list(whole.ids)
+    own = [row for part in parts for row in part.questions.drop("stream").iter_rows()]
+    assert own == list(whole.questions.drop("stream").iter_rows())
+    assert [texts(part, n) for part in parts for n in range(len(part))] == [texts(whole, n) for n in range(len(whole))]
+
+
+def test_a_line_is_named_where_empty_ones_come_before_it(write):
+    assert "line 3 has no stream" in refusal(read_streams, write("s.jsonl", lines(ROWS[:1]) + '\n{"q": "a"}\n'))
 
 
 def test_an_event_log_with_questions_beside_it(tmp_path):

@@ -89,8 +89,8 @@ class Streams(Dataset):
     report: ReadReport = field(default_factory=ReadReport)
 
     @classmethod
-    def of(cls, stories: Iterable[Story], report: ReadReport | None = None) -> Self:
-        """Raises DataError."""
+    def of(cls, stories: Iterable[Story], report: ReadReport | None = None, *, first: int = 0) -> Self:
+        """first: questions that came before these, where ids are made of their number. Raises DataError."""
         report = report or ReadReport(source="the streams")
         numbers: dict[str, int] = {}
         told: dict[str, list[int]] = {}
@@ -112,7 +112,8 @@ class Streams(Dataset):
                 evidence = [int(place) for place in question.get("evidence") or ()]
                 _check_question(question, time, evidence, story, report.source)
                 rows.append({name: question.get(name) for name in COLUMNS} | {
-                    "id": str(question.get("id") or f"{story.id}/{len(rows) + 1}"), "stream": len(ids), "time": time,
+                    "id": str(question.get("id") or f"{story.id}/{first + len(rows) + 1}"), "stream": len(ids),
+                    "time": time,
                     "answer": None if question.get("answer") is None else str(question["answer"]),
                     "options": list(map(str, question.get("options") or ())), "evidence": evidence})  # fmt: skip
                 asked.append(read(str(question["question"])))
@@ -172,11 +173,7 @@ class Streams(Dataset):
 
     def check_words(self) -> None:
         """Raises DataError where too many words are unknown to say anything of these streams."""
-        if self.unknown() > UNKNOWN:
-            raise DataError(
-                f"{self.unknown():.0%} of the words of {self.report.source} are unknown to this system, and at most "
-                f"{UNKNOWN:.0%} may be; fit it on streams of this kind, or start from it with start_from"
-            )
+        check_unknown(self.unknown(), self.report.source)
 
     def take(self, streams: np.ndarray, questions: np.ndarray) -> Self:
         """Some streams (S,), and of their questions those that hold in `questions` (Q,); both of bool."""
@@ -199,6 +196,15 @@ class Streams(Dataset):
             f"{len(self.words):,} words; {asked if len(self.questions) else 'no questions'}"
         )
         return [said, *self.report.sentences()]
+
+
+def check_unknown(share: float, source: str) -> None:
+    """Raises DataError where this share of unknown words is too large."""
+    if share > UNKNOWN:
+        raise DataError(
+            f"{share:.0%} of the words of {source} are unknown to this system, and at most {UNKNOWN:.0%} may be; fit "
+            "it on streams of this kind, or start from it with start_from"
+        )
 
 
 def _packed(lists: Sequence[Sequence[int]]) -> Packed:

@@ -89,8 +89,9 @@ def keyed_streams(
     predictable, large is noise). A question is a key of the stream, its answer the value; chance is 1 / values.
 
     oldest: questions are about pairs in that first share of the stream.  held: so large a share of the streams each are
-    the validation and the test part (split "given"), asked at their end; the others are asked after any segment that
-    has the pair or follows it, so that what is near is learned first. 0: no part is said, and all are asked at the end.
+    the validation and the test part (split "given"), asked at their end; half of the others' questions come after any
+    segment that has the pair or follows it, so that what is near is learned first. 0: no part is said, and all are
+    asked at the end.
     Raises OptionError.
     """
     length = segments * segment
@@ -125,6 +126,7 @@ def keyed_streams(
     if held:
         first = 1 + places // segment
         any_time = segment * (first + (rng.random(len(first)) * (segments + 1 - first)).astype(int))
+        any_time = np.where(rng.random(len(first)) < 0.5, any_time, length)
         where_held = stream >= count - 2 * int(held * count)
         time = np.where(where_held, length, any_time)
         part = np.where(where_held, np.where(stream >= count - int(held * count), "test", "valid"), "train")

@@ -69,10 +69,10 @@ class RehearsalOptions:
 
     recollection: Annotated[
         float, option("weight of restoring masked items; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
-    ] = 1.0
+    ] = 0.3
     familiarity: Annotated[
         float, option("weight of telling real fragments from changed ones; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
-    ] = 0.5
+    ] = 0.15
     fragments: Annotated[int, option("of a stream, in a step", gt=0)] = 4
     length: Annotated[int, option("items of a fragment", gt=1)] = 8
     masked: Annotated[float, option("share of a fragment's items that are masked", gt=0, lt=1)] = 0.5
@@ -112,7 +112,7 @@ class Options:
     presets: ClassVar = {
         "best": {},
         "events": {"dim": 64, "memory.slots": 8, "memory.segment": 16, "memory.layers": 1, "memory.heads": 2,
-                   "rehearsal.length": 16, "rehearsal.recollection": 0.5, "rehearsal.familiarity": 0.25},
+                   "rehearsal.length": 16},
         "faithful": {"memory.strict": True, "memory.heads": 1, "hops": 1},
     }  # fmt: skip
 

@@ -1,12 +1,17 @@
 """Files as streams: JSON lines, bAbI, plain text, tutoring logs, and event logs with questions beside them."""
 
 import gzip
+import io
 import json
 import lzma
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,45 +32,72 @@ NAMES = {"stream": ("stream", "story", "items", "text"), "question": ("q", "ques
          "answer": ("a", "answer", "label"), "time": ("time", "position"), "evidence": ("support", "evidence"),
          "options": ("options", "choices", "candidates"), "kind": ("kind", "task"), "split": ("split", "part"),
          "id": ("id",)}  # fmt: skip
+SKILLS, RIGHT = ("skills", "skill", "q"), ("correct", "right", "answers", "y")  # arrays of an npz
 
 
 def read_streams(data: Any, read_options: ReadOptions | None = None, *, questions: Any = None) -> Streams:
-    """A path (JSON lines, bAbI files, folders and tars, plain text, a tutoring CSV; also .gz and .xz), an event log
-    with `questions` about it, rows as dicts, or Streams. Raises DataError, OptionError."""
-    options = read_options or ReadOptions()
+    """A path (JSON lines, bAbI files, folders and tars, plain text, tutoring logs as CSV or npz; also .gz and .xz), an
+    event log with `questions` about it, rows as dicts, or Streams. Raises DataError, OptionError."""
     if isinstance(data, Streams):
         return data
+    stories, source = _stories_of(data, read_options or ReadOptions(), questions)
+    return Streams.of(stories, ReadReport(source=source))
+
+
+def streams_in_parts(
+    data: Any, read_options: ReadOptions | None = None, *, questions: Any = None, at_once: int = 100_000
+) -> Iterator[Streams]:
+    """The same in parts of about `at_once` items, so that of JSON lines no more than a part is in memory. Each part has
+    a vocabulary of its own. Raises DataError, OptionError."""
+    if isinstance(data, Streams):
+        yield data
+        return
+    stories, source = _stories_of(data, read_options or ReadOptions(), questions)
+    report, part, size, asked, first = ReadReport(source=source), list[Story](), 0, 0, 0
+    for story in stories:
+        part.append(story)
+        size, asked = size + len(story.items), asked + len(story.questions)
+        if size >= at_once:
+            yield Streams.of(part, report, first=first)
+            part, size, asked, first = [], 0, 0, first + asked
+    if part or not first:
+        yield Streams.of(part, report, first=first)
+
+
+def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], str]:
+    """What a file or rows hold, read as it is asked for, and its name."""
     if questions is not None or isinstance(data, Events):
         return _of_events(data, questions, options)
     if isinstance(data, list):
-        return Streams.of(_of_rows(data, "row"), ReadReport(source="the rows"))
+        return _of_rows(enumerate(data, start=1), "row"), "the rows"
     if not isinstance(data, str | Path):
         raise DataError(f"streams are read from a path, rows or Streams; found {type(data).__name__}")
     path = Path(data)
     layout = options.layout if options.layout != "auto" else _layout(path, options.encoding)
-    report = ReadReport(source=str(path))
     if layout == "events":
         raise DataError(f"{path} is an event log; name the file of questions about it with --questions FILE")
     if layout == "babi":
-        stories = list(_babi(path, options.encoding))
+        stories = _babi(path, options.encoding)
         if options.lengthen:
             from tenfold.systems.rehearsal.lengthen import lengthen, sentences_of
 
-            stories = list(lengthen(stories, sentences_of(options.background, options.encoding), options.lengthen))
-        return Streams.of(stories, report)
-    text = read_text(path, options.encoding)
+            stories = lengthen(stories, sentences_of(options.background, options.encoding), options.lengthen)
+        return stories, str(path)
     if layout == "jsonl":
-        return Streams.of(_of_rows(_objects(text, path), f"{path}, line"), report)
+        return _of_rows(_objects(path, options.encoding), f"{path}, line"), str(path)
     if layout == "tutoring":
-        return Streams.of(_tutoring(text, path), report)
-    return Streams.of([Story(path.name, split_sentences(text), (), str(path))], report)
+        if path.suffix in (".npz", ".npy"):
+            return _tutoring_arrays(path), str(path)
+        return _tutoring(read_text(path, options.encoding), path), str(path)
+    text = read_text(path, options.encoding)
+    return iter([Story(path.name, split_sentences(text), (), str(path))]), str(path)
 
 
 def one_stream(path: Path, encoding: str = "utf-8") -> list[str]:
     """The items of a file with one stream: sentences of a text, or the first line of JSON lines. Raises DataError."""
     text = read_text(path, encoding)
     if text.lstrip().startswith("{"):
-        story = next(iter(_of_rows(_objects(text, path), f"{path}, line")))
+        story = next(_of_rows(_objects(path, encoding), f"{path}, line"))
         return list(story.items)
     return split_sentences(text)
 
@@ -109,7 +141,11 @@ def _layout(path: Path, encoding: str) -> str:
         return "babi"
     if names and names[-1] in (".parquet", ".inter", ".tsv"):
         return "events"
-    start = read_text(path, encoding)[:4096].lstrip()
+    if names and names[-1] in (".npz", ".npy"):
+        return "tutoring"
+    start = "".join(islice((line for line in _lines(path, encoding) if line.strip()), 40)).lstrip()
+    if not start:
+        raise DataError(f"{path} is empty; give a file with a stream")
     if start.startswith("{"):
         return "jsonl" if re.search(r'"(stream|story|items|text)"\s*:', start) else "events"
     lines = start.splitlines()
@@ -123,8 +159,27 @@ def _layout(path: Path, encoding: str) -> str:
 # JSON lines ----------------------------------------------------------------------------------------------------------
 
 
-def _objects(text: str, path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _lines(path: Path, encoding: str) -> Iterator[str]:
+    """Lines of a text, read as they are asked for, decompressed where it is gzip or xz. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+            file.seek(0)
+            packed = gzip.GzipFile(fileobj=file) if start.startswith(b"\x1f\x8b") else None
+            with lzma.LZMAFile(file) if start.startswith(b"\xfd7zXZ") else packed or file as plain:
+                yield from io.TextIOWrapper(plain, encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise DataError(f"{path} is not in {encoding}: {error}; say --encoding") from None
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} cannot be decompressed: {error}; copy it again") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check the name") from None
+
+
+def _objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line's number and object."""
+    number = 0
+    for number, line in enumerate(_lines(path, encoding), start=1):
         if line.strip():
             try:
                 row = json.loads(line)
@@ -132,7 +187,9 @@ def _objects(text: str, path: Path) -> Iterator[dict[str, Any]]:
                 raise DataError(f"{path}, line {number} is no JSON: {error}; write one object a line") from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number} holds {type(row).__name__}, expected an object with a stream")
-            yield row
+            yield number, row
+    if not number:
+        raise DataError(f"{path} is empty; give a file with a stream")
 
 
 def _named(row: Mapping[str, Any], name: str) -> Any:
@@ -143,8 +200,8 @@ def _question(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _named(row, name) for name in NAMES if name != "stream"}
 
 
-def _of_rows(rows: Any, place: str) -> Iterator[Story]:
-    for number, row in enumerate(rows, start=1):
+def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator[Story]:
+    for number, row in rows:
         items = _named(row, "stream")
         if isinstance(items, str):
             items = split_sentences(items)
@@ -230,26 +287,60 @@ def _tutoring(text: str, path: Path) -> Iterator[Story]:
             raise DataError(
                 f"{where}: {lines[first]} answers are announced, {len(skills)} skills and {len(right)} answers follow"
             )
-        told = [
-            f"skill{skill.strip()} {'right' if mark.strip() == '1' else 'wrong'}"
-            for skill, mark in zip(skills, right, strict=True)
-        ]
-        asked = [{"question": f"skill{skills[t].strip()}", "answer": told[t].split()[1], "time": t, "kind": "step"}
-                 for t in range(1, len(told))]  # fmt: skip
-        yield Story(str(student), told, asked, where)
+        marks = [mark.strip() == "1" for mark in right]
+        yield _student(str(student), [skill.strip() for skill in skills], marks, where)
+
+
+def _tutoring_arrays(path: Path) -> Iterator[Story]:
+    """An npz with one array of skills and one of right (1) or wrong (0), or an npy of both (..., 2): a row a student,
+    shorter ones padded with -1 on the right."""
+    try:
+        with np.load(path, allow_pickle=False) if path.suffix == ".npz" else nullcontext(np.load(path)) as found:
+            if isinstance(found, np.ndarray):
+                arrays = list(np.moveaxis(found, -1, 0))
+            else:
+                arrays = [next((found[n] for n in names if n in found), None) for names in (SKILLS, RIGHT)]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as arrays: {error}; copy it again") from None
+    if (
+        len(arrays) != 2
+        or any(one is None for one in arrays)
+        or arrays[0].ndim != 2
+        or arrays[0].shape != arrays[1].shape
+    ):
+        raise DataError(
+            f"{path} does not hold skills and answers: expected arrays 'skills' and 'correct', each (students, "
+            "answers), -1 at padding, or one array (students, answers, 2)"
+        )
+    skills, right = arrays
+    for student, (own, marks) in enumerate(zip(skills, right, strict=True), start=1):
+        where = f"{path}, row {student}"
+        there = own >= 0
+        count = int(there.sum())
+        if count and not (there[:count].all() and np.isin(marks[:count], (0, 1)).all()):
+            bad = int(np.flatnonzero(~(there & np.isin(marks, (0, 1))))[0]) + 1
+            raise DataError(f"{where}, column {bad}: expected a skill with a mark of 0 or 1, and -1 only at the end")
+        yield _student(str(student), own[:count].astype(int).tolist(), marks[:count].astype(bool).tolist(), where)
+
+
+def _student(student: str, skills: Sequence[Any], right: Sequence[bool], where: str) -> Story:
+    told = [f"skill{skill} {'right' if mark else 'wrong'}" for skill, mark in zip(skills, right, strict=True)]
+    asked = [{"question": f"skill{skills[t]}", "answer": told[t].split()[1], "time": t, "kind": "step"}
+             for t in range(1, len(told))]  # fmt: skip
+    return Story(student, told, asked, where)
 
 
 # Event logs ----------------------------------------------------------------------------------------------------------
 
 
-def _of_events(data: Any, questions: Any, options: ReadOptions) -> Streams:
+def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterator[Story], str]:
     """Each asked user's events as sentences of kind, title (or the item's id) and month."""
     events = data
     if not isinstance(data, Events):
         chosen = {name: value for name, value in (("columns", options.columns), ("items", options.items)) if value}
         events = read_events(data, None, encoding=options.encoding, **chosen)
     if questions is None:
-        return Streams.of(_users(events, np.arange(len(events)), None), ReadReport(source=events.report.source))
+        return _users(events, np.arange(len(events)), None), events.report.source
     asked = questions if isinstance(questions, Questions) else read_questions(questions, encoding=options.encoding)
     users, seen = asked.asked_of(events)
     by_user: dict[int, list[dict[str, Any]]] = {}
@@ -258,7 +349,7 @@ def _of_events(data: Any, questions: Any, options: ReadOptions) -> Streams:
         by_user.setdefault(user, []).append({
             "id": one.id, "question": one.question, "answer": one.answer, "time": time, "kind": one.kind,
             "options": one.options, "evidence": one.evidence, "split": one.split})  # fmt: skip
-    return Streams.of(_users(events, np.array(sorted(by_user)), by_user), ReadReport(source=asked.report.source))
+    return _users(events, np.array(sorted(by_user)), by_user), asked.report.source
 
 
 def _users(events: Events, users: np.ndarray, asked: Mapping[int, list[dict[str, Any]]] | None) -> Iterator[Story]:

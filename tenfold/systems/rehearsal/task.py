@@ -4,7 +4,7 @@ Shapes: S streams, Q questions, A answers.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,10 +20,10 @@ from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
 from tenfold.metrics.evaluation import Statistic
 from tenfold.system import Evaluation, PredictionSummary, System
-from tenfold.systems.rehearsal.data import Cut, Streams, cut
+from tenfold.systems.rehearsal.data import Cut, Streams, check_unknown, cut
 from tenfold.systems.rehearsal.model import StreamNetwork
 from tenfold.systems.rehearsal.options import PredictOptions, Protocol, ReadOptions
-from tenfold.systems.rehearsal.readers import read_streams
+from tenfold.systems.rehearsal.readers import read_streams, streams_in_parts
 from tenfold.systems.rehearsal.samples import Batch, StreamSamples, questions_by_stream, tensors
 from tenfold.training import Losses, Samples, Stage, schedule
 
@@ -173,14 +173,24 @@ class StreamQuestions(System):
         read_options: Any = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> PredictionSummary:
-        """A row for each question: its id, the likeliest answer, its probability, the first `top` of them."""
+        """A row for each question: its id, the likeliest answer, its probability, the first `top` of them. Of JSON
+        lines a part at a time is in memory; the output is written whole, or not at all. Raises DataError."""
         _ = self.network
-        asked = self.read(data, read_options, **(inputs or {})).recoded(self.vocabularies)
-        asked.check_words()
-        if not len(asked.questions):
-            raise DataError(f'{asked.report.source} asks nothing; write questions beside the streams as "queries"')
-        rows = answered(asked, self.probabilities(asked), top, known_above)
-        return PredictionSummary(write_answers(output, rows))
+        parts = streams_in_parts(data, read_options, **(inputs or {}))
+        return PredictionSummary(write_answers(output, self._answered(parts, top, known_above)))
+
+    def _answered(self, parts: Iterable[Streams], top: int, known_above: float) -> Iterator[dict[str, Any]]:
+        asked, words, unknown, source = 0, 0, 0.0, ""
+        for part in parts:
+            own = part.recoded(self.vocabularies)
+            source = own.report.source
+            asked, words = asked + len(own.questions), words + len(own.items.words)
+            unknown += own.unknown() * len(own.items.words)
+            if len(own.questions):
+                yield from answered(own, self.probabilities(own), top, known_above)
+        check_unknown(unknown / max(words, 1), source)
+        if not asked:
+            raise DataError(f'{source} asks nothing; write questions beside the streams as "queries"')
 
 
 def answer_loss(scores: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
