@@ -131,6 +131,9 @@ BASELINES = {
         "markov": _baseline("item_pairs:FirstOrderMarkov", "items that came right after the last one", "-"),
         "personal-frequency": _baseline("counted:PersonalFrequency", "the items that the user had most often", "-"),
         "repeat-last": _baseline("counted:RepeatLast", "the user's latest items again", "-"),
+        "rehearsal-next": Row("tenfold.systems.rehearsal.next_items:RehearsalNext",
+                              "next items from Rehearsal Memory's state of one size", "2106.01096",
+                              options="tenfold.systems.rehearsal.options:NextOptions"),
         "popularity": _baseline("counted:Popularity", "the most popular items, for everybody", "-"),
     },
     "classification": {

@@ -10,12 +10,14 @@ from tenfold import GRU4Rec, LRURec, Transformer
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError
 from tenfold.streaming import key_of, unpack_many
+from tenfold.systems.rehearsal.next_items import RehearsalNext
 from tenfold.tasks.next_item.streams import filled, leaves
 
 SMALL = {"dim": 12, "dropout": 0.0, "training.length": 9}
 STREAMS = {
     "gru4rec": lambda: GRU4Rec(**SMALL),
     "lrurec": lambda: LRURec(**SMALL),
+    "rehearsal-next": lambda: RehearsalNext(**SMALL, **{"memory.segment": 5}),
     **{
         name: lambda name=name: Transformer(attention=name, heads=3, features=7, codewords=5, **SMALL)
         for name in ("linear", "random-feature", "key-quantised", "lisa")

@@ -15,6 +15,7 @@ from tenfold.options import parse
 from tenfold.systems.rehearsal.data import Story, Streams, cut
 from tenfold.systems.rehearsal.lengthen import keyed_streams, lengthen
 from tenfold.systems.rehearsal.options import Options, RehearsalOptions
+from tenfold.systems.rehearsal.rivals import FullAttentionReader, LastItems
 from tenfold.systems.rehearsal.samples import StreamSamples, questions_by_stream, starts, tensors
 from tenfold.systems.rehearsal.stream import Memory, init, load, query, save, update
 from tenfold.systems.rehearsal.system import Rehearsal, oracle
@@ -348,6 +349,48 @@ def test_keyed_streams_hold_what_is_asked():
     assert (keyed_streams(40, oldest=0.25).age() > 0.75 * 128 - 2).all()
     with pytest.raises(OptionError, match="segments of even length"):
         keyed_streams(2, segment=5)
+
+
+def test_keyed_streams_ask_near_and_late_in_training_and_late_when_they_test():
+    data = keyed_streams(200, segments=6, segment=4, facts=2, keys=8, values=4, queries=2, held=0.1, seed=4)
+    part = data.questions["split"].to_numpy()
+    assert {name: int((part == name).sum()) for name in ("train", "valid", "test")} == {"train": 320, "valid": 40,
+                                                                                        "test": 40}  # fmt: skip
+    time, last = data.questions["time"].to_numpy(), data.questions["evidence"].list.max().to_numpy()
+    assert (time % 4 == 0).all() and (last < time).all() and (time[part != "train"] == 24).all()
+    assert 0.5 < (time[part == "train"] == 24).mean() < 0.75  # half of them, and some of the others by chance
+    assert set(cut(data, "given").part("test").ids).isdisjoint(cut(data, "given").part("train").ids)
+
+
+def read_by(system):
+    """An untrained network of a rival, and a batch of four streams."""
+    data = keyed(40)
+    system.vocabularies = data.vocabularies
+    system.sizes = system.infer_sizes(cut(data, "none"))
+    torch.manual_seed(0)
+    return system.build().eval(), batch_of(system, data, range(4))
+
+
+@torch.no_grad()
+def test_who_keeps_all_items_knows_which_follows_which():
+    network, batch = read_by(FullAttentionReader(FullAttentionReader.tiny))
+    turned = batch.words.clone()
+    turned[:, 2:4] = turned[:, 2:4].flip(1)
+    swapped = network(batch._replace(words=turned)).scores
+    assert not torch.allclose(swapped, network(batch).scores, atol=1e-4)
+    later = batch._replace(words=torch.cat([batch.words[:, :8], batch.words[:, 8:].flip(1)], 1),
+                           time=torch.full_like(batch.time, 8))  # fmt: skip
+    before = batch._replace(time=torch.full_like(batch.time, 8))
+    assert_close(network(later).scores, network(before).scores)  # of what came after the question nothing is known
+
+
+@torch.no_grad()
+def test_the_last_items_are_all_that_a_window_knows():
+    network, batch = read_by(LastItems(LastItems.tiny))  # four of twelve words
+    old, new = batch.words.clone(), batch.words.clone()
+    old[:, :8], new[:, 10:12] = 1, new[:, 10:12].flip(1)
+    assert_close(network(batch._replace(words=old)).scores, network(batch).scores)
+    assert not torch.allclose(network(batch._replace(words=new)).scores, network(batch).scores, atol=1e-4)
 
 
 @torch.no_grad()

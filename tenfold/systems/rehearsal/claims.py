@@ -93,22 +93,23 @@ def cost_over_length(size: Size) -> Run:
         keys = network.machine.norm(kept)
         calls.append(lambda s=state: query(network, s, asked, torch.zeros(1, dtype=torch.long)))
         calls.append(lambda m=kept, k=keys: network.reader(network.question(asked), m, k))
-    found = _turns(calls, 15 if size == "quick" else 60)
+    found = _turns(calls, 15 if size == "quick" else 100)
     rows = np.concatenate([np.repeat(lengths, 2)[:, None], found], 1)
     return {"milliseconds of a question": rows[::2], "of attention to all": rows[1::2]}
 
 
 @torch.no_grad()
 def _turns(calls: list[Any], repeats: int) -> np.ndarray:
-    """Milliseconds of each call (n, repeats), all in turns: what else the machine does falls on all of them."""
+    """Milliseconds of each call (n, repeats) that this process had the processor for, all calls in turns, so that what
+    else the machine does falls on all of them."""
     found = np.zeros((len(calls), repeats))
     for turn in range(-1, repeats):  # the first is thrown away
         for row, call in enumerate(calls):
-            begin = time.perf_counter()
+            begin = time.process_time()
             for _ in range(5):
                 call()
             if turn >= 0:
-                found[row, turn] = 1e3 * (time.perf_counter() - begin) / 5
+                found[row, turn] = 1e3 * (time.process_time() - begin) / 5
     return found
 
 

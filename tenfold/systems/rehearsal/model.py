@@ -143,7 +143,10 @@ class Rehearser(nn.Module):
     """The decoder that knows a stream only by its memory: it restores masked items of a fragment, and tells real
     fragments from changed ones (section 3, "learning to rehearse")."""
 
-    def __init__(self, dim: int, heads: int, dropout: float, options: RehearsalOptions) -> None:
+    def __init__(
+        self, dim: int, heads: int, dropout: float, options: RehearsalOptions, *, familiar: bool = True
+    ) -> None:
+        """familiar: whether it also learns to tell real fragments from changed ones."""
         super().__init__()
         self.options = options
         self.mask, self.first = (nn.Parameter(0.5 * torch.randn(dim)) for _ in range(2))
@@ -157,7 +160,9 @@ class Rehearser(nn.Module):
             norm="pre",
             dropout=dropout,
         )
-        self.restore, self.real = nn.Linear(dim, dim), nn.Linear(dim, 1)
+        self.restore = nn.Linear(dim, dim)
+        if familiar:
+            self.real = nn.Linear(dim, 1)
 
     def decode(self, fragments: Tensor, real: Tensor, keys: Tensor) -> Tensor:
         """Items (n, F, Nf, d), which of them there are, and the slots' keys (n, K, d) of the stream of each row ->

@@ -3,6 +3,8 @@
 from typing import Annotated, ClassVar, Literal
 
 from tenfold.options import Tune, option, options
+from tenfold.tasks.next_item.options import LossOptions
+from tenfold.tasks.next_item.options import Training as NextTraining
 
 Sampler = Literal["uniform", "teacher", "teacher_flipped", "oracle"]
 
@@ -137,3 +139,20 @@ class PlainOptions:
     heads: Annotated[int, option("of the attention", gt=0)] = 4
     bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
     training: Training = Training()
+
+
+@options
+class NextOptions:
+    """What can be chosen for next items by this memory."""
+
+    dim: Annotated[int, option("d, width of an item, a slot and the user vector", gt=0)] = 64
+    dropout: Annotated[float, option("of embeddings, encoder and decoder", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    memory: MemoryOptions = MemoryOptions(slots=8, segment=8, layers=1, heads=2)
+    recollection: Annotated[
+        float, option("weight of restoring masked events of a window; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
+    ] = 0.1
+    fragments: Annotated[int, option("of a window, in a step", gt=0)] = 2
+    length: Annotated[int, option("events of a fragment", gt=1)] = 8
+    masked: Annotated[float, option("share of a fragment's events that are masked", gt=0, lt=1)] = 0.5
+    loss: LossOptions = LossOptions()
+    training: NextTraining = NextTraining()

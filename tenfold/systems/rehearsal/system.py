@@ -43,6 +43,14 @@ class Capacity(NamedTuple):
         return f"{self.floats:,} numbers, {self.bytes:,} bytes: about {self.bits:,} bits, or {self.facts:,} facts"
 
 
+def slot_memory(dim: int, m: MemoryOptions, dropout: float) -> SlotMemory:
+    return SlotMemory(
+        dim, m.slots, m.segment, layers=m.layers, encoder_heads=m.heads, heads=m.heads, score=m.score, gate=m.gate,
+        keep_bias=m.keep_bias, horizon=m.horizon, strict=m.strict, self_keys=m.self_keys, competition=m.competition,
+        sparse_write=m.sparse_write, periods=m.periods, dropout=dropout, bptt=m.bptt, recompute=m.recompute,
+    )  # fmt: skip
+
+
 class Rehearsal(StreamQuestions):
     options: Options
     tiny = Options(
@@ -72,13 +80,7 @@ class Rehearsal(StreamQuestions):
         return self.rehearses and r.sampler in ("teacher", "teacher_flipped") and len(train.questions) > 0
 
     def memory_machine(self) -> SlotMemory:
-        m, o = self.options.memory, self.options
-        return SlotMemory(
-            o.dim, m.slots, m.segment, layers=m.layers, encoder_heads=m.heads, heads=m.heads, score=m.score,
-            gate=m.gate,
-            keep_bias=m.keep_bias, horizon=m.horizon, strict=m.strict, self_keys=m.self_keys, competition=m.competition,
-            sparse_write=m.sparse_write, periods=m.periods, dropout=o.dropout, bptt=m.bptt, recompute=m.recompute,
-        )  # fmt: skip
+        return slot_memory(self.options.dim, self.options.memory, self.options.dropout)
 
     def build(self) -> nn.ModuleDict:
         o = self.options
