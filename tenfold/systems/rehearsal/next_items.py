@@ -7,6 +7,7 @@ Shapes: B users, L events, N events of a segment, T segments, K slots, d width, 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -138,6 +139,8 @@ class RehearsalNext(Recurrent):
     def stages(self, prepared: Split) -> Iterator[Stage]:
         o = self.options
         for stage in super().stages(prepared):
+            # The decoder's gradients are small: with Adam's own eps their rounding would become steps.
+            stage.optimizer = partial(stage.optimizer, eps=1e-6)
             if o.recollection > 0:
                 stage.data = RehearsedWindows(stage.data, o.fragments, o.length, o.masked)
             yield stage
