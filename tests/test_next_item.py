@@ -15,7 +15,7 @@ from tenfold import FirstOrderMarkov, Popularity, SASRec
 from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import DataError, OptionError, UnknownIdError
-from tenfold.tasks.next_item import evaluation
+from tenfold.tasks.next_item import answers, evaluation
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import LossOptions
@@ -123,8 +123,8 @@ def one_by_one(system, prepared, queries, exclude_seen):
 @pytest.mark.parametrize("exclude_seen", [False, True])
 @pytest.mark.parametrize("name", ["loo", "stream"])
 def test_ranks_equal_those_of_one_query_at_a_time(name, exclude_seen, events, monkeypatch):
-    monkeypatch.setattr(evaluation, "EVENTS_AT_ONCE", 64)  # many chunks
-    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 150)
+    monkeypatch.setattr(answers, "EVENTS_AT_ONCE", 64)  # many chunks
+    monkeypatch.setattr(answers, "SCORES_AT_ONCE", 150)
     system = fitted(events, **{"training.length": 9})  # shorter than many histories
     prepared = split(events, name)
     queries = prepared.queries("test")

@@ -17,8 +17,9 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from tenfold.errors import OptionError
 from tenfold.serving.options import ServeOptions
 from tenfold.serving.service import Endpoint, Refused, Service
+from tenfold.tasks.next_item.answers import Recommendations
 from tenfold.tasks.next_item.session import OUTCOMES, Session
-from tenfold.tasks.next_item.task import NextItem, Recommendations
+from tenfold.tasks.next_item.task import NextItem
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=510, strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**64)]

@@ -12,7 +12,7 @@ changes nothing: what was sent twice counts once. Several processes may share a 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
@@ -24,9 +24,7 @@ from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_ma
 from tenfold.streaming.ids import Id
 from tenfold.streaming.records import IDS, is_of, is_whole
 from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
-
-if TYPE_CHECKING:
-    from tenfold.tasks.next_item.task import NextItem, OnUnseen, Recommendations
+from tenfold.tasks.next_item.answers import OnUnseen, Recommendations, Recommender
 
 CELLS = 1 << 22  # users x events handed over at a time
 USERS = (b"i", b"t")  # the beginnings of users' keys (streaming/ids.py)
@@ -90,7 +88,7 @@ class Session:
 
     def __init__(
         self,
-        system: "NextItem",
+        system: Recommender,
         where: str | Path | Store | None = None,
         *,
         late: Late = "append",
@@ -129,7 +127,7 @@ class Session:
     # Events.
 
     def update(
-        self, user: Id, item: Any, time: float | None = None, *, id: Id | None = None, on_unseen: "OnUnseen" = "skip"
+        self, user: Id, item: Any, time: float | None = None, *, id: Id | None = None, on_unseen: OnUnseen = "skip"
     ) -> bool:
         """One event; False where the item is unknown (refused where on_unseen says so) or the event is late and left
         out. One that was sent before is done: True."""
@@ -144,7 +142,7 @@ class Session:
         times: Sequence[float] | None = None,
         *,
         ids: Sequence[Id | None] | None = None,
-        on_unseen: "OnUnseen" = "skip",
+        on_unseen: OnUnseen = "skip",
     ) -> Applied:
         """Events of any users, in the order in which they happened, as one transaction: all are in the store when
         this returns, or none. ids: of the events; None for one that has none."""
@@ -254,7 +252,7 @@ class Session:
 
     # Answers.
 
-    def recommend(self, user: Id, **how: Any) -> "Recommendations":
+    def recommend(self, user: Id, **how: Any) -> Recommendations:
         """What comes next for this user; arguments as `recommend_many`'s. Without a known event popularity answers."""
         return self.recommend_many([user], **how)[0]
 
@@ -268,7 +266,7 @@ class Session:
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
         explain: bool = False,
-    ) -> "list[Recommendations]":
+    ) -> list[Recommendations]:
         """k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
         exclude_seen: nothing that the user had, or was shown, as far as this session keeps it. Raises OptionError where
         it keeps neither.  explain: the answers' `interests` say which of a user's vectors found each item.
@@ -300,7 +298,7 @@ class Session:
             self._note_shown(keys, found)
         return found
 
-    def _note_shown(self, keys: list[bytes], found: "list[Recommendations]") -> None:
+    def _note_shown(self, keys: list[bytes], found: list[Recommendations]) -> None:
         shown = dict[bytes, list[int]]()
         for key, answer in zip(keys, found, strict=True):
             shown.setdefault(key_of_seen(key), []).extend(answer.numbers.tolist())
