@@ -207,7 +207,7 @@ class LimaRec(NextItem):
             states["state"] = numbers
             return
         clock = None if times is None else torch.from_numpy(times).to(self.device)
-        _, after, _ = self.network(torch.from_numpy(rows).to(self.device), self._state(states), clock)
+        after = self.network.carried(torch.from_numpy(rows).to(self.device), self._state(states), clock)
         states["state"] = self.network.numbers(after).cpu().numpy()
 
     @torch.no_grad()
