@@ -19,7 +19,7 @@ from tenfold.training import Draw
 class NextItemBatch(NamedTuple):
     events: Tensor  # (B, L)
     next: Tensor  # (B, L), the event after each; 0 where there is none
-    negatives: Tensor  # bce: (B, L, k), each position's own; softmax: (B, 0); else a window's (B, k), or all windows' (1, k)
+    negatives: Tensor  # bce: (B, L, k), each position's; softmax: (B, 0); else (B, k), a window's, or (1, k), of all
     times: Tensor | None = None  # (B, L) float64 of the events, as the log counts them, for methods that use times
 
 
