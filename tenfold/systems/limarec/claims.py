@@ -108,10 +108,12 @@ def growth(size: Size) -> dict[str, Any]:
 def world_budget(size: Size) -> Budget:
     if size == "gpu":
         return Budget(max_epochs=200, max_seconds=240, patience=10, progress="none")
-    return Budget(max_epochs=1 if size == "quick" else 10, progress="none", threads=1)
+    if size == "quick":
+        return Budget(max_epochs=1, progress="none", threads=1)
+    return Budget(max_epochs=50, max_units=600_000, progress="none", threads=1)
 
 
-USERS: Mapping[Size, tuple[int, int]] = {"quick": (40, 20), "cpu": (300, 250), "gpu": (1_500, 500)}  # and held out
+USERS: Mapping[Size, tuple[int, int]] = {"quick": (40, 20), "cpu": (200, 150), "gpu": (1_500, 500)}  # and held out
 
 
 def interests_world(size: Size, seed: int) -> Any:
@@ -231,7 +233,8 @@ def ablations(size: Size) -> dict[str, System]:
 
 # What a reader of figures of size cpu must know.
 SHORT = (
-    "size cpu: 300 users to train on, 250 each to validate and test, 10 epochs, steps of 0.01; levels still rise then"
+    "size cpu: 200 users to train on, 150 each to validate and test, 600,000 events trained on, steps of 0.01; levels "
+    "still rise then"
 )
 TWO = "; two rounds of gaps, not four"
 FILMS = "size cpu: d = 32, 8 epochs, steps of 0.003 for all; figures of the test part were not looked at before"
