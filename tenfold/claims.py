@@ -285,8 +285,10 @@ def _result(claim: Claim, written: Mapping[str, Any]) -> Result:
     finding = None
     if "about" in written:
         ends = {"holds_from": -np.inf, "holds_to": np.inf, "low": -np.inf, "high": np.inf, "value": np.nan}
-        values = {each.name: written.get(each.name) for each in fields(Finding)}
-        finding = Finding(**{name: ends[name] if name in ends and own is None else own for name, own in values.items()})
+        values: dict[str, Any] = {each.name: written.get(each.name) for each in fields(Finding)}
+        for name, end in ends.items():
+            values[name] = end if values[name] is None else values[name]
+        finding = Finding(**values)
     size: Size = "cpu" if written["counts"] else "quick"  # a plot asks only whether it counts
     return Result(
         claim, size, finding, written["seeds"], written["seconds"], written["problem"], written["traceback"],

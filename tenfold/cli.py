@@ -15,7 +15,18 @@ from typing import Annotated, Any, Optional, cast
 
 import typer
 
-from tenfold.command_line import SUMMARIES, Commands, columns, command, flag_rows, print_rich, print_table, say, shown
+from tenfold.command_line import (
+    SUMMARIES,
+    Commands,
+    columns,
+    command,
+    flag_rows,
+    in_words,
+    print_rich,
+    print_table,
+    say,
+    shown,
+)
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
 from tenfold.options import assignments, expand, names, parse, presets, rows
@@ -35,10 +46,14 @@ app = Commands(
     name="tenfold",
     help="Recommenders and more from your own files: fitted, compared and saved with one command each.",
 )
-SUMMARIES["shop"] = "The embedded marketplace: made on the spot, from a seed."
+SUMMARIES |= {
+    "shop": "The embedded marketplace: made on the spot, from a seed.",
+    "states": "What a service keeps of its users, as one file and back.",
+    "graph": "What there is to know of a file of interactions.",
+}
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a system or baseline; `tenfold list` names them")]
-DATA = "; ".join(f"for {task.replace('_', ' ')}: {row.data}" for task, row in TASKS.items())
+DATA = "; ".join(f"for {in_words(task)}: {row.data}" for task, row in TASKS.items())
 DataFile = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
 SplitName = Annotated[

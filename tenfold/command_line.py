@@ -17,12 +17,16 @@ import typer.core
 import typer.main
 
 from tenfold.errors import OptionError, nearest
-from tenfold.options import Row, rows
+from tenfold.options import LIST_OF, Row, rows
 from tenfold.registry import COMMANDS as ROOMS
 from tenfold.registry import TASKS, Task, named
 
 COMMANDS: dict[str, Callable[[], Any]] = {}  # by name ("shop new"); made when asked for
 SUMMARIES: dict[str, str] = {}  # a line on each, and on groups of them
+SECTIONS = {  # of help, by the name of a group of options
+    "budget": "Training", "read": "How files are read", "inputs": "Further files", "protocol": "How it is measured",
+    "predict": "How it answers", "question": "One question, answered in the terminal",
+}  # fmt: skip
 
 
 def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,12 +45,26 @@ def command(name: str, **groups: str) -> Callable[[Callable[..., Any]], Callable
 
 def _made(name: str, function: Callable[..., Any], groups: Mapping[str, str]) -> Any:
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    one.command(name.rpartition(" ")[2])(with_flags(function, groups))
+    one.command(name.rpartition(" ")[2], cls=Sectioned)(with_flags(function, groups))
     return typer.main.get_command(one)
 
 
 def _summary(name: str) -> str:
     return ROOMS[name].help if name in ROOMS else SUMMARIES.get(name, "")
+
+
+class Sectioned(typer.core.TyperCommand):
+    """Help in sections: what must be given, the command's own options, then those of each group."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            usual = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            if (told := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(parameter, "rich_help_panel", None) or usual, []).append(told)
+        for title, lines in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(lines)
 
 
 class Commands(typer.core.TyperGroup):
@@ -87,13 +105,13 @@ def with_flags(function: Callable[..., Any], groups: Mapping[str, str]) -> Calla
     flags: dict[str, inspect.Parameter] = {}
     whose: dict[str, tuple[str, str]] = {}
     for group, path in groups.items():
-        for row in flag_rows(path):
+        for section, row in sectioned(path, group):
             key = row.name.replace(".", "_")
             if key in whose or key in own.parameters:
                 raise ValueError(f"two options of one command are called '{key}', of {group} and of {whose.get(key)}")
             whose[key] = (group, row.name)
             kind = inspect.Parameter.KEYWORD_ONLY
-            flags[key] = inspect.Parameter(key, kind, default=None, annotation=flag_of(row, group))
+            flags[key] = inspect.Parameter(key, kind, default=None, annotation=flag_of(row, section))
 
     @functools.wraps(function)
     def wrapped(**values: Any) -> Any:
@@ -123,25 +141,40 @@ def flag_rows(path: str) -> list[Row]:
 
     'tasks:read', 'tasks:protocol' and 'tasks:predict' are the classes of that name in the table of tasks,
     'tasks:inputs' the files beside the data, 'tasks:question' what `predict` answers in the terminal. An option of one
-    name in several tasks is one flag; where not all tasks have it, or mean different things by it, its help says whose
-    it is.
+    name in several tasks is one flag.
     """
+    return [row for _, row in sectioned(path, "")]
+
+
+def sectioned(path: str, group: str) -> list[tuple[str, Row]]:
+    """As `flag_rows`, each with the section of help in which it stands: a task's own options in one of that task."""
     of, _, kind = path.partition(":")
     if of != "tasks":
-        return list(rows(named(path)))
+        return [(SECTIONS.get(group, group.capitalize()), row) for row in rows(named(path))]
     found: dict[str, dict[str, Row]] = {}  # by name, then by task
     for task, row in TASKS.items():
         for option in _rows_of_task(row, kind):
             found.setdefault(option.name, {})[task] = option
-    return [_one_for(by_task, len(TASKS)) for by_task in found.values()]
+    several = [(SECTIONS[kind], _one_for(by_task)) for by_task in found.values() if len(by_task) > 1]
+    alone = {task: [] for task in TASKS}  # type: dict[str, list[Row]]
+    for by_task in found.values():
+        if len(by_task) == 1:
+            alone[next(iter(by_task))] += by_task.values()
+    own = [(f"{SECTIONS[kind]}, for {in_words(task)} alone", row) for task, rows_ in alone.items() for row in rows_]
+    return several + own
 
 
-def _one_for(by_task: Mapping[str, Row], tasks: int) -> Row:
+def in_words(task: str) -> str:
+    return task.replace("_", " ")
+
+
+def _one_for(by_task: Mapping[str, Row]) -> Row:
+    """What several tasks have; where not all have it, or mean different things by it, its help says whose it is."""
     whose: dict[Row, list[str]] = {}
     for task, row in by_task.items():
-        whose.setdefault(row, []).append(task)
+        whose.setdefault(row, []).append(in_words(task))
     first = next(iter(by_task.values()))
-    if len(whose) == 1 and len(by_task) == tasks:
+    if len(whose) == 1 and len(by_task) == len(TASKS):
         return first
     told = "; ".join(f"{', '.join(names)}: {row.meaning}" for row, names in whose.items())
     same = all(row.type == first.type and row.default == first.default for row in whose)
@@ -171,18 +204,24 @@ def _as_written(parameter: inspect.Parameter) -> str:
 
 def flag_of(row: Row, panel: str) -> Any:
     """The annotation of an option's flag: text that the option itself checks, a switch, or a list of texts."""
+    if row.type == "bool":
+        on = bool(row.default)  # what is on unless told otherwise can be told otherwise
+        switch, told = (
+            (f"{row.flag}/--no-{row.flag[2:]}", f"{row.meaning} [default: on]") if on else (row.flag, row.meaning)
+        )
+        return Annotated[Optional[bool], typer.Option(switch, help=told, rich_help_panel=panel)]
     limits = f" [{row.type}{', ' + row.bounds if row.bounds else ''}; default: {shown(row.default)}]"
     told = row.meaning + (limits if row.type and not row.type.isupper() else "")
-    if row.type == "bool":
-        return Annotated[Optional[bool], typer.Option(row.flag, help=told, rich_help_panel=panel)]
-    if row.type.startswith("tuple"):
+    if row.type.startswith(LIST_OF):
         flag = row.flag if len(row.flag) == 2 else row.flag.rstrip("s")
-        return Annotated[Optional[list[str]], typer.Option(flag, help=told, rich_help_panel=panel)]
+        return Annotated[Optional[list[str]], typer.Option(flag, help=told, metavar="VALUE", rich_help_panel=panel)]
     shape = row.type if row.type.isupper() else "VALUE"
     return Annotated[Optional[str], typer.Option(row.flag, help=told, metavar=shape, rich_help_panel=panel)]
 
 
 def shown(value: Any) -> str:
+    if isinstance(value, tuple) and value:
+        return ", ".join(map(str, value))
     return "none" if value in (None, "", ()) else str(value)
 
 

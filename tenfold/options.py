@@ -8,7 +8,8 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import Any, Literal, NamedTuple, TypeVar, cast, dataclass_transform, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -16,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from tenfold.errors import OptionError, nearest
 
 T = TypeVar("T")
+LIST_OF = "list of "  # how the type of a tuple's option begins
 
 
 class Tune(NamedTuple):
@@ -95,8 +97,14 @@ def _default(cls: type, name: str) -> Any:
 
 
 def _spelled(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(str, get_args(annotation)))
+    """As help says it: 'int', 'auto | csv', 'list of str'. That an option may be none is told by its meaning."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in (Union, UnionType):
+        return " | ".join(_spelled(part) for part in parts if part is not type(None))
+    if origin is tuple:
+        return f"{LIST_OF}{_spelled(parts[0])}"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
@@ -157,7 +165,7 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
         for group in groups:
             branch = branch.setdefault(group, {})
         empty = isinstance(value, str) and value.lower() in ("none", "null") and value not in choices[name]
-        if isinstance(value, str) and choices[name][0].startswith("tuple") and not empty:
+        if isinstance(value, str) and choices[name][0].startswith(LIST_OF) and not empty:
             value = [part.strip() for part in value.split(",")]
         branch[leaf] = None if empty else numbers.get(name, {}).get(value, value) if isinstance(value, str) else value
     try:

@@ -248,6 +248,8 @@ COMMANDS: dict[str, Command] = {
                       "Attack a fitted classifier: how right it stays, and the pictures that break it."),
     "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
     "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
+    "states export": Command("tenfold.serving.commands:export_states", "All users' states as one file."),
+    "states import": Command("tenfold.serving.commands:import_states", "Such a file into a store of states."),
     "score": Command(f"{_SANA}.commands:score", "Measure texts of any system by their tables and references."),
     "describe": Command(f"{_SANA}.commands:describe", "Say one table in words, with the source of each word."),
     "ask": Command("tenfold.systems.rehearsal.commands:ask",

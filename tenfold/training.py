@@ -27,6 +27,7 @@ class Draw(NamedTuple):
     seed: int
     epoch: int
     indices: np.ndarray
+    batch: int = 0  # of the epoch: what all its samples share may be a function of it, in all processes alike
 
 
 class Samples(Protocol):
@@ -121,8 +122,8 @@ class EpochBatches(Sampler[Draw]):
                 pool = pool[lengths[pool].argsort(stable=True)]  # equal lengths stay in random order
                 batches[first : first + POOL] = list(pool.split(sizes))
             batches = [batches[i] for i in torch.randperm(self.batches, generator=generator)]
-        for batch in batches[done:]:
-            yield Draw(self.seed, epoch, batch[self.rank :: self.processes].numpy())
+        for number in range(done, self.batches):
+            yield Draw(self.seed, epoch, batches[number][self.rank :: self.processes].numpy(), number)
 
     def __len__(self) -> int:
         return self.batches

@@ -22,12 +22,17 @@ def _strict_torch():
 
 
 def pytest_collection_modifyitems(items):
-    """A class says which test of the contract it cannot keep, and why; if it keeps it after all, that fails."""
+    """A class says which test of the contract it cannot keep, and why; if it keeps it after all, that fails.
+
+    The contract's tests of one class are for one worker, which then fits what they share once.
+    """
     from small import CLASSES
 
     for item in items:
         given = (getattr(item, "callspec", None) and item.callspec.params) or {}
         cls = given.get("cls") or CLASSES.get(given.get("name"))
+        if cls and item.module.__name__ == "test_contract":
+            item.add_marker(pytest.mark.xdist_group(cls.__name__))
         if cls and (reason := cls.expected_failures.get(item.originalname)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -390,3 +391,23 @@ cli.main(sys.argv[1:])
     tiny = TINY if system == "sasrec" else []
     assert run(capsys, "fit", system, *words, *tiny, "--seed", 4)[0] == 0
     assert "holds this run already" in refused(capsys, "fit", system, *words, *tiny, "--seed", 4)
+
+
+def test_what_is_on_unless_told_otherwise_can_be_told_otherwise(log, tmp_path, capsys, monkeypatch):
+    from tenfold import cli
+
+    budgets, budget = [], cli._budget
+    monkeypatch.setattr(cli, "_budget", lambda values: budgets.append(budget(values)) or budgets[-1])
+    for words, wanted in (([], True), (["--no-keep-memory"], False), (["--keep-memory"], True)):
+        assert run(capsys, "fit", "popularity", log, "-o", tmp_path / f"out{len(budgets)}", *words)[0] == 0
+        assert budgets[-1].keep_memory is wanted
+
+
+def test_help_stands_in_sections_and_says_whose_an_option_is(capsys):
+    _, out, _ = run(capsys, "evaluate", "--help")
+    titles = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles[:3] == ["Arguments:", "Options:", "How files are read:"]
+    assert "How it is measured, for classification alone:" in titles
+    _, out, _ = run(capsys, "--help")
+    lines = re.findall(r"^  (\w.*)", out[out.index("Commands:") :], re.MULTILINE)
+    assert len(lines) > 12 and all(len(line.split(maxsplit=1)) == 2 for line in lines)  # each has its sentence

@@ -30,7 +30,7 @@ from tenfold.systems.lisa.export import (
     unpack_codes,
 )
 from tenfold.systems.lisa.options import Options
-from tenfold.tasks.next_item import evaluation
+from tenfold.tasks.next_item import answers
 
 SMALL = {"dim": 16, "codebooks.books": 3, "codebooks.words": 5, "codebooks.target_words": 7, "training.length": 20}
 KINDS = {
@@ -202,7 +202,7 @@ def test_what_is_unknown_and_who_is_new(pair):
 def test_several_at_once_and_in_parts(pair, monkeypatch):
     system, compact, _ = pair
     histories = [draw_history(system, length, length) for length in (3, 40, 1, 7, 5)]
-    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 2 * (ITEMS + 1))
+    monkeypatch.setattr(answers, "SCORES_AT_ONCE", 2 * (ITEMS + 1))
     for found, expected in zip(compact.recommend(histories, k=6), system.recommend(histories, k=6), strict=True):
         check_alike(found, expected)
 

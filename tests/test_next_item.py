@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from conftest import ring_walks
 from torch.testing import assert_close
 
-from tenfold import FirstOrderMarkov, Popularity, SASRec
+from tenfold import LISA, FirstOrderMarkov, LimaRec, Popularity, SASRec
 from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import DataError, OptionError, UnknownIdError
-from tenfold.tasks.next_item import evaluation
+from tenfold.tasks.next_item import answers, evaluation
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import LossOptions
@@ -82,6 +82,28 @@ def test_negatives_are_a_function_of_seed_epoch_and_window(events):
     assert not (one.negatives == one.next.unsqueeze(-1))[one.next != 0].any()
 
 
+@pytest.mark.parametrize("name", ["sampled_softmax", "gbce"])
+def test_a_batch_may_share_its_negatives(name, events):
+    samples = NextItemSamples(split(events, "loo"), 7, LossOptions(name=name, negatives=9, share_negatives=True))
+    one, half, other = (
+        samples.batch(Draw(5, 1, np.array(rows), b)) for rows, b in (([3, 8], 2), ([8], 2), ([3, 8], 3))
+    )
+    assert one.negatives.shape == (1, 9) and torch.equal(one.negatives, half.negatives)  # another process's part
+    assert not torch.equal(one.negatives, other.negatives)
+    user, table = torch.randn(2, one.events.shape[1], 4), torch.randn(25, 4)
+    repeated = one._replace(negatives=one.negatives.expand(2, -1))
+    options = LossOptions(name=name)
+    assert_close(next_item_loss(options, user, table, one), next_item_loss(options, user, table, repeated))
+
+
+@pytest.mark.parametrize("cls", [SASRec, LISA, LimaRec])
+def test_methods_learn_from_negatives_that_a_batch_shares(cls, events):
+    shared = {"loss.name": "sampled_softmax", "loss.negatives": 9, "loss.share_negatives": True}
+    system = cls(cls.tiny).set_params(**shared).fit(events, max_epochs=20, accelerator="cpu")
+    assert system.evaluate(events, ks=[1])["hr@1"] > 0.3  # whoever knows only the ring has 0.17
+    assert system.history["next_item"][-1]["loss"] < system.history["next_item"][0]["loss"]
+
+
 def test_negatives_may_leave_out_the_history(events):
     samples = NextItemSamples(split(events, "loo"), 7, LossOptions(name="bce", negatives=3, exclude_history=True))
     prepared = samples.split
@@ -123,8 +145,8 @@ def one_by_one(system, prepared, queries, exclude_seen):
 @pytest.mark.parametrize("exclude_seen", [False, True])
 @pytest.mark.parametrize("name", ["loo", "stream"])
 def test_ranks_equal_those_of_one_query_at_a_time(name, exclude_seen, events, monkeypatch):
-    monkeypatch.setattr(evaluation, "EVENTS_AT_ONCE", 64)  # many chunks
-    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 150)
+    monkeypatch.setattr(answers, "EVENTS_AT_ONCE", 64)  # many chunks
+    monkeypatch.setattr(answers, "SCORES_AT_ONCE", 150)
     system = fitted(events, **{"training.length": 9})  # shorter than many histories
     prepared = split(events, name)
     queries = prepared.queries("test")

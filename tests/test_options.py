@@ -66,7 +66,7 @@ def test_rows_say_all_that_help_prints():
     found = {row.name: row for row in rows(Model)}
     assert list(found) == ["dim", "loss.name", "loss.negatives"]
     assert found["dim"][1:5] == ("int", "> 0, <= 512", 64, "width")
-    assert found["loss.negatives"].type == "int | None" and found["loss.negatives"].default == 1
+    assert found["loss.negatives"].type == "int" and found["loss.negatives"].default == 1
 
 
 def test_draws_lie_in_their_range_on_their_scale():

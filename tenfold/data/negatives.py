@@ -42,6 +42,11 @@ def per_sample(samples: np.ndarray, items: int, k: int, *, seed: int, epoch: int
     return _per_sample(np.asarray(samples, np.int64), items, k, np.uint64(seed), np.uint64(epoch))
 
 
+def per_batch(batch: int, items: int, k: int, *, seed: int, epoch: int) -> np.ndarray:
+    """(1, k) int64, uniform over 1..V: one set for all samples of a batch, in all processes that share it."""
+    return _per_sample(np.array([-1 - batch], np.int64), items, k, np.uint64(seed), np.uint64(epoch))
+
+
 @njit(cache=True, nogil=True)
 def _per_position(following, samples, items, k, seed, epoch, taken, bounds):  # type: ignore[no-untyped-def]
     rows, length = following.shape

@@ -41,8 +41,11 @@ def serve(
     how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown}
     made: Any = named(system.service)
     streams = getattr(system, "state_size", 0) > 0
+    served = made(system, options, states=states, **(how if streams else {}))
+    for line in served.remarks:
+        say(line)
     app = App(
-        made(system, options, states=states, **(how if streams else {})),
+        served,
         options,
         tokens=_tokens(options.tokens),
         log=None if options.quiet else sys.stderr.buffer,
@@ -102,3 +105,39 @@ def replay(
 
         for name, value in prequential(system, events).items():
             print(f"{name} {value:.4f}")
+
+
+def export_states(
+    states: Annotated[str, typer.Argument(metavar="STATES", help="where they are: a folder, or redis://HOST")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="written as Parquet, a row for each user")],
+) -> None:
+    """All users' states as one file: a copy to keep, or to bring elsewhere."""
+    from tenfold.streaming import open_store
+    from tenfold.streaming.copies import export_states as export
+
+    _refuse_what_is_not_there(states)
+    with open_store(states) as store:
+        print(f"{export(store, file):,} users in {file}")
+
+
+def import_states(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="as `tenfold states export` wrote it")],
+    states: Annotated[str, typer.Argument(metavar="STATES", help="where they go: a folder, or redis://HOST")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="users that are there already get the file's state")
+    ] = False,
+) -> None:
+    """Such a file into a store; all is looked at before the first state is written."""
+    from tenfold.streaming import open_store
+    from tenfold.streaming.copies import import_states as read_into
+
+    with open_store(states) as store:
+        print(f"{read_into(store, file, replace=replace):,} users in {states}")
+
+
+def _refuse_what_is_not_there(states: str) -> None:
+    """A store would be made where none is."""
+    from pathlib import Path
+
+    if "://" not in states and not (Path(states) / "data.mdb").exists():
+        raise OptionError(f"{states} holds no states; name the folder that --states named, or redis://HOST")

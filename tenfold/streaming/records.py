@@ -111,6 +111,11 @@ def is_whole(value: bytes | None) -> TypeGuard[bytes]:
     return value is not None and len(value) > HEAD.size and value.startswith(MAGIC) and crc32(value) == WHOLE
 
 
+def model_of(value: bytes) -> str:
+    """The fingerprint in a whole record's header."""
+    return HEAD.unpack_from(value)[3].hex()
+
+
 def _layout(size: int) -> np.dtype:
     fields = [("head", f"V{HEAD.size}"), ("item", "<i4"), ("events", "<i8"), ("time", "<f8")]
     return np.dtype([*fields, ("ids", "<u8", (IDS,)), ("state", "<f4", (size,)), ("checksum", "<u4")])

@@ -35,16 +35,17 @@ def pack_seen(seen: Seen, fingerprint: str) -> bytes:
     return body + crc32(body).to_bytes(4, "little")
 
 
+def is_whole(value: bytes) -> bool:
+    """Whether it is some model's record, as it was written."""
+    long = len(value) >= HEAD.size + 4
+    return long and value.startswith(MAGIC) and crc32(value[:-4]).to_bytes(4, "little") == value[-4:]
+
+
 def unpack_seen(value: bytes | None, fingerprint: str, user: object = None) -> Seen:
     """Raises StateError where this is no whole record of that model; None, no record, is nothing seen."""
     if value is None:
         return Seen(NONE, NONE)
-    whole = (
-        len(value) >= HEAD.size + 4
-        and value.startswith(MAGIC)
-        and crc32(value[:-4]).to_bytes(4, "little") == value[-4:]
-    )
-    if not whole:
+    if not is_whole(value):
         raise StateError(f"what user {user!r} had is damaged; delete it and replay this user's events")
     _, _, model, had, shown = HEAD.unpack_from(value)
     if model.hex() != fingerprint:

@@ -6,10 +6,7 @@ A store in LMDB is a file of its own, lmdb_store.py, and so is one in Redis, red
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Self
-
-from tenfold.errors import OptionError
 
 Change = Callable[[list[bytes | None]], Sequence[bytes | None]]
 
@@ -95,23 +92,3 @@ class MemoryStore(Store):
 
     def close(self) -> None:
         """Nothing is let go: who holds the store may go on."""
-
-
-def open_store(where: str | Path | Store | None) -> Store:
-    """None or "memory", a folder, redis://HOST:PORT/DB?prefix=NAME&ttl=SECONDS, or a store, which is given back.
-
-    Raises OptionError, OutputError, StateError.
-    """
-    from tenfold.streaming.lmdb_store import LmdbStore  # which is built on this module
-
-    if isinstance(where, Store):
-        return where
-    if where is None or where == "memory":
-        return MemoryStore()
-    if isinstance(where, str) and "://" in where:
-        from tenfold.streaming.redis_store import RedisStore
-
-        if where.partition("://")[0] not in ("redis", "rediss"):
-            raise OptionError(f"states cannot be kept at {where}; name a folder, redis://HOST:PORT/DB, or 'memory'")
-        return RedisStore(where)
-    return LmdbStore(where)

@@ -10,9 +10,10 @@ short-term slot), V items (0 is padding).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.nn.attention import FEATURE_MAPS, LinearAttention, fading, half_lives
@@ -22,7 +23,6 @@ from tenfold.ops.linear_attention import EPS, causal_linear_attention
 from tenfold.systems.limarec.options import Options
 
 GAP_CODES = 34  # floor(log2(1 + seconds)) up to 32, and one for a time that is not known
-CHUNK = 32  # events of a chunk of the interests, whose keys are one number wide
 LARGEST = 20.0  # of an exponent of weights=exp: sums of e^20 stay exact enough, and nothing overflows
 
 
@@ -87,14 +87,29 @@ class Interests(nn.Module):
         self, h: Tensor, keep: Tensor | None, state: Tensor | None, steps: Tensor | None
     ) -> tuple[Tensor, Tensor, Weights]:
         """h (B, L, d) -> f (B, L, K, d), sums (B, K, 1, d + 1), the events' weights."""
+        a, fade = self._weighed(h, keep, steps)
+        v = self.value(h).unsqueeze(1).expand(-1, len(self.mu), -1, -1)  # (B, K, L, d)
+        one = a.new_ones(()).expand(a.shape).unsqueeze(-1)
+        f, state = causal_linear_attention(one, a.unsqueeze(-1), v, fade=fade, state=state)
+        return f.transpose(1, 2), state, Weights(a, fade)
+
+    def _weighed(self, h: Tensor, keep: Tensor | None, steps: Tensor | None) -> tuple[Tensor, Tensor | None]:
         a = self.weigh(h)
         if keep is not None:
             a = a * keep.unsqueeze(1)
-        v = self.value(h).unsqueeze(1).expand(-1, len(self.mu), -1, -1)  # (B, K, L, d)
-        fade = None if self.left is None else fading(self.left, h.shape[:2], keep, steps)
-        one = a.new_ones(()).expand(a.shape).unsqueeze(-1)
-        f, state = causal_linear_attention(one, a.unsqueeze(-1), v, fade=fade, state=state, chunk=CHUNK)
-        return f.transpose(1, 2), state, Weights(a, fade)
+        return a, None if self.left is None else fading(self.left, h.shape[:2], keep, steps)
+
+    def carried(self, h: Tensor, keep: Tensor | None, state: Tensor | None, steps: Tensor | None) -> Tensor:
+        """The sums alone, after all events: one product, and nothing of size (B, K, L, d)."""
+        a, fade = self._weighed(h, keep, steps)
+        if fade is not None:
+            passed = fade.cumsum(-1)
+            a = a * (passed[..., -1:] - passed).exp()
+            if state is not None:
+                state = state * passed[..., -1].exp()[..., None, None]
+        v1 = F.pad(self.value(h).to(a.dtype), (0, 1), value=1.0)  # (B, L, d + 1)
+        sums = (a @ v1).unsqueeze(2)
+        return sums if state is None else state + sums
 
 
 class LimaRecNetwork(nn.Module):
@@ -136,6 +151,25 @@ class LimaRecNetwork(nn.Module):
 
         Returns f (B, L, M, d), the state after these events, and their weights in the interests.
         """
+        h, sums, real, keep, steps, time = self._read(events, state, times)
+        f, read, weights = self.interests(h, keep, None if state is None else state.interests, steps)
+        if self.latest is None:
+            return f, State(sums, read, h.new_zeros(len(h), 0), time), weights
+        short = self.latest(h)  # (B, L, d)
+        return self.joined(f, short), State(sums, read, _last(short, real, state), time), weights
+
+    def carried(self, events: Tensor, state: State | None = None, times: Tensor | None = None) -> State:
+        """The state after these events, without the vectors after each of them."""
+        h, sums, real, keep, steps, time = self._read(events, state, times)
+        read = self.interests.carried(h, keep, None if state is None else state.interests, steps)
+        last = h.new_zeros(len(h), 0) if self.latest is None else self.latest(_last(h, real, None))
+        if self.latest is not None and state is not None:
+            last = torch.where(real.any(1, keepdim=True), last, state.last)
+        return State(sums, read, last, time)
+
+    def _read(self, events: Tensor, state: State | None, times: Tensor | None) -> Any:
+        """The last block's output h (B, L, d) and the blocks' sums; which events are real, which of them layers have to
+        be told of, how often each fades what is before it, and the latest time."""
         real = events != 0
         # In training padding is on the right, and a row that has ended is not carried on: nobody has to be told of it.
         keep = None if self.training else real
@@ -153,11 +187,7 @@ class LimaRecNetwork(nn.Module):
         for number, block in enumerate(self.blocks):
             h, after = block(h, keep, None if state is None else state.sums[number], steps=steps)
             sums.append(after)
-        f, read, weights = self.interests(h, keep, None if state is None else state.interests, steps)
-        if self.latest is None:
-            return f, State(tuple(sums), read, h.new_zeros(len(h), 0), time), weights
-        short = self.latest(h)  # (B, L, d)
-        return self.joined(f, short), State(tuple(sums), read, _last(short, real, state), time), weights
+        return h, tuple(sums), real, keep, steps, time
 
     def joined(self, f: Tensor, short: Tensor) -> Tensor:
         """Interests (..., K, d) and the short-term vector (..., d) -> the user's vectors (..., M, d)."""

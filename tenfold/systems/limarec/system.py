@@ -207,7 +207,7 @@ class LimaRec(NextItem):
             states["state"] = numbers
             return
         clock = None if times is None else torch.from_numpy(times).to(self.device)
-        _, after, _ = self.network(torch.from_numpy(rows).to(self.device), self._state(states), clock)
+        after = self.network.carried(torch.from_numpy(rows).to(self.device), self._state(states), clock)
         states["state"] = self.network.numbers(after).cpu().numpy()
 
     @torch.no_grad()
@@ -234,7 +234,9 @@ class LimaRec(NextItem):
 def _cut(batch: NextItemBatch, rows: Tensor, start: int, length: int) -> NextItemBatch:
     """The window that begins at a place of these rows; negatives of a whole stretch stay as they are."""
     part = slice(start, start + length)
-    negatives = batch.negatives[rows] if batch.negatives.dim() == 2 else batch.negatives[rows, part]
+    negatives = batch.negatives
+    if len(negatives) > 1:  # else all windows share one row of them
+        negatives = negatives[rows] if negatives.dim() == 2 else negatives[rows, part]
     times = None if batch.times is None else batch.times[rows, part]
     return batch._replace(
         events=batch.events[rows, part], next=batch.next[rows, part], negatives=negatives, times=times

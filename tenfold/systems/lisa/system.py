@@ -14,10 +14,10 @@ from tenfold.nn.codebooks import collisions
 from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State
 from tenfold.systems.lisa.options import CodebookOptions, Options
 from tenfold.tasks.next_item import NextItem, NextItemBatch
+from tenfold.tasks.next_item.answers import Recommendations
 from tenfold.tasks.next_item.events import distinct
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Training
-from tenfold.tasks.next_item.task import Recommendations
 from tenfold.training import Loss, Stage
 
 EVENTS_AT_ONCE = 4096  # of a replay, counted at a time

@@ -6,8 +6,9 @@ Names are imported when touched: the options beside them are read by help, witho
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tenfold.tasks.next_item.answers import Recommendation
     from tenfold.tasks.next_item.events import NextItemBatch
-    from tenfold.tasks.next_item.task import NextItem, Recommendation
+    from tenfold.tasks.next_item.task import NextItem
 
 __all__ = ["NextItem", "NextItemBatch", "Recommendation"]
 
@@ -15,6 +16,8 @@ __all__ = ["NextItem", "NextItemBatch", "Recommendation"]
 def __getattr__(name: str) -> Any:
     if name == "NextItemBatch":
         from tenfold.tasks.next_item import events as home
+    elif name == "Recommendation":
+        from tenfold.tasks.next_item import answers as home  # type: ignore[no-redef]
     elif name in __all__:
         from tenfold.tasks.next_item import task as home  # type: ignore[no-redef]
     else:

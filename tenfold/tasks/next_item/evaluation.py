@@ -7,7 +7,7 @@ Shapes: Q queries, P passes, L events of the longest pass in a chunk, V items (c
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,18 +20,10 @@ from tenfold.errors import DataError
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks_and_shown
 from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, keys_of, sampled_ranks
+from tenfold.tasks.next_item import answers
+from tenfold.tasks.next_item.answers import Recommender
 
-if TYPE_CHECKING:
-    from tenfold.tasks.next_item.task import NextItem
-
-EVENTS_AT_ONCE = 32_768  # in one pass through the network
-SCORES_AT_ONCE = 4_000_000  # users x items in one chunk: 16 MB in float32, about what a cache holds
 SAMPLED_SEED = 0  # of the sampled protocol: its negatives are the same for every system and every run
-
-
-def scores_at_once(items: int) -> int:
-    """Users whose scores are held together."""
-    return max(SCORES_AT_ONCE // (items + 1), 1)
 
 
 class Ranked(NamedTuple):
@@ -52,7 +44,7 @@ class Ranked(NamedTuple):
 
 
 def measure(
-    system: "NextItem",
+    system: Recommender,
     data: Any,
     *,
     split: str | None = None,
@@ -124,7 +116,7 @@ def _told(means: dict[str, float]) -> str:
 
 
 def rank(
-    system: "NextItem", split: Split, queries: Queries, *, k: int, exclude_seen: bool = False, sampled: int = 0
+    system: Recommender, split: Split, queries: Queries, *, k: int, exclude_seen: bool = False, sampled: int = 0
 ) -> Ranked:
     """sampled: 0 ranks among the whole catalogue, n among n items drawn once for each user that the user never had."""
     events, items = split.events, len(system.vocabularies["items"])
@@ -154,7 +146,7 @@ def rank(
 
 
 @torch.no_grad()
-def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple[np.ndarray, Tensor]]:
+def scored(system: Recommender, split: Split, queries: Queries) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Chunks of queries, as indices (C,), and their scores (C, V + 1). Every query comes once, the short passes first.
 
     Items that the system does not know (number 0) are left out of the histories; a query whose history holds no other
@@ -166,8 +158,8 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
     column = known[queries.position] - known[start[of_query]] - 1  # a query is answered after the event before it
     by_pass = np.argsort(of_query, kind="stable")
     first = np.searchsorted(of_query[by_pass], np.arange(len(start) + 1))
-    rows_at_once = scores_at_once(len(system.vocabularies["items"]))
-    for chosen in alike(known[stop] - known[start], EVENTS_AT_ONCE):
+    rows_at_once = answers.scores_at_once(len(system.vocabularies["items"]))
+    for chosen in alike(known[stop] - known[start], answers.EVENTS_AT_ONCE):
         rows = torch.from_numpy(padded(events.items, start[chosen], stop[chosen])).to(device)
         clock = None
         if system.uses_times and events.times is not None:
@@ -184,7 +176,7 @@ def scored(system: "NextItem", split: Split, queries: Queries) -> Iterator[tuple
             yield mine[part], scores
 
 
-def passes(system: "NextItem", split: Split, queries: Queries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def passes(system: Recommender, split: Split, queries: Queries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bounds of what is read for each pass (P,), (P,), and the pass that answers each query (Q,)."""
     offsets = split.events.offsets[queries.user]
     start = offsets if system.context is None else np.maximum(offsets, queries.position - system.context)

@@ -19,7 +19,7 @@ from tenfold.training import Draw
 class NextItemBatch(NamedTuple):
     events: Tensor  # (B, L)
     next: Tensor  # (B, L), the event after each; 0 where there is none
-    negatives: Tensor  # bce: (B, L, k), each position's own; sampled losses: (B, k), a window's; softmax: (B, 0)
+    negatives: Tensor  # bce: (B, L, k), each position's; softmax: (B, 0); else (B, k), a window's, or (1, k), of all
     times: Tensor | None = None  # (B, L) float64 of the events, as the log counts them, for methods that use times
 
 
@@ -65,4 +65,6 @@ class NextItemSamples:
             if self.loss.exclude_history:
                 where |= {"had": self.windows.histories(draw.indices)}
             return negatives.per_position(following, draw.indices, self.items, k or 1, **where)
+        if self.loss.share_negatives:
+            return negatives.per_batch(draw.batch, self.items, k or 1_024, **where)
         return negatives.per_sample(draw.indices, self.items, k or 256, **where)

@@ -2,7 +2,8 @@
 
 bce with one negative: SASRec (Kang and McAuley 2018). gbce: gSASRec (Petrov and Macdonald 2023, arXiv 2308.07192),
 equation 9 and section 5. Sampled softmax and gbce share a window's k negatives among its positions: one product in
-place of a gather of (B, L, k, d); a negative that happens to be the position's own next item does not count.
+place of a gather of (B, L, k, d); a whole batch may share them, so that a large catalogue is looked at in few rows. A
+negative that happens to be the position's own next item does not count.
 
 Shapes: B windows, L events, d width, V items (row 0 of a table is padding), k negatives, N positions with a next event.
 """
@@ -34,7 +35,7 @@ def next_item_loss(
         s_neg = torch.einsum("nd,nkd->nk", h, F.embedding(negative, table))  # (N, k)
         return _bce(s_pos, s_neg), weight
     s_pos = (user * F.embedding(batch.next, table)).sum(-1)  # (B, L)
-    s_neg = user @ F.embedding(batch.negatives, table).mT  # (B, L, k)
+    s_neg = user @ F.embedding(batch.negatives, table).mT  # (B, L, k); of one row of negatives alike
     return loss_of_scores(options, s_pos, s_neg, batch, items=items or len(table) - 1)
 
 

@@ -13,8 +13,12 @@ class LossOptions:
         "softmax"
     )
     negatives: Annotated[
-        int | None, option("a positive's negatives; none: 1 for bce, 256 for sampled_softmax and gbce", gt=0)
+        int | None,
+        option("a positive's negatives; none: 1 for bce, else 256, or 1024 where a batch shares them", gt=0),
     ] = None
+    share_negatives: Annotated[
+        bool, option("sampled_softmax and gbce draw negatives once for a whole batch, not for each window")
+    ] = False
     calibration: Annotated[float, option("t of gbce: 0 is bce, 1 removes all overconfidence", ge=0, le=1)] = 0.75
     exclude_history: Annotated[bool, option("negatives of bce are never items that the user had")] = False
 

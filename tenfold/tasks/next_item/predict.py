@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +29,7 @@ from tenfold.data.text_sources import JsonLines
 from tenfold.errors import DataError, UnknownIdError
 from tenfold.metrics.ranking import list_length
 from tenfold.system import PredictionSummary
-
-if TYPE_CHECKING:
-    from tenfold.tasks.next_item.task import NextItem, OnUnseen
+from tenfold.tasks.next_item.answers import OnUnseen, Recommender
 
 USERS_AT_ONCE = 8_192  # answered and written together
 JSON_AT_ONCE = 1 << 22  # bytes read together
@@ -50,14 +48,14 @@ class Users(NamedTuple):
 
 
 def predict(
-    system: "NextItem",
+    system: Recommender,
     source: Path,
     output: Path,
     *,
     k: int | None,
     users: Path | None,
     exclude_seen: bool,
-    on_unseen: "OnUnseen",
+    on_unseen: OnUnseen,
     read_options: ReadOptions,
 ) -> PredictionSummary:
     """The arguments are those of `NextItem.predict`."""
@@ -79,7 +77,7 @@ def predict(
     return found
 
 
-def _catalogue(system: "NextItem", read_options: ReadOptions, notes: list[str]) -> dict[str, pa.Array]:
+def _catalogue(system: Recommender, read_options: ReadOptions, notes: list[str]) -> dict[str, pa.Array]:
     """What is said of item v, at v - 1: its id, and its title where there is a file of them."""
     ids = system.vocabularies["items"]
     found = {"items": ids.series.to_arrow()}
@@ -93,7 +91,7 @@ def _catalogue(system: "NextItem", read_options: ReadOptions, notes: list[str]) 
 
 
 def _histories(
-    system: "NextItem", source: Path, read_options: ReadOptions, users: Path | None, notes: list[str]
+    system: Recommender, source: Path, read_options: ReadOptions, users: Path | None, notes: list[str]
 ) -> Iterator[Users]:
     """What a person must know of the reading is added to `notes`."""
     rows = _rows_of_histories(source, read_options) if users is None else None
@@ -224,7 +222,7 @@ def _offsets(lengths: Sequence[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
-def _refuse(system: "NextItem", some: Users, source: Path, on_unseen: "OnUnseen") -> None:
+def _refuse(system: Recommender, some: Users, source: Path, on_unseen: OnUnseen) -> None:
     if on_unseen == "refuse" and (some.numbers == 0).any():
         user = int(np.searchsorted(some.offsets, np.flatnonzero(some.numbers == 0)[0], side="right")) - 1
         raise UnknownIdError(
@@ -234,7 +232,7 @@ def _refuse(system: "NextItem", some: Users, source: Path, on_unseen: "OnUnseen"
 
 
 def _answers(
-    system: "NextItem", some: Users, k: int, exclude_seen: bool, catalogue: dict[str, pa.Array]
+    system: Recommender, some: Users, k: int, exclude_seen: bool, catalogue: dict[str, pa.Array]
 ) -> pa.RecordBatch:
     histories = [some.numbers[a:b] for a, b in zip(some.offsets[:-1], some.offsets[1:], strict=True)]
     known = [h[h > 0] for h in histories]

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.tasks.next_item.task import NextItem, State
+from tenfold.tasks.next_item.answers import State
+from tenfold.tasks.next_item.task import NextItem
 
 
 class Recurrent(NextItem):

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.splits import Split
+from tenfold.tasks.next_item.answers import State
 from tenfold.tasks.next_item.baselines.lists import Pairs, Said, first_k, spread, tally
 from tenfold.tasks.next_item.baselines.options import NoOptions as Options
-from tenfold.tasks.next_item.task import NextItem, State
+from tenfold.tasks.next_item.task import NextItem
 from tenfold.training import Stage
 
 

@@ -1,0 +1,72 @@
+"""Training on a catalogue of 23,700 items with few events each: LISA-Base beside SASRec with the same loss, in turns.
+
+31,000 users with about nine events, batches of 128 windows of at most 50 events, d = 64, one block. The loss is the
+full softmax, sampled softmax with 256 negatives of each window, or with 1,024 that a batch shares: LISA encodes the
+items that a loss looks at, which in the first two cases are about all. An epoch's seconds are those of so many steps,
+times the steps of an epoch; nothing is validated. Lower ratios are better: 1 is as fast as SASRec.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks import harness
+from tenfold import LISA, SASRec
+from tenfold.budget import Budget
+from tenfold.data.events import Events
+from tenfold.options import parse
+from tenfold.systems.lisa.options import Options
+from tenfold.tasks.next_item import NextItem
+
+USERS, ITEMS, EVENTS = 31_000, 23_700, 287_000
+LOSSES: dict[str, dict[str, Any]] = {
+    "softmax": {"loss.name": "softmax"},
+    "by_window": {"loss.name": "sampled_softmax", "loss.negatives": 256},
+    "by_batch": {"loss.name": "sampled_softmax", "loss.share_negatives": True},
+}
+SHARED: dict[str, Any] = {"dim": 64, "layers": 1, "training.length": 50, "training.batch_size": 128}
+
+
+def sparse_log() -> Events:
+    """Popularity falls as one over the square root of the rank; only the amount of work depends on it."""
+    rng = np.random.default_rng(0)
+    lengths = 3 + rng.geometric(1 / (EVENTS / USERS - 3), USERS)
+    share = 1 / np.sqrt(np.arange(1, ITEMS + 1))
+    items = np.concatenate(
+        [rng.permutation(ITEMS), rng.choice(ITEMS, max(lengths.sum() - ITEMS, 0), p=share / share.sum())]
+    )
+    items = rng.permutation(items)[: lengths.sum()]
+    return Events.from_histories([part.tolist() for part in np.split(items, np.cumsum(lengths)[:-1])])
+
+
+def seconds_of_an_epoch(system: NextItem, events: Events, steps: int) -> float:
+    budget = Budget(max_epochs=1, max_steps=steps, progress="none", accelerator="cpu")
+    fitted = system.clone().fit(events, split="none", budget=budget)
+    of_an_epoch = -(-len(events) // SHARED["training.batch_size"])  # every user has one window
+    return fitted.history["next_item"][-1]["seconds"] / steps * of_an_epoch
+
+
+def main() -> None:
+    quick = harness.arguments(__doc__).quick
+    events, figures = sparse_log(), dict[str, float]()
+    repeats: dict[str, list[float]] = {}
+    for loss, own in LOSSES.items():
+        sides: dict[str, NextItem] = {
+            "sasrec": SASRec(**SHARED | own),
+            "lisa": LISA(parse(Options, SHARED | own | {"preset": "base"})),
+        }
+        taken: dict[str, list[float]] = {side: [] for side in sides}
+        for turn in range(2 if quick else 6):
+            for side, system in sides.items():
+                seconds = seconds_of_an_epoch(system, events, 4 if quick else 25)
+                if turn:  # the first one pays for what is compiled
+                    taken[side].append(seconds)
+        figures |= {f"{loss}_epoch_s_{side}": harness.median(each) for side, each in taken.items()}
+        figures[f"{loss}_lisa_over_sasrec"] = figures[f"{loss}_epoch_s_lisa"] / figures[f"{loss}_epoch_s_sasrec"]
+        repeats[f"{loss}_lisa_over_sasrec"] = harness.ratios(taken["lisa"], taken["sasrec"])
+    intervals = {name: harness.interval(each) for name, each in repeats.items() if len(each) > 1}
+    harness.report("large_catalogue", figures, intervals=intervals)
+
+
+if __name__ == "__main__":
+    main()
