@@ -38,7 +38,8 @@ def sentences(events: Events, queries: Queries, by: str, gap_of: str, figures: M
     for high in (*edges, None):
         mine = (count >= low) & (count <= high if high is not None else True)
         if mine.any():
-            yield _line(f"{_range(low, high)} {what}", mine, figures)
+            group = f"right after one of the same {gap_of}" if high == low else f"{_range(low, high)} {what}"
+            yield _line(group, mine, figures)
         low = 0 if high is None else high + 1
 
 
@@ -68,7 +69,7 @@ def _kinds(events: Events, name: str) -> np.ndarray:
 def _range(low: int, high: int | None) -> str:
     if high is None:
         return f"{low:,} or more"
-    return f"{low:,}" if high == low else f"{low:,} to {high:,}" if low else f"up to {high:,}"
+    return f"{low:,} to {high:,}" if low else f"up to {high:,}"
 
 
 def _line(group: str, mine: np.ndarray, figures: Mapping[str, Tensor]) -> str:
