@@ -20,7 +20,7 @@ from tenfold.errors import DataError
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks_and_shown
 from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, keys_of, sampled_ranks
-from tenfold.tasks.next_item import answers
+from tenfold.tasks.next_item import answers, groups
 from tenfold.tasks.next_item.answers import Recommender
 
 SAMPLED_SEED = 0  # of the sampled protocol: its negatives are the same for every system and every run
@@ -52,6 +52,8 @@ def measure(
     ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     sampled: int = 0,
+    by: Literal["none", "history", "gap"] = "none",
+    gap_of: str = "category",
     read_options: ReadOptions | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> Evaluation:
@@ -89,6 +91,8 @@ def measure(
     per_user = ranked.per_user(by_event)
     if prepared.name == "time":
         notes += _warm_and_cold(prepared, np.unique(ranked.user), per_user)
+    if by != "none":
+        notes += groups.sentences(prepared.events, queries, by, gap_of, by_event)
     whole = {} if sampled else {f"coverage@{max(ks)}": ranked.coverage}  # nobody has a share of it
     return Evaluation.of(per_user, whole=whole, protocol=protocol, notes=notes)
 

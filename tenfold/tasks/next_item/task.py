@@ -153,7 +153,8 @@ class NextItem(Recommender):
 
         data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
         ks: list lengths, 10 unless given.  exclude_seen: leave what the user had before out of the ranking.
-        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.
+        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  by: 'history' or 'gap':
+        notes tell the figures of events after so many others, or so long after one whose `gap_of` was the same.
         read_options: how a file is read.
         Raises DataError, OptionError.
         """
