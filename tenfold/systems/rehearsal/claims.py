@@ -44,8 +44,9 @@ def rehearsal(**more: Any) -> Rehearsal:
 
 def keyed(size: Size, seed: int) -> Streams:
     count = {"quick": 60, "cpu": 5_760, "gpu": 40_000}[size]
-    return keyed_streams(count, segments={"quick": 4, "cpu": 8, "gpu": 32}[size], segment=4, facts=2, keys=8, values=8, queries=2,
-                         background=20, held=0.2, seed=seed)  # fmt: skip
+    segments = {"quick": 4, "cpu": 8, "gpu": 32}[size]
+    return keyed_streams(count, segments=segments, segment=4, facts=2, keys=8, values=8, queries=2, background=20,
+                         held=0.2, seed=seed)  # fmt: skip
 
 
 def steps(size: Size) -> Budget:
