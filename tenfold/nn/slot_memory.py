@@ -86,10 +86,11 @@ class GatedCell(nn.Module):
         """read l and memory m (B, K, d) -> m' (B, K, d) and z (B, K, d)."""
         new = _times(read, self.read, self.read_bias)
         old = _times(memory, self.old, self.old_bias)
-        (r, z, c), (r_old, z_old, c_old) = new.chunk(3, -1), old.chunk(3, -1)
-        z = (z + z_old).sigmoid()
-        candidate = (c + (r + r_old).sigmoid() * c_old).tanh()
-        return candidate + z * (memory - candidate), z
+        dim = memory.shape[-1]
+        (gates, c), (gates_old, c_old) = (each.split([2 * dim, dim], -1) for each in (new, old))
+        r, z = (gates + gates_old).sigmoid().chunk(2, -1)
+        candidate = torch.addcmul(c, r, c_old).tanh()
+        return torch.lerp(candidate, memory, z), z
 
 
 def _times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
