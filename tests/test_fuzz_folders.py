@@ -1,4 +1,4 @@
-"""Artifacts, runs and states that somebody changed or made by hand: a sentence each. `fuzz_folders.py` makes more of them."""
+"""Artifacts, runs and states that somebody changed or made by hand: a sentence each. fuzz_folders.py makes more."""
 
 import json
 import shutil
