@@ -141,6 +141,11 @@ ROOMS = {
         ("lisa_table", "break_even_items", "items from which codes pay, Base", "{}"),
         ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
     ],
+    "sana": [
+        ("parent", "seconds_per_10k", "PARENT of 10,000 pairs of WikiTableText", "{} s"),
+        ("parent", "speedup_vs_reference", "the same, over Google's functions as SANA's authors have them", "{} x"),
+        ("parent", "speedup_vs_kaiju_one_process", "the same, over KaijuML/parent, one process", "{} x"),
+    ],
     "tcl": [
         ("tcl_sampler", "compiled_ms", "800 queries for 20 neighbours, compiled", "{} ms"),
         ("tcl_sampler", "vectorised_ms", "the same, torch", "{} ms"),
