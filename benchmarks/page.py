@@ -141,6 +141,11 @@ ROOMS = {
         ("lisa_table", "break_even_items", "items from which codes pay, Base", "{}"),
         ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
     ],
+    "sana": [
+        ("parent", "seconds_per_10k", "PARENT of 10,000 pairs of WikiTableText", "{} s"),
+        ("parent", "speedup_vs_reference", "the same, over Google's functions as SANA's authors have them", "{} x"),
+        ("parent", "speedup_vs_kaiju_one_process", "the same, over KaijuML/parent, one process", "{} x"),
+    ],
     "tcl": [
         ("tcl_sampler", "compiled_ms", "800 queries for 20 neighbours, compiled", "{} ms"),
         ("tcl_sampler", "vectorised_ms", "the same, torch", "{} ms"),
@@ -150,6 +155,11 @@ ROOMS = {
         ("tcl_sampler", "tree_us", "a dependency tree of depth 5 with its mask", "{} us"),
         ("tcl_sampler", "chase_us", "the same, pointers alone", "{} us"),
         ("tcl_sampler", "build_large_s", "tables of 10 million interactions", "{} s"),
+        ("tcl_training", "dyglib_speedup_vs_public", "a training step of preset=dyglib, d = 64, over DyGLib's", "{} x"),
+        ("tcl_training", "paper_speedup_vs_public", "of preset=paper, another network", "{} x"),
+        ("tcl_ranking", "ms_a_question", "CollegeMsg's 1,862 destinations, d = 32, k = 3, strict", "{} ms a question"),
+        ("tcl_ranking", "speedup_vs_pairs", "over scoring each pair in full", "{} x"),
+        ("tcl_ranking", "largest_difference", "largest difference of the scores", "{}"),
         ("link_rules", "collegemsg_edgebank_ap", "EdgeBank's average precision, DyGLib's protocol, CollegeMsg", "{} %"),
         ("link_rules", "wikipedia_edgebank_ap", "the same, Wikipedia", "{} %"),
     ],

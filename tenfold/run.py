@@ -69,7 +69,9 @@ def _compare(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> None:
     path = folder / "run.json"
     try:
         found = json.loads(path.read_text())
-    except ValueError:
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError):
         raise RunError(f"{path} cannot be read as JSON: it was changed by hand or cut short; start a new run") from None
     settled = any(not (done.parent / "last.ckpt").exists() for done in folder.glob("*/done.json"))
     for name in [*wanted, *(name for name in found if name not in wanted)]:

@@ -1,7 +1,7 @@
-"""Broken artifacts: what somebody changed, cut short, or made by hand with digests that fit. Each is refused in one
-sentence or answers as a whole one; nothing hangs, takes memory, or is executed.
+"""Broken artifacts, run folders and states: what somebody changed, cut short, or made by hand with digests that fit.
+Each is refused in one sentence or answers as a whole one; nothing hangs, takes memory, or is executed.
 
-    python tests/fuzz_folders.py 10000 [SEED]
+    python tests/fuzz_folders.py artifacts|runs|states 10000 [SEED]
 """
 
 import json
@@ -10,11 +10,15 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from zlib import crc32
+
+from fit_one import happens_at
 
 from tenfold import artifact, systems
 from tenfold.data.events import Events
 from tenfold.errors import TenfoldError
 from tenfold.files import digest
+from tenfold.streaming import MemoryStore
 
 ODD = [None, True, -1, 0, 1, 3, 10**15, 2**31 - 1, 1e300, float("nan"), "", "x", "../x", [], [[]], {}, {"a": 1}, [1, 2],
        {"x": {"y": []}}, "\x00", "__import__('os').system('false')"]  # fmt: skip
@@ -27,10 +31,14 @@ def deep(levels):
     return whole
 
 
+def walks():
+    rng = random.Random(1)
+    return Events.from_histories([[f"i{rng.randrange(9)}" for _ in range(12)] for _ in range(14)])
+
+
 def fitted(folder):
     """Artifacts of a rule, of a table of pairs and of two networks."""
-    rng = random.Random(1)
-    events = Events.from_histories([[f"i{rng.randrange(9)}" for _ in range(12)] for _ in range(14)])
+    events = walks()
     for name in ("popularity", "item-knn", "sasrec", "lisa"):
         cls = systems.load_class(name)
         cls(cls.tiny).fit(events, max_epochs=1, accelerator="cpu", progress="none").save(Path(folder) / name)
@@ -62,8 +70,11 @@ def change_bytes(folder, rng):
 
 
 def change_config(folder, rng):
-    """A value of config.json, at any depth, becomes another, goes, or is joined by one."""
-    path = folder / "config.json"
+    change_json(folder / "config.json", rng)
+
+
+def change_json(path, rng):
+    """A value, at any depth, becomes another, goes, or is joined by one."""
     try:
         whole = json.loads(path.read_text())
     except (ValueError, RecursionError):
@@ -133,18 +144,91 @@ def ask(folder):
         assert str(error).strip() and "\n" not in str(error), str(error)
 
 
+def trained(folder):
+    """Runs of a network: one that ended, one that stopped within its second epoch, one of a rule."""
+    sasrec, rule = (systems.load_class(name) for name in ("sasrec", "popularity"))
+    limits = {"max_epochs": 2, "accelerator": "cpu", "progress": "none", "save_seconds": 0}
+    sasrec(sasrec.tiny).fit(walks(), run=Path(folder) / "ended", **limits)
+    stopped = happens_at(sasrec(sasrec.tiny), 4, fail)
+    try:
+        stopped.fit(walks(), run=Path(folder) / "stopped", **limits)
+    except ZeroDivisionError:
+        rule(rule.tiny).fit(walks(), run=Path(folder) / "counted", **limits)
+    return [Path(folder) / name for name in ("ended", "stopped", "counted")]
+
+
+def fail():
+    raise ZeroDivisionError
+
+
+def go_on(folder):
+    """Resumes it; what the run holds of the name says of what. Raises a TenfoldError, or nothing."""
+    cls = systems.load_class("popularity" if (folder / "finished").exists() else "sasrec")
+    try:
+        cls(cls.tiny).fit(walks(), run=folder, resume=True, max_epochs=2, accelerator="cpu", progress="none",
+                          save_seconds=0)  # fmt: skip
+    except TenfoldError as error:
+        assert str(error).strip() and "\n" not in str(error), str(error)
+
+
+def change_run(folder, rng):
+    for _ in range(rng.randint(1, 2)):
+        files = sorted(each for each in folder.rglob("*") if each.is_file() and each.stat().st_size)
+        path = rng.choice(files)
+        if path.suffix == ".json" and rng.random() < 0.6:
+            change_json(path, rng)
+        else:
+            change_bytes(path.parent, rng)
+
+
+def fuzz_runs(count, seed=0, tell=None):
+    return _fuzz(trained, change_run, go_on, count, seed, tell)
+
+
+def fuzz_states(count, seed=0, tell=None):
+    """Records of users, changed in any byte, mostly with a checksum that fits."""
+    rng, cls = random.Random(seed), systems.load_class("lrurec")
+    system = cls(cls.tiny).fit(walks(), max_epochs=1, accelerator="cpu", progress="none")
+    for number in range(count):
+        store = MemoryStore()
+        session = system.open(store)
+        session.update_many(["u1", "u1", "u2"], ["i1", "i2", "i3"])
+        key, value = rng.choice(sorted(store.values.items()))
+        content = bytearray(value)
+        for _ in range(rng.randint(1, 3)):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            content = content[: rng.randrange(len(content))]
+        if rng.random() < 0.7 and len(content) > 4:
+            content[-4:] = crc32(bytes(content[:-4])).to_bytes(4, "little")
+        store.values[key] = bytes(content)
+        try:
+            again = system.open(store)
+            again.update_many(["u1", "u2"], ["i4", "i5"])
+            assert all(len(again.recommend(user, k=2)) <= 2 for user in ("u1", "u2"))
+        except TenfoldError as error:
+            assert str(error).strip() and "\n" not in str(error), str(error)
+        if tell and number % 500 == 499:
+            tell(f"{number + 1:,} of {count:,}")
+    return count
+
+
 def fuzz(count, seed=0, tell=None):
-    """How many were tried. Raises what an artifact raised that is no sentence for a user."""
+    return _fuzz(fitted, mutate, ask, count, seed, tell)
+
+
+def _fuzz(made, change, use, count, seed, tell):
+    """How many were tried. Raises what was raised that is no sentence for a user."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
-        whole = fitted(place)
+        whole = made(place)
         for number in range(count):
             broken = Path(place) / "broken"
             shutil.rmtree(broken, ignore_errors=True)
             shutil.copytree(rng.choice(whole), broken)
-            mutate(broken, rng)
+            change(broken, rng)
             try:
-                ask(broken)
+                use(broken)
             except Exception:
                 kept = Path(tempfile.gettempdir()) / f"tenfold-fuzz-{seed}-{number}"
                 shutil.copytree(broken, kept, dirs_exist_ok=True)
@@ -156,4 +240,5 @@ def fuzz(count, seed=0, tell=None):
 
 
 if __name__ == "__main__":
-    print(f"{fuzz(int(sys.argv[1]), int((sys.argv[2:] or ['0'])[0]), print):,} broken artifacts, no traceback")
+    one = {"artifacts": fuzz, "runs": fuzz_runs, "states": fuzz_states}[sys.argv[1]]
+    print(f"{one(int(sys.argv[2]), int((sys.argv[3:] or ['0'])[0]), print):,} broken {sys.argv[1]}, no traceback")

@@ -1,10 +1,10 @@
-"""Artifacts that somebody changed or made by hand: an ArtifactError each. `fuzz_folders.py` makes more of them."""
+"""Artifacts, runs and states that somebody changed or made by hand: a sentence each. fuzz_folders.py makes more."""
 
 import json
 import shutil
 
 import pytest
-from fuzz_folders import deep, fitted, fuzz, sign
+from fuzz_folders import deep, fitted, fuzz, fuzz_runs, fuzz_states, sign
 
 from tenfold import artifact, cli, systems
 from tenfold.errors import ArtifactError
@@ -86,3 +86,11 @@ def test_counts_and_vocabularies_that_do_not_fit_together(whole, tmp_path):
 
 def test_broken_artifacts_are_sentences():
     assert fuzz(120, seed=7) == 120
+
+
+def test_broken_runs_are_sentences():
+    assert fuzz_runs(40, seed=3) == 40
+
+
+def test_broken_states_are_sentences():
+    assert fuzz_states(60, seed=5) == 60

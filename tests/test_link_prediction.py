@@ -6,14 +6,20 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from small_streams import meetings
 
+from tenfold.compare import compare
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.registry import load_class
+from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.system import TCL
 from tenfold.tasks.link_prediction.data import Links
-from tenfold.tasks.link_prediction.negatives import candidates, false_pairs
+from tenfold.tasks.link_prediction.negatives import candidates, false_pairs, near_partners
+from tenfold.tasks.link_prediction.options import LinkLoss
+from tenfold.tasks.link_prediction.trained import BothWays, LinkSamples, TrainedLinks
+from tenfold.training import Draw
 
 RULES = ("recency", "partners-partners", "edgebank", "pair-count", "common-partners", "popular-partner")
 
@@ -214,6 +220,125 @@ def test_evaluation_has_all_its_figures(fitted):
     assert whole.intervals["mrr(average rank)"][0] < whole["mrr(average rank)"] < whole.intervals["ap(random)"][1]
     some = fitted.evaluate(meetings(), most=5, rules=False, pairs=())
     assert len(some.per_unit["mrr"]) == 5 and "5 of them" in some.protocol
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {},
+        {"candidates": "sampled", "random": 5, "pairs": ("historical_edges", "dyglib_random"), "most": 4},
+        {"ties": "average", "pairs": ("inductive",), "part": "validation", "block": 3},
+    ],
+)
+def test_figures_have_their_names_before_anything_is_fitted(fitted, protocol):
+    found = fitted.evaluate(meetings(), rules=False, **protocol)
+    assert set(TCL.figure_names(meetings(), rules=False, **protocol)) == set(found)
+
+
+def test_a_figure_that_there_is_not_is_refused_before_the_fit(monkeypatch):
+    monkeypatch.setattr(TCL, "fit", None)
+    with pytest.raises(OptionError, match=r"no figure 'mrr@10'; did you mean 'mrr'"):
+        compare(meetings(), {"one": TCL(TCL.tiny)}, metric="mrr@10")
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+class Pairs(TrainedLinks):
+    """Batches are the pairs themselves; the score of one is a function of both."""
+
+    options: Options
+    tiny = TCL.tiny
+
+    def build(self):
+        return None
+
+    def collate(self, links, queries, candidates):
+        return torch.from_numpy(np.stack([np.broadcast_to(queries.sources[:, None], candidates.shape), candidates]))
+
+    def score_batch(self, batch):
+        return torch.sin(3.0 * batch[0] + batch[1] * batch[1])
+
+
+@pytest.mark.parametrize("name", ["infonce", "bce"])
+def test_a_symmetric_loss_has_false_sources_of_the_destination_too(name):
+    graph, loss = meetings(), LinkLoss(name=name, negatives=3, symmetric=True)
+    system = Pairs(Options(loss=loss))
+    samples = LinkSamples(system, links(graph), np.arange(10, 40))
+    draw = Draw(1, 2, np.arange(30))
+    there, back = samples.batch(draw)
+    assert there.shape == (2, 30, 4) and back.shape == (2, 90, 1)
+    true = graph.destinations[10:40]
+    assert (back[1].view(30, 3).numpy() == true[:, None]).all()
+    others = back[0].view(30, 3).numpy()
+    assert (others != graph.sources[10:40, None]).all() and len(np.unique(others)) > 6
+    assert set(others.ravel()) <= set(graph.sources[links(graph).rows.train].tolist())
+    total, weight = system.loss(BothWays(there, back))
+    expected = 0.0
+    for n in range(30):
+        score = [float(np.sin(3.0 * u + v * v)) for u, v in there[:, n].T.tolist()]
+        turned = [score[0], *(float(np.sin(3.0 * u + v * v)) for u, v in back[:, 3 * n : 3 * n + 3, 0].T.tolist())]
+        for each in (score, turned):
+            if name == "infonce":
+                expected += (np.log(np.exp(each).sum()) - each[0]) / 2
+            else:
+                expected += (np.log1p(np.exp(-each[0])) + np.log1p(np.exp(each[1:])).mean()) / 2
+    assert float(total) == pytest.approx(expected, rel=1e-5) and float(weight) == 30
+    with pytest.raises(DataError, match="one source only"):
+        one = read_interactions(frame([("a", f"b{n % 4}", float(n)) for n in range(20)]))
+        LinkSamples(system, links(one), np.arange(10)).batch(Draw(0, 0, np.arange(10)))
+
+
+def test_near_partners_are_as_they_are_defined():
+    graph = meetings(120)
+    made = links(graph)
+    rows = made.rows.train[10:]
+    found = near_partners(made, made.queries(rows))
+    assert (np.sort(found, axis=1)[:, :-1] <= np.sort(found, axis=1)[:, 1:]).all()
+    for row, own in zip(rows, found, strict=True):
+        past = list(zip(graph.sources[:row].tolist(), graph.destinations[:row].tolist(), strict=True))
+        asked = graph.times[:row] < graph.times[row]
+        past = [pair for pair, there in zip(past, asked, strict=True) if there]
+
+        def partners(node, past=past):
+            return [v if u == node else u for u, v in past if node in (u, v)][::-1]
+
+        mine = partners(graph.sources[row])
+        expected = {*mine[:20]} | {v for w in [*dict.fromkeys(mine)][:2] for v in partners(w)[:12]}
+        allowed = set(graph.destinations[made.rows.train].tolist())
+        assert sorted(own[own > 0].tolist()) == sorted(expected & allowed)
+
+
+def test_pairs_that_are_drawn_often_count_less():
+    """Drawn many times, each with its offset: what a softmax adds up is what it would be of all at once."""
+    graph = meetings()
+    samples = LinkSamples(Pairs(Options(loss=LinkLoss(negatives=6, historical=0.5))), links(graph), np.arange(20, 64))
+    rows, every = samples.rows, samples.links.training_destinations
+    true = graph.destinations[rows].astype(np.int64)
+    near = near_partners(samples.links, samples.links.queries(rows))
+    sums, plain = np.zeros((2, len(rows), 13))
+    for epoch in range(400):
+        asked = samples._false(Draw(0, epoch, np.arange(len(rows))), rows, near, true)
+        weights = np.exp(samples._offsets(asked, near))
+        for column, weight in zip(asked.T, weights.T, strict=True):
+            sums[np.arange(len(rows)), column] += weight
+            plain[np.arange(len(rows)), column] += 1
+
+    def uneven(found):
+        there = np.isin(np.arange(13), every) & (np.arange(13) != true[:, None])
+        shares = np.where(there, found, np.nan)
+        return np.nanmean(np.nanstd(shares, axis=1) / np.nanmean(shares, axis=1))
+
+    assert uneven(sums) < 0.1 < 2 * uneven(sums) < uneven(plain)
+
+
+def test_false_sources_are_none_that_meet_the_destination_then():
+    rows = [(f"u{n % 9}", f"v{n // 3 % 5}", float(n // 3)) for n in range(90)]  # three meet one destination at once
+    graph = read_interactions(frame(rows))
+    samples = LinkSamples(Pairs(Options(loss=LinkLoss(negatives=4, symmetric=True))), links(graph), np.arange(60))
+    others = samples._false_sources(Draw(0, 0, np.arange(60)), np.arange(60)).reshape(60, 4)
+    at_once = graph.sources[:60].reshape(20, 3).repeat(3, axis=0)
+    assert np.mean((others[:, :, None] == at_once[:, None, :]).any((1, 2))) < 0.1  # four draws of 3 in 9 each
 
 
 def test_nothing_to_measure_is_said(fitted):

@@ -1,6 +1,7 @@
 """TCL: equal to the public code on its own weights; nothing sees the future; whatever else is asked changes nothing."""
 
 import re
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,15 @@ from torch.testing import assert_close
 
 from tenfold.cli import main
 from tenfold.data.graphs import read_interactions
+from tenfold.metrics.temporal import rank_figures
+from tenfold.ops.one_query_attention import attend, reference
 from tenfold.registry import load_class
+from tenfold.systems.tcl.pairs import PAIR, pair_numbers
 from tenfold.systems.tcl.pictures import trees
-from tenfold.systems.tcl.synthetic import relay
+from tenfold.systems.tcl.synthetic import relay, strangers
 from tenfold.systems.tcl.system import TCL, platt
+from tenfold.tasks.link_prediction.data import Links, Queries
+from tenfold.tasks.link_prediction.evaluation import rank
 
 # The public code -----------------------------------------------------------------------------------------------------
 
@@ -61,6 +67,99 @@ def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
     )
 
 
+@pytest.mark.parametrize("shared", ["nothing", "query", "keys"])
+@pytest.mark.parametrize("marked", [False, True])
+def test_one_query_for_many_rows_of_keys(shared, marked):
+    """The compiled loop against the definition, rows without any key among them."""
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(3))
+    n, rows = 40, 1 if shared == "keys" else 40
+    query = draw(1 if shared == "query" else n, 2, 8)
+    own = draw(rows, 2, 8), draw(rows, 2, 8)
+    there = draw(rows, 5) > 0
+    there[0] = False
+    given = (draw(n, 6) > 1, draw(2, 2, 8)) if marked else ()
+    arguments = query, own, draw(rows, 2, 5, 8), draw(rows, 2, 5, 8), there, *given
+    assert_close(attend(*arguments), reference(*arguments), rtol=0, atol=2e-6)
+
+
+# What is known of the pair before anything is trained -----------------------------------------------------------------
+
+
+def ready(graph, **chosen):
+    """A system before its first step: weights as `stages` leaves them when training begins."""
+    system = TCL(**{"dim": 16, "past.depth": 2, "past.most": 3, **chosen})
+    system.vocabularies = system.learn_vocabularies(graph)
+    made = system.prepare(graph, "time")
+    system.sizes, system.statistics = system.infer_sizes(made), system.training_statistics(made)
+    torch.manual_seed(0)
+    system._network = system.build()
+    next(system.stages(made))
+    return system, made
+
+
+def test_before_the_first_step_the_network_is_above_the_best_rule():
+    graph = relay(nodes=60, events=3_000)
+    system, made = ready(graph)
+    rule, latest = (load_class(name)().fit(graph) for name in ("partners-partners", "recency"))
+    rows = made.rows.validation
+
+    def mrr(method):
+        ranks = rank(method, made, rows, made.queries(rows), made.destinations)
+        return rank_figures(ranks.above, ranks.tied)["mrr"].mean()
+
+    assert mrr(system) > 0.97 * mrr(rule) > 3 * mrr(latest)
+    again, _ = ready(graph)
+    assert torch.equal(again.network.of_pair.straight.weight, system.network.of_pair.straight.weight)
+
+
+def test_where_nothing_repeats_it_is_above_popularity():
+    """What rules of repeats know is worse than nothing here."""
+    graph = strangers(nodes=80, events=1_200)
+    system, made = ready(graph)
+    rows = made.rows.validation
+    assert not made.repeats(np.arange(len(graph))).any()
+
+    def mrr(method):
+        ranks = rank(method, made, rows, made.queries(rows), made.destinations)
+        return rank_figures(ranks.above, ranks.tied)["mrr"].mean()
+
+    popular, latest = (mrr(load_class(name)().fit(graph)) for name in ("popular-partner", "recency"))
+    assert mrr(system) > 3 * popular > 3 * latest
+
+
+def test_first_weights_are_the_best_of_their_sum():
+    """Against the definition: the softmax over every destination, which the sum of a few stands for."""
+    graph = relay(nodes=40, events=1_500)
+    system, made = ready(graph)
+    rows = made.rows.train[150:]
+    tokens, every = system.tokens(made), made.destinations.astype(np.int64)
+    numbers = tokens.pairs(made.queries(rows), every[None]).double()
+    true = torch.from_numpy(np.searchsorted(every, graph.destinations[rows]))
+
+    def lost(weights):
+        return torch.nn.functional.cross_entropy(numbers @ weights, true).item()
+
+    found = system.network.of_pair.straight.weight[0].detach().double()
+    best = lost(found)
+    assert best < 0.6 * np.log(len(every))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        assert lost(found + 0.5 * torch.randn(PAIR, generator=generator, dtype=torch.float64)) > best
+
+
+def test_a_place_in_a_list_is_three_numbers():
+    rows = [("a", "b", 1.0), ("a", "c", 2.0), ("c", "d", 3.0), ("c", "b", 4.0), ("a", "e", 5.0), ("e", "f", 6.0)]
+    graph = read_interactions(pl.DataFrame(rows, schema=["source", "destination", "time"], orient="row"))
+    made = Links.of(graph, "none", graph.vocabularies, {})
+    queries = Queries(graph.source_numbers(["a"]), np.array([9.0]), np.array([6]))
+    asked = graph.destination_numbers(["e", "c", "f", "d"]).astype(np.int64)[None]
+    met, by_last, by_second = pair_numbers(made, queries, asked, 1.0, 2.0)[0, :, 16:25].reshape(4, 3, 3).unbind(1)
+    places = {"met": [1, 2, 0, 0], "by_last": [0, 0, 1, 0], "by_second": [0, 0, 0, 2]}
+    for found, place in zip((met, by_last, by_second), map(np.array, places.values()), strict=True):
+        expected = np.stack([place > 0, *((place > 0) * np.exp(-place / fade) for fade in (3, 12))], axis=1)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 # Probabilities, pictures, the verb ------------------------------------------------------------------------------------
 
 
@@ -91,6 +190,25 @@ def test_embeddings_do_not_depend_on_who_else_is_asked(fitted):
     assert both.shape == (3, 16)
     np.testing.assert_allclose(fitted.embed(["p2"], at=500.0)[0], both[1], atol=1e-6)
     assert (fitted.embed(["p2"], at=900.0) != fitted.embed(["p2"], at=500.0)).any()
+
+
+def test_vectors_are_exported(tmp_path, capsys):
+    rows = [(n % 5, 10 + n % 3, 10.0 * n) for n in range(60)]
+    graph = read_interactions(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    system = TCL(TCL.tiny).set_params(share_streams=False).fit(graph, max_epochs=1, accelerator="cpu", progress="none")
+    system.save(tmp_path / "tcl")
+    words = ["graph", "embed", str(tmp_path / "tcl"), "-o", str(tmp_path / "vectors.parquet"), "--at", "300"]
+    assert main(words) == 0 and "8 nodes" in capsys.readouterr().err
+    found = pl.read_parquet(tmp_path / "vectors.parquet")
+    assert found["side"].to_list() == ["source"] * 5 + ["destination"] * 3 and found["node"].n_unique() == 8
+    assert_close(found["vector"][0].to_numpy().copy(), system.embed([0], 300.0)[0])
+    item = int(found["node"][6])
+    assert_close(found["vector"][6].to_numpy().copy(), system.embed([item], 300.0, side="destination")[0])
+    assert main([*words[:4], str(tmp_path / "vectors.csv")]) == 2
+    assert ".parquet" in capsys.readouterr().err
+    load_class("recency")().fit(graph).save(tmp_path / "rule")
+    assert main(["graph", "embed", str(tmp_path / "rule"), *words[3:]]) == 2
+    assert "have no vectors" in capsys.readouterr().err
 
 
 def test_attention_is_shared_out_over_both_trees(fitted):

@@ -66,12 +66,16 @@ def _done(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text())
-        whole = isinstance(found["spent"], dict) and isinstance(found["digests"], dict) and "stopped" in found
-    except (ValueError, KeyError, TypeError):
+        whole = found.pop("digest") == _digest_of(found)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise RunError(f"{path} was changed or cut short; start the run anew in another folder")
     return cast(dict[str, Any], found)
+
+
+def _digest_of(about: dict[str, Any]) -> str:
+    return digest(json.dumps(about, sort_keys=True).encode())
 
 
 def _read_stage(stage: Stage, folder: Path, done: dict[str, Any]) -> None:
@@ -143,7 +147,7 @@ def _write_stage(stage: Stage, folder: Path, *, stopped: str) -> None:
         write_whole(folder / name, content)
     digests = {name: digest(content) for name, content in files.items()}
     about = {"stopped": stopped, "spent": stage.spent, "digests": digests}
-    write_whole(folder / DONE, json.dumps(about).encode())
+    write_whole(folder / DONE, json.dumps(about | {"digest": _digest_of(about)}).encode())
     if not stopped:
         (folder / "last.ckpt").unlink(missing_ok=True)
 

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tenfold import artifact
 from tenfold.data.graphs import Rows, TemporalGraph, read_interactions
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError, UnknownIdError
+from tenfold.files import digest
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.options import parse
 from tenfold.registry import load_class
 from tenfold.system import Answer, PredictionSummary, System
 from tenfold.tasks.link_prediction.data import Links, Queries
-from tenfold.tasks.link_prediction.evaluation import measure, tested
+from tenfold.tasks.link_prediction.evaluation import figure_names, measure, tested
 from tenfold.tasks.link_prediction.options import PredictOptions, Protocol, ReadOptions
 
 SIDES = {"auto": None, "one": False, "two": True}
@@ -59,6 +61,7 @@ class LinkPrediction(System):
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("source", "time", "destination", "score")
     units = "interactions"
+    service = "tenfold.serving.links:LinkService"
 
     @abstractmethod
     def scores(self, links: Links, queries: Queries, candidates: np.ndarray) -> np.ndarray:
@@ -156,15 +159,20 @@ class LinkPrediction(System):
 
     @classmethod
     def figure_names(cls, dataset: TemporalGraph, **protocol: Any) -> Sequence[str]:
-        if protocol.pop("split", None) == "none":
+        """Raises DataError, OptionError."""
+        split = protocol.pop("split", None) or cls.splits[0]
+        if split == "none":
             raise OptionError(
                 "split 'none' holds nothing out, so that there is nothing to measure; choose another split"
             )
-        protocol.pop("part", None)
-        parse(Protocol, protocol)
-        return ()  # which kinds of pairs there are is known when they are ranked
+        links = Links.of(dataset, split, dataset.vocabularies, {})
+        return figure_names(links, protocol.pop("part", None) or "test", parse(Protocol, protocol))
 
     # The verbs.
+
+    def fingerprint(self) -> str:
+        """16 hex digits of this very model: its options and weights, whatever was observed since."""
+        return digest(repr(self.options).encode(), artifact.pack(artifact.own_weights(self.network)))[:16]
 
     def predict_links(
         self,
