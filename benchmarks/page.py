@@ -146,6 +146,25 @@ ROOMS = {
         ("parent", "speedup_vs_reference", "the same, over Google's functions as SANA's authors have them", "{} x"),
         ("parent", "speedup_vs_kaiju_one_process", "the same, over KaijuML/parent, one process", "{} x"),
     ],
+    "rehearsal": [
+        (
+            "rehearsal_training",
+            "without_rehearsal_vs_rmt_8",
+            "words trained on a second, without rehearsal, over our own Recurrent Memory Transformer, 8 segments",
+            "{} x",
+        ),
+        ("rehearsal_training", "without_rehearsal_vs_rmt_64", "the same, 64 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_rmt_8", "the same with rehearsal, 8 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_rmt_64", "the same, 64 segments", "{} x"),
+        (
+            "rehearsal_training",
+            "peak_gib_512_segments",
+            "memory of a step over 512 segments of 8, batch 32, with rehearsal, activations computed again",
+            "{} GiB",
+        ),
+        ("rehearsal_training", "question_growth", "a question's time after 65,536 words over that after 1,024", "{} x"),
+        ("rehearsal_training", "attention_to_all_growth", "the same of attention to all words", "{} x"),
+    ],
     "tcl": [
         ("tcl_sampler", "compiled_ms", "800 queries for 20 neighbours, compiled", "{} ms"),
         ("tcl_sampler", "vectorised_ms", "the same, torch", "{} ms"),

@@ -26,7 +26,7 @@ MEMORY = {"memory.slots": 8, "memory.layers": 1, "memory.heads": 2, "rehearsal.s
           "rehearsal.recollection": 0.1, "rehearsal.familiarity": 0.05, "rehearsal.fragments": 2}  # fmt: skip
 WINDOW = {"slots": 8, "layers": 1, "heads": 2}
 QUESTIONS = 1_000  # the shop's folder has too few to learn from
-KEYED = {"segments": 16, "segment": 4, "facts": 2, "keys": 8, "values": 8, "queries": 2, "background": 20, "held": 0.1}
+KEYED = {"segments": 8, "segment": 4, "facts": 2, "keys": 8, "values": 8, "queries": 2, "background": 20, "held": 0.1}
 
 
 def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:
@@ -90,7 +90,7 @@ def commonest(data: Streams) -> dict[str, float]:
 
 def _keyed(folder: Path, quick: bool, tell: Callable[[str], None]) -> list[Section]:
     data = keyed_streams(100 if quick else 6_000, **KEYED)
-    budget = Budget(max_epochs=1 if quick else 20, max_seconds=8, progress="none")
+    budget = Budget(max_epochs=1 if quick else 20, max_seconds=10, progress="none")
     system = Rehearsal(**SMALL, **MEMORY, **{"memory.segment": 4, "rehearsal.length": 4})
     system.fit(data, split="given", budget=budget)
     window = LastItems(**SMALL, **WINDOW, segment=4)
@@ -102,7 +102,7 @@ def _keyed(folder: Path, quick: bool, tell: Callable[[str], None]) -> list[Secti
     tell(f"Rehearsal Memory on drawn streams: {right:.0%} right, {found['the last 8 words']['accuracy']:.0%} from the "
          "last 8 words")  # fmt: skip
     said = (
-        "Streams of 64 words, two of them keys with a value behind them; a key is asked when all was read. Chance is "
+        "Streams of 32 words, two of them keys with a value behind them; a key is asked when all was read. Chance is "
         "one in eight. Those were seconds of training, and what is old is learned last. The memory has "
         f"{system.capacity_report().bytes:,} bytes whatever the length; `tenfold claims rehearsal` trains longer."
     )
@@ -120,7 +120,9 @@ def _writing(data: Streams, system: Rehearsal) -> Section:
     marked = sorted({place for places in question["evidence"].to_list() for place in places})
     drawn = picture(writing(system, items, marked), "what each slot is written from, and how much of it is kept")
     said = (
-        "What went where while one of these streams was read. Arrows are the keys and values that are asked about: a "
-        "slot that keeps them is dark under an arrow, and stays dark below until the end."
+        "What went where while one of these streams was read. Arrows are the keys and values that are asked about. "
+        "Above, a dark column is a word that slots took in; below, a light one is a segment in which they gave up old "
+        "content. After so short a training all slots are still written alike: a later fact overwrites an earlier "
+        "one, and that, more than age, is what is forgotten."
     )
     return Section("Rehearsal Memory: what is written, and what is kept", paragraph(said) + drawn)

@@ -34,6 +34,8 @@ def writing(system: "Rehearsal", items: Sequence[str], marked: Sequence[int] = (
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
     _map(figure, above, shares, (-0.5, len(items) - 0.5), "what is written: share of an item in a slot")
+    if len(marked):
+        above.set_title(above.get_title(loc="left"), loc="left", fontsize=10, pad=16)  # arrows stand between
     for place in marked:
         above.annotate(
             "", (place, -0.5), (place, -0.5 - 0.12 * len(shares)), arrowprops={"arrowstyle": "->", "color": "black"}
@@ -70,7 +72,7 @@ def by_age(found: Mapping[str, Mapping[str, float]], chance: float | None = None
         axes.plot(quarters, values, "o", linestyle=styles[number % 4], color=BLUE if number == 0 else GREY, label=label)
     if chance is not None:
         axes.axhline(chance, color="black", linewidth=0.7, linestyle=":")
-        axes.annotate("chance", (0, chance), xytext=(2, 3), textcoords="offset points", fontsize=8)
+        axes.annotate("chance", (3, chance), xytext=(-2, -10), textcoords="offset points", fontsize=8, ha="right")
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("accuracy")
     axes.set_title("by where the evidence stands in the stream", loc="left", fontsize=10)
