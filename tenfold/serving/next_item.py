@@ -119,6 +119,8 @@ KIND = {"type": "'text' (as it comes) or 'integer': how the id in the path is me
 class NextItemService(Service):
     """Recommendations that follow each event: send events, ask for what comes next."""
 
+    takes = frozenset({"items", "keep_log"})
+
     def __init__(self, system: NextItem, options: ServeOptions, *, states: Any = None, **session: Any) -> None:
         """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside. Raises DataError
         for a file of items that cannot be read."""
