@@ -196,7 +196,7 @@ TASKS = {
         read="tenfold.data.options:ReadOptions",
         protocol="tenfold.tasks.next_item.options:Protocol",
         predict="tenfold.tasks.next_item.options:PredictOptions",
-        splits=("loo", "stream", "time", "none"),
+        splits=("loo", "stream", "time", "spans", "none"),
         units="users",
         question=("history", "one history instead of a file: item ids, commas between"),
     ),

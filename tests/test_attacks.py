@@ -1,5 +1,6 @@
 """Attacks against their definitions and against other libraries, on a small network trained for it."""
 
+import copy
 import math
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from tenfold.nn.convolutional import MLP, MobileNetV2, ResNet18, SmallNetwork, W
 from tenfold.ops import attacks
 from tenfold.ops.attacks import Folded, Threat, noise, right
 from tenfold.ops.attacks.apgd import checkpoints
+from tenfold.ops.attacks.square import _hill
 
 N, C, H, W, K = 60, 2, 6, 7, 10
 ROWS = np.arange(N)
@@ -118,16 +120,25 @@ def test_pictures_that_are_fooled_drop_out_and_none_is_lost(fitted):
     wrong = ~right(network(x), y)
     assert torch.equal(stopped[wrong], x[wrong])
 
-    def one_by_one(z):  # rounding decides the signs of gradients near 0
-        return torch.cat([network(row.clone()) for row in z.split(1)])
+    assert torch.equal(start, threat.start(x, noise(3, 0, ROWS, (C, H, W))))  # what was given is not written into
 
-    together = attacks.pgd(one_by_one, x, y, stop=True, **how)
-    alone = torch.cat(
-        [attacks.pgd(one_by_one, x[n : n + 1], y[n : n + 1], stop=True, **(how | {"start": start[n : n + 1]}))
-         for n in range(len(x))]
-    )  # fmt: skip
-    alike = ((alone - together).abs() < 1e-5).float().flatten(1).mean(1)  # of each picture
-    assert alike.median() > 0.95, alike
+
+def test_a_picture_is_attacked_alone_as_in_a_batch(fitted):
+    """The network is in double precision, where no sign of a gradient is rounding's."""
+    x, y, network = fitted
+    threat, double = Threat(0.08), copy.deepcopy(network).double()
+    start = threat.start(x, noise(3, 0, ROWS, (C, H, W)))
+    how = {"threat": threat, "steps": 6, "step": 0.03, "stop": True}
+
+    def wide(z):
+        return double(z.double())
+
+    together = attacks.pgd(wide, x, y, start=start, **how)
+    alone = [
+        attacks.pgd(wide, *each, start=begun, **how)
+        for *each, begun in zip(x.split(1), y.split(1), start.split(1), strict=True)
+    ]
+    assert_close(torch.cat(alone), together, rtol=0, atol=1e-5)
 
 
 def test_gradients_are_of_the_input_only_also_inside_no_grad_and_autocast(fitted):
@@ -214,18 +225,36 @@ def test_aa_lite_does_not_depend_on_how_many_are_attacked_together(fitted):
     assert (right(network(whole[20:33]), y[20:33]) == right(network(part), y[20:33])).float().mean() >= 12 / 13
 
 
-def test_square_keeps_its_budget_and_is_no_stronger_than_what_sees_gradients(fitted):
+@pytest.mark.parametrize("norm, eps", [("linf", 0.1), ("l2", 1.0)])
+def test_square_keeps_its_budget_and_is_no_stronger_than_what_sees_gradients(fitted, norm, eps):
     x, y, network = fitted
-    threat = Threat(0.06)
-    moved = attacks.square(network, x, y, threat=threat, queries=150)
-    assert threat.size(moved - x).max() <= 0.06 + 1e-6
-    assert (
-        share(network, x, y)
-        > share(network, moved, y)
-        >= share(network, attacks.aa_lite(network, x, y, threat=threat, steps=40), y) - 0.01
-    )
-    with pytest.raises(OptionError, match="square' is written for the norm linf"):
-        attacks.square(network, x, y, threat=Threat(0.5, "l2"))
+    threat = Threat(eps, norm)
+    moved = attacks.square(network, x, y, threat=threat, queries=60)
+    assert threat.size(moved - x).max() <= eps + 1e-6 and moved.min() >= 0 and moved.max() <= 1
+    strongest = attacks.aa_lite(network, x, y, threat=threat, steps=20)
+    assert share(network, x, y) - 0.1 > share(network, moved, y) >= share(network, strongest, y) - 0.01
+    part = attacks.square(network, x[20:33], y[20:33], threat=threat, queries=60, rows=ROWS[20:33])
+    alike = right(network(moved[20:33]), y[20:33]) == right(network(part), y[20:33])
+    assert alike.float().mean() >= 12 / 13  # where rounding decides
+
+
+def test_square_in_l2_fools_as_many_as_autoattack_s_own(fitted):
+    pyautoattack = pytest.importorskip("pyautoattack", reason="pyautoattack is not installed")
+    x, y, network = fitted
+    official = pyautoattack.AutoAttack(network, attacks=["square"], device="cpu", eps=1.0, norm="L2", version="custom",
+                                       seed=0)  # fmt: skip
+    official.square.n_queries, official.square.rescale_schedule = 60, True
+    moved, _ = official.run_standard_evaluation(x, y, batch_size=N)
+    ours = attacks.square(network, x, y, threat=Threat(1.0, "l2"), queries=60)
+    assert abs(share(network, ours, y) - share(network, moved, y)) <= 0.1  # of random squares both
+
+
+def test_hills_of_square_are_of_length_one_and_half_negative():
+    for side in (1, 2, 3, 7):
+        hill = _hill(side)
+        assert_close(hill.norm(), torch.tensor(1.0))
+        assert (hill[: side // 2] > 0).all() and (hill[side // 2 :] < 0).all()
+    assert _hill(7)[: 7 // 2].argmax() == 1 * 7 + 3  # the middle of the upper half
 
 
 # Other libraries.
@@ -253,9 +282,10 @@ def test_aa_lite_is_no_weaker_than_the_apgd_pair_of_autoattack(fitted):
     official = pyautoattack.AutoAttack(
         network, attacks=["apgd-ce", "apgd-t"], device="cpu", eps=0.06, norm="Linf", version="custom", seed=0
     )
+    official.apgd.n_iter = official.apgd_targeted.n_iter = steps = 30
     moved = official.run_standard_evaluation(x, y, batch_size=N)
     moved = moved[0] if isinstance(moved, tuple) else moved
-    ours = attacks.aa_lite(network, x, y, threat=Threat(0.06), targets=K - 1)
+    ours = attacks.aa_lite(network, x, y, threat=Threat(0.06), steps=steps, targets=K - 1)
     assert share(network, ours, y) <= share(network, moved, y) + 1 / N
 
 

@@ -1,6 +1,7 @@
 """Figures of events in groups: each group by hand, and all of them together are all events."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,25 @@ def test_the_groups_hold_every_event_once(by, log, tmp_path):
         assert told[0].startswith("no category known: ") and any("events since one of the same" in t for t in told)
         with pytest.raises(OptionError, match="items have no attribute 'colour'"):
             system.evaluate(path, by="gap", gap_of="colour", read_options=read_options)
+
+
+def test_spans_are_sixths_of_the_second_half(log):
+    times = np.concatenate(
+        [np.sort(np.random.default_rng(u).uniform(0, 120, n)) for u, n in enumerate(np.diff(log.offsets))]
+    )
+    times[0], times[-1] = 0.0, 120.0
+    timed = replace(log, times=times)
+    found = split(timed, "spans")
+    queries = found.queries("test")
+    values = torch.arange(len(queries.user), dtype=torch.float64)
+    lines = list(sentences(timed, queries, "span", "", {"mrr": values}))
+    assert len(lines) == 5 and times[found.queries("validation").position].max() < 70
+    for span, line in enumerate(lines, 2):
+        mine = (times[queries.position] - 60) // 10 + 1
+        mine = np.minimum(mine, 6) == span
+        assert line == f"span {span} of 6: mrr {values.numpy()[mine].mean():.4f} ({mine.sum():,} events)"
+    with pytest.raises(OptionError, match="need the events' times"):
+        list(sentences(log, queries, "span", "", {"mrr": values}))
 
 
 def test_a_group_s_figures_are_the_means_of_its_events(log):

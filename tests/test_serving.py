@@ -39,7 +39,8 @@ def app(fitted):
 
 
 def made(system, tokens=frozenset(), log=None, **more):
-    options = {name: more.pop(name) for name in ("max_body", "max_waiting", "max_ahead", "items") if name in more}
+    of_service = ("max_body", "max_waiting", "max_ahead", "items", "keep_log")
+    options = {name: more.pop(name) for name in of_service if name in more}
     given = ServeOptions(**options)
     return App(NextItemService(system, given, **more), given, tokens=frozenset(tokens), log=log)
 

@@ -7,6 +7,7 @@ from test_serving import ask
 pytest.importorskip("orjson", reason="the extra 'serve' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'serve' is not installed")
 
+from tenfold import cli
 from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.registry import load_class
 from tenfold.serving.app import App
@@ -107,3 +108,10 @@ def test_rules_are_served_too():
     app = made(load_class("recency")().fit(meetings()))
     assert ask(app, "POST", "/interactions", HAPPENED)[0] == 200
     assert ask(app, "POST", "/links", {"node": "p1", "k": 1})[1]["links"][0]["node"] == "p7"
+
+
+def test_flags_of_another_task_s_service_are_refused(tmp_path, capsys):
+    load_class("recency")().fit(meetings()).save(tmp_path / "rule")
+    for flag in ("--items", "--keep-log"):
+        assert cli.main(["serve", str(tmp_path / "rule"), flag, str(tmp_path / "file")]) == 2
+        assert f"has no {flag}; leave it out" in capsys.readouterr().err

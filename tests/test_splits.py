@@ -39,6 +39,12 @@ def by_definition(name, times):
         cuts = [[max(len(m) * share // 10, 1) for share in (8, 9)] for m in times]
         return [(a, b - a, len(m) - b) for m, (a, b) in zip(times, cuts, strict=True)]
     ordered = sorted(t for mine in times for t in mine)
+    if name == "spans":
+        half = (ordered[0] + ordered[-1]) / 2
+        first, second = half, half + (ordered[-1] - half) / 6
+        return [
+            (sum(t < first for t in m), sum(first <= t < second for t in m), sum(t >= second for t in m)) for m in times
+        ]
     first, second = (ordered[math.floor(len(ordered) * share / 10)] for share in (8, 9))
     return [
         (sum(t < first for t in m), sum(first <= t < second for t in m), sum(t >= second for t in m)) for m in times
@@ -96,6 +102,8 @@ def test_splits_that_cannot_be():
     events = Events.from_histories([[1, 2, 3]])
     with pytest.raises(DataError, match="split 'time' needs times, and these events have only an order"):
         split(events, "time")
+    with pytest.raises(DataError, match="split 'spans' needs times"):
+        split(events, "spans")
     with pytest.raises(OptionError, match=r"there is no split 'lou'; did you mean 'loo'\?"):
         split(events, "lou")
     with pytest.raises(OptionError, match=r"there is no part 'tests' of a split; did you mean 'test'\?"):

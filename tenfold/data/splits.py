@@ -1,4 +1,4 @@
-"""Where each user's training ends, and the validation: four ways to cut a log.
+"""Where each user's training ends, and the validation: five ways to cut a log.
 
 A user's events stay in order of time, so each part of each user is one stretch. Shapes: U users, V items, Q queries.
 """
@@ -15,8 +15,9 @@ from tenfold.data.packing import raw
 from tenfold.errors import DataError, OptionError, nearest
 from tenfold.files import digest
 
-SplitName = Literal["loo", "stream", "time", "none"]
+SplitName = Literal["loo", "stream", "time", "spans", "none"]
 Part = Literal["validation", "test"]
+SPANS = 6  # after the first half of the time
 Ends = tuple[np.ndarray, np.ndarray]
 
 
@@ -75,11 +76,11 @@ class Split:
             return []
         begin, end = self.events.offsets[:-1], self.events.offsets[1:]
         tested, trained = self.valid_end < end, self.train_end > begin
-        if self.name == "time":
+        if self.name in ("time", "spans"):
             both = int((tested & trained).sum())
             return [
-                f"split 'time': {int(tested.sum()):,} of {len(end):,} users have events in the test part, and {both:,} "
-                "of these also in training"
+                f"split '{self.name}': {int(tested.sum()):,} of {len(end):,} users have events in the test part, and "
+                f"{both:,} of these also in training"
             ]
         untested = int((~tested).sum())
         if not untested:
@@ -91,6 +92,8 @@ def split(events: Events, name: str) -> Split:
     """loo: the last event is the test, the one before it the validation; users with fewer than three only train.
     stream: per user the first 80 %, the next 10 %, the last 10 %; users with a single event only train.
     time: two cuts for all, at the events that stand 80 % and 90 % into the log; equal times are not cut apart.
+    spans: the first half of the time trains, the first of six equal spans after it validates, the others are tested
+    (after IMSR: Wang and Shen, ICDE 2023); each event is known to the next answer, as in stream.
     none: everything trains.  Raises DataError, OptionError.
     """
     if name not in SPLITS:
@@ -114,16 +117,34 @@ def _stream(events: Events) -> Ends:
 
 
 def _time(events: Events) -> Ends:
-    if events.times is None:
-        raise DataError(
-            "split 'time' needs times, and these events have only an order; name the column with columns='time=NAME', "
-            "or choose loo or stream"
-        )
+    _check_times(events, "time")
+    assert events.times is not None
     count = len(events.times)
     places = [8 * count // 10, 9 * count // 10]
     cuts = np.partition(events.times, places)[places]
     train_end, valid_end = (_before(events, cut) for cut in cuts)
     return train_end, valid_end
+
+
+def spans(events: Events) -> np.ndarray:
+    """(SPANS + 1,): where each span after the first half of the time begins, and the last one ends."""
+    assert events.times is not None
+    first, last = float(events.times.min()), float(events.times.max())
+    return np.linspace(first + (last - first) / 2, last, SPANS + 1)
+
+
+def _spans(events: Events) -> Ends:
+    _check_times(events, "spans")
+    half, validated, *_ = spans(events)
+    return _before(events, half), _before(events, validated)
+
+
+def _check_times(events: Events, name: str) -> None:
+    if events.times is None:
+        raise DataError(
+            f"split '{name}' needs times, and these events have only an order; name the column with "
+            "columns='time=NAME', or choose loo or stream"
+        )
 
 
 def _before(events: Events, cut: float) -> np.ndarray:
@@ -138,4 +159,6 @@ def _none(events: Events) -> Ends:
     return events.offsets[1:].copy(), events.offsets[1:].copy()
 
 
-SPLITS: dict[str, Callable[[Events], Ends]] = {"loo": _loo, "stream": _stream, "time": _time, "none": _none}
+SPLITS: dict[str, Callable[[Events], Ends]] = {
+    "loo": _loo, "stream": _stream, "time": _time, "spans": _spans, "none": _none
+}  # fmt: skip

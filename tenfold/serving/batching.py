@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tenfold.errors import DataError, OptionError, OutputError, StateError, TenfoldError, UnknownIdError
+from tenfold.errors import ArtifactError, DataError, OptionError, OutputError, StateError, TenfoldError, UnknownIdError
 from tenfold.serving.service import Endpoint, Refused
 
 AT_ONCE = 256  # requests of one endpoint answered together
-STATUS = {DataError: 422, OptionError: 422, UnknownIdError: 404, StateError: 409, OutputError: 507}
+STATUS = {ArtifactError: 422, DataError: 422, OptionError: 422, UnknownIdError: 404, StateError: 409, OutputError: 507}
 
 
 class Batcher:

@@ -40,6 +40,10 @@ def serve(
         system.to(device)
     how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown}
     made: Any = named(system.service)
+    for name in ("items", "keep_log"):
+        if getattr(options, name) and name not in made.takes:
+            flag = name.replace("_", "-")
+            raise OptionError(f"the service of a {type(system).__name__} has no --{flag}; leave it out")
     streams = getattr(system, "state_size", 0) > 0
     served = made(system, options, states=states, **(how if streams else {}))
     for line in served.remarks:

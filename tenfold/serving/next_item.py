@@ -4,6 +4,7 @@ POST /events     one event or a list of them; answered when they are in the stor
 POST /recommend  for a user whose events came, or for a history that comes along
 POST /similar    items like an item
 GET /users/{id}, DELETE /users/{id}
+POST /reload     another model, where a log of all events is kept
 """
 
 import time
@@ -14,9 +15,10 @@ import numpy as np
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from tenfold.errors import OptionError
+from tenfold.errors import OptionError, TenfoldError
 from tenfold.serving.catalogue import Catalogue
 from tenfold.serving.options import ServeOptions
+from tenfold.serving.reload import KeptLog, Reload, send
 from tenfold.serving.service import Endpoint, Refused, Service
 from tenfold.tasks.next_item.answers import Recommendations
 from tenfold.tasks.next_item.diversity import CANDIDATES, diversified
@@ -100,26 +102,50 @@ class Deleted(TypedDict):
     deleted: bool
 
 
+@with_config(CLOSED)
+class Reloading(TypedDict):
+    model: Annotated[str, Field(min_length=1, description="folder of a fitted system")]
+    states: NotRequired[Annotated[str, Field(min_length=1, description="an empty place for its states; memory")]]
+
+
+class Reloaded(TypedDict):
+    model: Annotated[str, Field(description="that answers")]
+    next: Annotated[str | None, Field(description="how far another is; null: none is on its way")]
+
+
 KIND = {"type": "'text' (as it comes) or 'integer': how the id in the path is meant"}
 
 
 class NextItemService(Service):
     """Recommendations that follow each event: send events, ask for what comes next."""
 
+    takes = frozenset({"items", "keep_log"})
+
     def __init__(self, system: NextItem, options: ServeOptions, *, states: Any = None, **session: Any) -> None:
         """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside. Raises DataError
         for a file of items that cannot be read."""
-        self.system, self.options = system, options
-        self.model = system.fingerprint()
+        self.options, self.how = options, session
         self.session: Session | None = system.open(states, **session) if system.state_size else None
         if self.session is None and states is not None:
             raise OptionError(
                 f"a {type(system).__name__} keeps no states; leave --states out, and send histories to /recommend"
             )
-        self.ids = system.vocabularies["items"].ids(np.arange(1, len(system.vocabularies["items"]) + 1))
-        self.catalogue = Catalogue(options.items, system.vocabularies["items"])
+        if options.keep_log and self.session is None:
+            raise OptionError(f"a {type(system).__name__} keeps no states; leave --keep-log out")
+        self._serve(system, Catalogue(options.items, system.vocabularies["items"]))
         self.remarks = self.catalogue.remarks
+        self.kept = KeptLog(options.keep_log) if options.keep_log else None
+        self.reload: Reload | None = None
+        if self.kept is not None and not self.kept.size and next(iter(self.session or ()), None) is not None:
+            raise OptionError(
+                f"the states hold users, and {options.keep_log} no event: another model could not be given theirs; "
+                "write the log that made these states there, a line of JSON for each event, or begin with empty states"
+            )
         self.counted = dict.fromkeys((*OUTCOMES, "answers", "answers_by_popularity"), 0)
+
+    def _serve(self, system: NextItem, catalogue: Catalogue) -> None:
+        self.system, self.catalogue, self.model = system, catalogue, system.fingerprint()
+        self.ids = system.vocabularies["items"].ids(np.arange(1, len(system.vocabularies["items"]) + 1))
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -132,7 +158,10 @@ class NextItemService(Service):
             method="POST", path="/similar", summary="items like an item", takes=TypeAdapter(Likeness),
             gives=TypeAdapter(Answer), answer=self._each(self._similar), refusals={404: "there is no such item"},
         )  # fmt: skip
-        return [recommend, similar] if self.session is None else [self._events(), recommend, similar, *self._users()]
+        if self.session is None:
+            return [recommend, similar]
+        reload = [] if self.kept is None else self._reload()
+        return [self._events(), recommend, similar, *self._users(), *reload]
 
     def _events(self) -> Endpoint:
         return Endpoint(
@@ -155,9 +184,22 @@ class NextItemService(Service):
             ),
         ]  # fmt: skip
 
-    @staticmethod
-    def _each(answer: Any) -> Any:
+    def _reload(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                method="POST", path="/reload", summary="another model: it reads the kept log, and then answers",
+                takes=TypeAdapter(Reloading), gives=TypeAdapter(Reloaded), answer=self._each(self._begin),
+                refusals={409: "another model reads the log already, or this one cannot be taken"},
+            ),
+            Endpoint(
+                method="GET", path="/reload", summary="which model answers, and how far another is", takes=None,
+                gives=TypeAdapter(Reloaded), answer=self._each(lambda request: self._how_far()),
+            ),
+        ]  # fmt: skip
+
+    def _each(self, answer: Any) -> Any:
         def answers(requests: Sequence[Any]) -> list[Any]:
+            self._exchange()
             found: list[Any] = []
             for request in requests:
                 try:
@@ -175,13 +217,18 @@ class NextItemService(Service):
         return found | self.counted
 
     def close(self) -> None:
+        if self.reload is not None:
+            self.reload.stop()
         if self.session is not None:
             self.session.close()
+        if self.kept is not None:
+            self.kept.close()
 
     # Events.
 
     def events(self, requests: Sequence[Any]) -> list[Any]:
         """All that wait are one transaction."""
+        self._exchange()
         assert self.session is not None
         sizes, events = list[int](), list[Any]()
         latest = time.time() + self.options.max_ahead
@@ -195,15 +242,12 @@ class NextItemService(Service):
                         422, f"the time {event['time']} of user {event['user']!r} lies more than "
                         f"{self.options.max_ahead:g} s ahead of the clock; send seconds since 1970",
                     )  # fmt: skip
-        clock = [np.nan if event.get("time") is None else event["time"] for event in events]
-        ids = [event.get("id") for event in events]
-        applied = self.session.update_many(
-            [event["user"] for event in events], [event["item"] for event in events],
-            clock if not all(np.isnan(clock)) else None, ids=ids if any(own is not None for own in ids) else None,
-        )  # fmt: skip
+        outcomes = send(self.session, events)
+        if self.kept is not None:
+            self.kept.append(events)
         answers, place = list[Any](), 0
         for size in sizes:
-            codes = applied.outcomes[place : place + size]
+            codes = outcomes[place : place + size]
             answers.append({name: int((codes == code).sum()) for code, name in enumerate(OUTCOMES)})
             place += size
         for name in OUTCOMES:
@@ -214,6 +258,7 @@ class NextItemService(Service):
 
     def recommend(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Those that ask alike are answered together."""
+        self._exchange()
         alike: dict[Any, list[int]] = {}
         answers: list[Any] = [None] * len(requests)
         for place, request in enumerate(requests):
@@ -294,4 +339,41 @@ class NextItemService(Service):
         user = self._user(request)
         there = user in self.session
         self.session.forget(user)
+        if self.kept is not None:
+            self.kept.append([{"forget": user}])
         return {"user": user, "deleted": there}
+
+    # Another model.
+
+    def _begin(self, request: Mapping[str, str]) -> dict[str, Any]:
+        from tenfold.systems import load
+
+        assert self.kept is not None
+        if self.reload is not None and not self.reload.problem:
+            raise Refused(409, "another model reads the log already; GET /reload says how far it is")
+        system = load(request["model"])
+        if not isinstance(system, NextItem) or not system.state_size:
+            raise Refused(409, f"a {type(system).__name__} keeps no states of users; name the folder of one that does")
+        if system.fingerprint() == self.model:
+            raise Refused(409, f"{request['model']} is the model {self.model} that answers already")
+        self.catalogue_to_come = Catalogue(self.options.items, system.vocabularies["items"])
+        self.reload = Reload(self.kept, system, request.get("states", "memory"), self.how)
+        return self._how_far()
+
+    def _exchange(self) -> None:
+        """Between two requests: the new model, where it has read nearly all, reads the rest and takes over."""
+        if self.reload is None or not self.reload.ready:
+            return
+        new, self.reload = self.reload, None
+        try:
+            session = new.finish()
+        except TenfoldError as error:  # the old model goes on
+            new.problem, self.reload = str(error), new
+            return
+        assert self.session is not None
+        self.session.close()
+        self.session = session
+        self._serve(new.system, self.catalogue_to_come)
+
+    def _how_far(self) -> dict[str, Any]:
+        return {"model": self.model, "next": None if self.reload is None else self.reload.said}

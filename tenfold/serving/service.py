@@ -45,6 +45,9 @@ class Endpoint:
 class Service(ABC):
     """Made of a fitted system and of where its states are; used by one thread at a time."""
 
+    takes: frozenset[str] = (
+        frozenset()
+    )  # of `items` and `keep_log` of ServeOptions, those that it knows what to do with
     remarks: Sequence[str] = ()  # what is to be told when it starts
 
     @property

@@ -48,7 +48,7 @@ def pgd(
             moved = threat.project(moved + step * threat.ascent(gradient), x)
         return moved
     # Of a batch, those that still stand: their rows, and what each step needs of them.
-    found = x.clone()
+    moved, found = moved.clone(), x.clone()  # written into, row by row: the start stays the caller's
     standing = right(logits_of(model, x), y).nonzero().squeeze(1)
     for turn in range(steps + 1):
         if len(standing) == 0:

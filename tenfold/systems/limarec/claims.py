@@ -238,7 +238,7 @@ SHORT = (
 )
 TWO = "; two rounds of gaps, not four"
 FILMS = "size cpu: d = 32, 8 epochs, steps of 0.003 for all; figures of the test part were not looked at before"
-ONCE = {"seeds": {"cpu": 1, "gpu": 5, "quick": 1}}
+ONCE: Mapping[Size, int] = {"cpu": 1, "gpu": 5, "quick": 1}
 
 
 at_20 = {"protocol": {"ks": (20,)}, "metric": "recall@20", "budget": world_budget}
@@ -259,13 +259,14 @@ CLAIMS = [
           data=interests_world, arms=several(16), expect=AtLeast(first="K = 4", times=1.15, second="K = 1"),
           seeds=SEEDS, note=SHORT),
     world(name="L4 wide", says="and less so where one vector has room, d = 64", source="-", data=interests_world,
-          arms=several(64), expect=Reported(figure="K = 4"), note=SHORT, **ONCE),
+          arms=several(64), expect=Reported(figure="K = 4"), seeds=ONCE, note=SHORT),
     Claim(name="L5 known", says="what memory alone could foresee, by simulation", source="-", measure=known_beforehand,
           expect=Reported(figure="memory, gap 60")),
     world(name="L5", says="old evidence helps: at gap 60 at least 0.20", source="abstract", data=early_world(60),
           arms=remembering, expect=Bound(figure="LimaRec", at_least=0.20), seeds=SEEDS, note=SHORT + TWO),
     world(name="L5 gap 200", says="at gap 200", source="-", data=early_world(200), arms=remembering,
-          expect=Reported(figure="LimaRec"), note=SHORT + TWO, **ONCE),
+          expect=Reported(figure="LimaRec"), seeds=ONCE,
+          note=SHORT + TWO),
     world(name="L5 gap 500", says="at gap 500 it is above personal frequency", source="-", data=early_world(500),
           arms=remembering, expect=AtLeast(first="LimaRec", times=1.0, second="personal frequency"), seeds=SEEDS,
           note=SHORT + TWO),
@@ -274,5 +275,5 @@ CLAIMS = [
     ml(name="L7", says="near a SASRec that reads the last 200 events again", source="-", arms=incremental,
        expect=AtLeast(first="LimaRec", times=0.95, second="SASRec"), seeds=SEEDS),
     ml(name="L10", says="what each part is worth", source="-", arms=ablations, expect=Reported(figure="as it is"),
-       **ONCE),
+       seeds=ONCE),
 ]  # fmt: skip

@@ -52,7 +52,7 @@ def measure(
     ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     sampled: int = 0,
-    by: Literal["none", "history", "gap"] = "none",
+    by: Literal["none", "history", "gap", "span"] = "none",
     gap_of: str = "category",
     read_options: ReadOptions | None = None,
     inputs: Mapping[str, Any] | None = None,
@@ -89,7 +89,7 @@ def measure(
             f"never had: theirs are ranked among all of these"
         )
     per_user = ranked.per_user(by_event)
-    if prepared.name == "time":
+    if prepared.name in ("time", "spans"):
         notes += _warm_and_cold(prepared, np.unique(ranked.user), per_user)
     if by != "none":
         notes += groups.sentences(prepared.events, queries, by, gap_of, by_event)

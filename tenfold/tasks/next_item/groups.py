@@ -1,4 +1,4 @@
-"""Figures of events in groups: by how much the user did before, and by how long ago the user last met their kind.
+"""Figures of events in groups: by how much the user did before, by how long ago the user last met their kind, by time.
 
 Shapes: Q queries, E events of the log.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from tenfold.data import splits
 from tenfold.data.events import Events
 from tenfold.data.splits import Queries
 from tenfold.errors import OptionError, nearest
@@ -17,10 +18,13 @@ GAP = (1, 5, 20, 100)  # events since one of the same kind; 1 is the event just 
 
 
 def sentences(events: Events, queries: Queries, by: str, gap_of: str, figures: Mapping[str, Tensor]) -> Iterator[str]:
-    """A line for each group that has an event, with the means over its events. by: 'history' or 'gap'.
+    """A line for each group that has an event, with the means over its events. by: 'history', 'gap' or 'span'.
 
-    Raises OptionError where items have no attribute `gap_of`.
+    Raises OptionError where items have no attribute `gap_of`, or events no times.
     """
+    if by == "span":
+        yield from _spans(events, queries, figures)
+        return
     if by == "history":
         count, edges, what = queries.position - events.offsets[queries.user], HISTORY, "events before"
     else:
@@ -41,6 +45,17 @@ def sentences(events: Events, queries: Queries, by: str, gap_of: str, figures: M
             group = f"right after one of the same {gap_of}" if high == low else f"{_range(low, high)} {what}"
             yield _line(group, mine, figures)
         low = 0 if high is None else high + 1
+
+
+def _spans(events: Events, queries: Queries, figures: Mapping[str, Tensor]) -> Iterator[str]:
+    if events.times is None:
+        raise OptionError("figures by span need the events' times; name their column, --columns time=NAME")
+    begin = splits.spans(events)
+    of = np.clip(np.searchsorted(begin, events.times[queries.position], side="right"), 0, splits.SPANS)
+    for span in range(splits.SPANS + 1):
+        if (of == span).any():
+            name = f"span {span} of {splits.SPANS}" if span else "the first half of the time"
+            yield _line(name, of == span, figures)
 
 
 def gaps(events: Events, kinds: np.ndarray, queries: Queries) -> np.ndarray:

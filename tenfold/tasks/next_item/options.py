@@ -67,7 +67,7 @@ class Protocol:
         int, option("rank among so many items that the user never had, as 2018's papers; 0: all", ge=0)
     ] = 0
     by: Annotated[
-        Literal["none", "history", "gap"],
-        option("also by events before, or by events since one of the same kind (gap_of, from the file of items)"),
+        Literal["none", "history", "gap", "span"],
+        option("also by events before, by events since one of the same kind (gap_of, from the file of items), by span"),
     ] = "none"
     gap_of: Annotated[str, option("the attribute of items that makes two events of one kind, for by=gap")] = "category"

@@ -41,7 +41,7 @@ def _log(dataset: Events | Split) -> Events:
 class NextItem(Recommender):
     """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
 
-    splits = ("loo", "stream", "time", "none")
+    splits = ("loo", "stream", "time", "spans", "none")
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("user", "items", "titles")
     service = "tenfold.serving.next_item:NextItemService"
@@ -153,8 +153,9 @@ class NextItem(Recommender):
 
         data: a path, frame, dataset or split.  split: the fitted one unless given.  part: 'test' or 'validation'.
         ks: list lengths, 10 unless given.  exclude_seen: leave what the user had before out of the ranking.
-        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  by: 'history' or 'gap':
-        notes tell the figures of events after so many others, or so long after one whose `gap_of` was the same.
+        sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  by: 'history',
+        'gap', 'span': notes tell the figures of events after so many others, so long after one of the same `gap_of`, or
+        in each sixth of the second half of the time.
         read_options: how a file is read.
         Raises DataError, OptionError.
         """
