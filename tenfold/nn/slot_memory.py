@@ -84,8 +84,9 @@ class GatedCell(nn.Module):
 
     def forward(self, read: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """read l and memory m (B, K, d) -> m' (B, K, d) and z (B, K, d)."""
-        new = _times(read, self.read, self.read_bias)
-        old = _times(memory, self.old, self.old_bias)
+        # What is kept stays as exact as it was: products may come in a lower precision.
+        new = _times(read, self.read, self.read_bias).to(memory.dtype)
+        old = _times(memory, self.old, self.old_bias).to(memory.dtype)
         dim = memory.shape[-1]
         (gates, c), (gates_old, c_old) = (each.split([2 * dim, dim], -1) for each in (new, old))
         r, z = (gates + gates_old).sigmoid().chunk(2, -1)

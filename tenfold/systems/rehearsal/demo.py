@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,16 @@ MEMORY = {"memory.slots": 8, "memory.layers": 1, "memory.heads": 2, "rehearsal.s
           "rehearsal.recollection": 0.1, "rehearsal.familiarity": 0.05, "rehearsal.fragments": 2}  # fmt: skip
 WINDOW = {"slots": 8, "layers": 1, "heads": 2}
 QUESTIONS = 1_000  # the shop's folder has too few to learn from
-KEYED = {"segments": 8, "segment": 4, "facts": 2, "keys": 8, "values": 8, "queries": 2, "background": 20, "held": 0.1}
+KEYED: dict[str, Any] = {
+    "segments": 8,
+    "segment": 4,
+    "facts": 2,
+    "keys": 8,
+    "values": 8,
+    "queries": 2,
+    "background": 20,
+    "held": 0.1,
+}
 
 
 def sections(folder: Path, events: Events, *, quick: bool, tell: Callable[[str], None]) -> list[Section]:

@@ -140,8 +140,9 @@ class RehearsalNext(Recurrent):
         o = self.options
         for stage in super().stages(prepared):
             # The decoder's gradients are small: with Adam's own eps their rounding would become steps.
-            stage.optimizer = partial(stage.optimizer, eps=1e-6)
+            stage.optimizer = partial(stage.optimizer, eps=1e-6)  # type: ignore[call-arg]
             if o.recollection > 0:
+                assert isinstance(stage.data, NextItemSamples)
                 stage.data = RehearsedWindows(stage.data, o.fragments, o.length, o.masked)
             yield stage
 
