@@ -114,6 +114,29 @@ ROOMS = {
         ("limarec_service", "p99_ms", "99 of 100 are answered within", "{} ms"),
         ("limarec_service", "ratio_to_empty_fastapi", "requests a second over an empty FastAPI handler's", "{} x"),
     ],
+    "iad": [
+        (
+            *("robust_labels.choice", "labels_adam_0.01_pgd", "AT by default (Adam, 0.01): right under pgd-10", "{}"),
+            "1,500 labels, the validation part",
+        ),
+        ("robust_labels.choice", "labels_adam_0.003_pgd", "the same, Adam at 0.003", "{}", "the same"),
+        ("robust_labels.choice", "labels_adam_0.03_pgd", "the same, Adam at 0.03", "{}", "the same"),
+        ("robust_labels.choice", "labels_sgd_0.1_pgd", "the same, SGD at 0.1", "{}", "the same"),
+        ("robust_labels.choice", "labels_adam_0.01_shifted_pgd", "Adam at 0.01, pictures shifted", "{}", "the same"),
+        ("robust_labels.choice", "digits_adam_0.01_pgd", "AT by default", "{}", "digits, the validation part"),
+        ("robust_labels.choice", "digits_sgd_0.1_pgd", "the same, SGD at 0.1", "{}", "digits, the validation part"),
+        *(
+            ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, three seeds")
+            for method, told in (
+                *(("plain", "plain training"), ("at", "AT"), ("trades", "TRADES"), ("ard", "ARD"), ("rslad", "RSLAD")),
+                *(("iad1", "IAD-I"), ("teacher", "the teacher, four times as large")),
+            )
+            for figure, what in (
+                *(("natural", "right"), ("robust", "right after pgd-10 and AA-lite")),
+                ("over_at", "more of that than AT"),
+            )
+        ),
+    ],
     "lisa": [
         ("lisa_attention", "sdpa_speedup_1k", "attention forward over torch's fused softmax, 1,024 events", "{} x"),
         ("lisa_attention", "sdpa_speedup_16k", "the same, 16,384 events", "{} x"),
