@@ -1,6 +1,7 @@
 """IAD and its task: lessons, teachers, verbs, and what is refused. The contract runs over its rows beside this."""
 
 import json
+import sys
 
 import numpy as np
 import polars as pl
@@ -246,6 +247,21 @@ def test_figures_are_of_single_pictures_and_the_worst_case_is_below_all(fitted):
     assert found["worst_class"] <= found["robust"] <= found["nrr"]
     assert "linf, eps 25.5/255" in found.protocol and "not AutoAttack" not in found.protocol
     assert list(found) == AT.figure_names(blobs(), attacks=tuple(names))
+
+
+def test_the_whole_of_autoattack_is_had_where_it_is_installed(fitted, monkeypatch):
+    pytest.importorskip("pyautoattack", reason="pyautoattack is not installed")
+    state = torch.get_rng_state()
+    evaluation, found = fitted.attacked(blobs(), attacks=("fgsm", "autoattack"), eps=0.5, keep=True)
+    assert torch.equal(torch.get_rng_state(), state) and "autoattack (standard" in evaluation.protocol
+    assert evaluation["autoattack"] <= evaluation["fgsm"]
+    assert np.abs(found.pictures["autoattack"] - blobs().x(np.arange(84, 104)).numpy()).max() <= 0.5 + 1e-6
+    three = AT(AT.tiny).fit(blobs(classes=3), max_epochs=1, accelerator="cpu")
+    with pytest.raises(OptionError, match="needs four classes, and there are 3"):
+        three.evaluate(blobs(classes=3), attacks=("autoattack",))
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    with pytest.raises(OptionError, match="needs pyautoattack, which is not installed"):
+        fitted.evaluate(blobs(), attacks=("autoattack",))
 
 
 def test_a_larger_budget_never_helps_and_none_is_only_natural(fitted):

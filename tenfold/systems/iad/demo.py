@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tenfold.budget import Budget
 from tenfold.data.events import Events
@@ -14,6 +15,7 @@ from tenfold.shop.options import Options as ShopOptions
 from tenfold.systems.iad.system import IAD
 from tenfold.tasks.classification import pictures
 from tenfold.tasks.classification.baselines.trained import AT, Plain
+from tenfold.tasks.classification.losses import trust
 from tenfold.tasks.classification.task import Classifier
 
 LABELS, SIZE, EPOCHS = 1_200, 16, 5
@@ -56,7 +58,9 @@ def _figures(fitted: dict[str, Classifier], data: LabelledPictures) -> Section:
     )
     shown = table(["trained", "right", "right under attack [95 %]", "in its worst class"], rows)
     curve = pictures.curve(budgets, curves, 8 / 255, "linf")
+    points = {name: (figures["natural"], figures["robust"]) for name, figures in found.items()}
     drawn = picture(curve, "right under attack, over budgets")
+    drawn += picture(pictures.natural_and_robust(points), "right as they are, and under attack")
     return Section("IAD: classifiers under attack", paragraph(said) + shown + drawn)
 
 
@@ -81,4 +85,13 @@ def _flips(fitted: dict[str, Classifier], data: LabelledPictures) -> Section:
     if teacher is not None:
         parts += paragraph("What IAD's teacher was worth on the student's attacked labels, epoch by epoch:")
         parts += picture(teacher, "the teacher's accuracy, and the cases")
+        parts += paragraph("How far it is trusted with each attacked label that was not trained on (1: wholly):")
+        parts += picture(pictures.trust_histogram(_trust(fitted["IAD"], robust.pictures["pgd"], tested)), "trust")
     return Section("IAD: what flips", parts)
+
+
+@torch.no_grad()
+def _trust(system: Classifier, attacked: np.ndarray, tested: LabelledPictures) -> np.ndarray:
+    """alpha of each attacked picture (N,)."""
+    teacher = system.network["teacher"].eval()
+    return trust(teacher(torch.from_numpy(attacked)), tested.y(), system.options.trust.beta).numpy()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.labelled_pictures import LabelledPictures
+from tenfold.errors import OptionError
 from tenfold.files import write_whole
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.robustness import natural_robust_mean, stronger_without_gradients, worst_case, worst_class
@@ -101,7 +102,33 @@ def attack_once(
         return attacks.aa_lite(
             model, x, y, threat=threat, steps=protocol.apgd_steps, targets=protocol.targets, seed=seed, rows=rows
         )
+    if name == "autoattack":
+        return autoattack(model, x, y, threat, seed)
     return attacks.square(model, x, y, threat=threat, queries=protocol.queries, seed=seed, rows=rows)
+
+
+def autoattack(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, threat: Threat, seed: int) -> Tensor:
+    """The whole of it, in its standard version, by pyautoattack: APGD on two losses, FAB and Square. Raises OptionError
+    where that is not installed, and for fewer than the four classes that its losses need."""
+    try:
+        import pyautoattack  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        raise OptionError(
+            "the attack 'autoattack' needs pyautoattack, which is not installed: pip install pyautoattack; 'aa-lite' "
+            "needs nothing and has the two parts of it that see most"
+        ) from None
+    with torch.no_grad():
+        classes = model(x[:1]).shape[1]
+    if classes < 4:
+        raise OptionError(f"the attack 'autoattack' needs four classes, and there are {classes}; take 'aa-lite'")
+    norm: Any = {"linf": "Linf", "l2": "L2"}[threat.norm]
+    attack: Any = pyautoattack.AutoAttack(
+        model, device=x.device, eps=threat.eps, norm=norm, version="standard", seed=seed
+    )
+    attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
+    with torch.random.fork_rng(), torch.enable_grad():
+        moved, _ = attack.run_standard_evaluation(x, y, batch_size=len(x))
+    return threat.project(moved, x)  # it exceeds its budget by rounding
 
 
 def attack_all(
@@ -181,6 +208,7 @@ def attack_told(name: str, protocol: Protocol) -> str:
         "apgd": f"apgd of {protocol.apgd_steps} steps",
         "aa-lite": f"aa-lite (apgd, then towards {protocol.targets} classes; {protocol.apgd_steps} steps each)",
         "square": f"square of {protocol.queries} queries",
+        "autoattack": "autoattack (standard, by pyautoattack)",
     }.get(name, f"{name}-{protocol.steps}")
 
 

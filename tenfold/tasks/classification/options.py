@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 from tenfold.options import Tune, option, options
 
 Norm = Literal["linf", "l2"]
-AttackName = Literal["fgsm", "pgd", "cw", "dlr", "apgd", "aa-lite", "square"]
+AttackName = Literal["fgsm", "pgd", "cw", "dlr", "apgd", "aa-lite", "square", "autoattack"]
 
 
 def fraction(value: Any) -> Any:
@@ -44,7 +44,10 @@ class Protocol:
 
     attacks: Annotated[
         tuple[AttackName, ...] | None,
-        option("fgsm, pgd, cw, dlr, apgd, aa-lite (apgd, then apgd towards other classes), square; none: no attack"),
+        option(
+            "fgsm, pgd, cw, dlr, apgd, aa-lite (apgd, then apgd towards other classes), square, autoattack (by "
+            "pyautoattack, slow); none: no attack"
+        ),
     ] = ("pgd", "aa-lite")
     eps: Annotated[float | None, option("budget of the attacks, such as 8/255; none: as trained", gt=0), AsFraction] = (
         None
@@ -63,7 +66,7 @@ class AttackOptions:
     """Of the verb `attack`; its budget is a flag of its own."""
 
     attacks: Annotated[
-        tuple[AttackName, ...], option("fgsm, pgd, cw, dlr, apgd, aa-lite, square, with commas between")
+        tuple[AttackName, ...], option("fgsm, pgd, cw, dlr, apgd, aa-lite, square, autoattack, with commas between")
     ] = ("fgsm", "pgd", "cw", "aa-lite", "square")
     norm: Annotated[Norm | None, option("in which the budget is measured; none: as trained")] = None
     steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20

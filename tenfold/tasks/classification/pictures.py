@@ -143,8 +143,9 @@ def teacher_over_epochs(history: Sequence[Mapping[str, float]], drops: Sequence[
             axes.axvline(drop, color=GREY, linewidth=1, linestyle=":")
         axes.set_ylim(0, 1)
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         _plain(axes)
-        axes.legend(framealpha=0.85, edgecolor="white", fontsize=8, loc="lower left")
+        axes.legend(framealpha=0.85, edgecolor="white", fontsize=8, loc="best" if axes is left else "lower left")
     return figure
 
 
@@ -171,6 +172,8 @@ def natural_and_robust(points: Mapping[str, tuple[float, float]]) -> "Figure":
         robust = level * natural / np.maximum(2 * natural - level, 1e-9)
         shown = (2 * natural > level) & (robust <= 1)
         axes.plot(natural[shown], robust[shown], color=LIGHT, linewidth=0.8, zorder=0)
+        axes.annotate(f"{level:.1f}", (1, level / (2 - level)), color=GREY, fontsize=8, xytext=(3, -3),
+                      textcoords="offset points", annotation_clip=True)  # fmt: skip
     for (name, (x, y)), color in zip(points.items(), (BLUE, RED, GREEN, GREY, "black", "#b7791f") * 4, strict=False):
         axes.plot([x], [y], "o", color=color)
         axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
@@ -178,6 +181,7 @@ def natural_and_robust(points: Mapping[str, tuple[float, float]]) -> "Figure":
     axes.set_ylim(0, min(1, max(y for _, y in points.values()) + 0.15))
     axes.set_xlabel("right as it is")
     axes.set_ylabel("right under attack")
+    axes.set_title("lines: of equal harmonic mean (nrr)", loc="right", fontsize=8, color=GREY)
     _plain(axes)
     return figure
 
