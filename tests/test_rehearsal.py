@@ -1,5 +1,6 @@
 """Rehearsal Memory: what is kept, what is rehearsed, how streams are read, and what is refused."""
 
+import json
 import math
 
 import numpy as np
@@ -401,6 +402,40 @@ def test_answers_in_lower_precision_agree(fitted):
     with torch.autocast("cpu", torch.bfloat16):
         rough = fitted.streams(batch).scores.argmax(-1)
     assert (exact == rough).float().mean() > 0.9  # of a network of two epochs, whose scores are close to each other
+
+
+def test_a_file_is_answered_in_parts_or_refused_and_nothing_is_left(fitted, tmp_path, monkeypatch):
+    from tenfold.systems.rehearsal import task
+
+    def lines(*rows):
+        (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return tmp_path / "s.jsonl"
+
+    asked = [{"stream": ["b1", f"k{n % 2}", f"v{n % 3}", "b2"], "queries": [{"q": f"k{n % 2}", "a": "v0"}]}
+             for n in range(7)]  # fmt: skip
+    fitted.predict(lines(*asked), tmp_path / "whole.jsonl")
+    sizes, parts = [], task.streams_in_parts
+
+    def few(*arguments, **more):
+        for part in parts(*arguments, **more, at_once=8):
+            sizes.append(len(part))
+            yield part
+
+    monkeypatch.setattr(task, "streams_in_parts", few)
+    assert fitted.predict(lines(*asked), tmp_path / "parts.jsonl") == 7 and sizes == [2, 2, 2, 1]
+    found = [
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("whole.jsonl", "parts.jsonl")
+    ]
+    assert [row["id"] for row in found[0]] == [row["id"] for row in found[1]]
+    assert [row["probability"] for row in found[0]] == pytest.approx([row["probability"] for row in found[1]], abs=1e-5)
+    for rows, sentence in (
+        ([{"stream": ["b1"]}], "asks nothing"),
+        ([asked[0], {"stream": ["other"] * 9, "q": "k1", "a": "v0"}], "of the words of"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            fitted.predict(lines(*rows), tmp_path / "refused.jsonl")
+        assert not (tmp_path / "refused.jsonl").exists()
 
 
 # The command.
