@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import reduce
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
@@ -77,9 +78,11 @@ def rows(cls: type) -> Iterator[Row]:
     """The options of a group and of the groups in it, in the order in which they are written."""
     for name, field in cls.__pydantic_fields__.items():  # type: ignore[attr-defined]
         if is_dataclass(field.annotation):
+            given = _default(cls, name)  # a group in a group may have other defaults than its class
             for row in rows(cast(type, field.annotation)):
                 whole = f"{name}.{row.name}"
-                yield row._replace(name=whole, flag="--" + whole.replace("_", "-").replace(".", "-"))
+                default = row.default if given is None else reduce(getattr, row.name.split("."), given)
+                yield row._replace(name=whole, default=default, flag="--" + whole.replace("_", "-").replace(".", "-"))
         else:
             limits = [f"{s} {getattr(m, b)}" for m in field.metadata for b, s in SIGNS.items() if hasattr(m, b)]
             extra = cast(Mapping[str, Any], field.json_schema_extra or {})

@@ -55,7 +55,7 @@ def test_list_and_info(capsys):
     _, out, _ = run(capsys, "list")
     assert "lisa" in out and "planned" in out and "sasrec" in out and "baseline, next_item" in out
     _, out, _ = run(capsys, "info", "sasrec")
-    assert "training.lr" in out and "learning rate of Adam" in out and "loo, stream, time, none" in out
+    assert "training.lr" in out and "learning rate of Adam" in out and "loo, stream, time, spans, none" in out
 
 
 def test_the_protocol_by_its_names(log, fitted, capsys):

@@ -69,6 +69,18 @@ def test_rows_say_all_that_help_prints():
     assert found["loss.negatives"].type == "int" and found["loss.negatives"].default == 1
 
 
+def test_a_group_may_have_other_defaults_in_another_group():
+    """What help says is what is built."""
+
+    @options
+    class Whole:
+        model: Model = Model(dim=8, loss=Loss(negatives=3))
+
+    assert {row.name: row.default for row in rows(Whole)} == {
+        "model.dim": 8, "model.loss.name": "bce", "model.loss.negatives": 3,
+    }  # fmt: skip
+
+
 def test_draws_lie_in_their_range_on_their_scale():
     rng = random.Random(1)
     log = [Tune(1, 256, "log", whole=True).draw(rng) for _ in range(2_000)]
