@@ -2,7 +2,7 @@
 
 `preset=faithful` is the paper as far as it is known: running sums in which nothing ever fades, interests only. What the
 default adds (events that fade, a gate to the latest event, sharper weights) gives it the order of events, which a mean
-has not. On the validation part of MovieLens-100K it was the best of five, after a short training (docs/log.md); how
+has not. On the validation part of MovieLens-100K it was the best of six, after a short training (docs/log.md); how
 much each part is worth is claim L10, which waits for a long run.
 """
 
