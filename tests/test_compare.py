@@ -263,7 +263,7 @@ def test_one_user_has_no_intervals():
     "wrong, sentence",
     [
         ({"against": "markof"}, "no arm 'markof' to compare with; did you mean 'markov'"),
-        ({"split": "half"}, "arm 'markov' knows the splits loo, stream, time, none; found 'half'"),
+        ({"split": "half"}, "arm 'markov' knows the splits loo, stream, time, spans, none; found 'half'"),
         ({"trials": -1}, "trials = -1"),
         ({"seeds": 0}, "seeds = 0: give the number of trainings of each arm, 1 or more"),
         ({"metric": "hr@11"}, "there is no figure 'hr@11'; did you mean 'hr@10'"),

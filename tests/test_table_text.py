@@ -162,6 +162,14 @@ def test_probabilities_sum_to_one_and_padding_changes_nothing(copies):
         own, _ = writer(tokens[:1], writer.read(alone, encoder(alone)))
         words = len(numbers.words) + 1 if copies != "only" else int(there[row].sum())
         assert_close(own[0, :, :words], log_p[row, :, :words], rtol=1e-4, atol=1e-4)
+        # Nor does a longer table in the batch change the loss, of which a part is smoothed over all choices.
+        alone_loss, _ = writer.loss(tokens[:1], writer.read(alone, encoder(alone)), 0.1)
+        others = torch.tensor([[BOS, 7, -1]] + [[PAD] * 3] * (len(tokens) - 1))
+        order = [row, *(each for each in range(len(tokens)) if each != row)]
+        reordered = TableBatch(*(each[order] for each in batch))
+        assert_close(
+            writer.loss(others, writer.read(reordered, encoder(reordered)), 0.1)[0], alone_loss, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_equal_tokens_of_a_table_share_what_is_copied():

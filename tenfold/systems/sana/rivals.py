@@ -36,7 +36,11 @@ class Levenshtein(SANA):
     """The edit model alone (Gu et al. 2019): texts begin empty, any token may be taken out in training."""
 
     # After a second of training nothing seems to be missing in an empty text: the penalty makes it write one.
-    tiny = replace(SANA.tiny, edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0))
+    tiny = replace(
+        SANA.tiny,
+        edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0),
+        training=replace(SANA.tiny.training, lr=0.01),
+    )
 
     def build(self) -> nn.ModuleDict:
         network = super().build()

@@ -53,7 +53,7 @@ class SANA(TableText):
         network=NetworkOptions(dim=16, layers=1, heads=2, hidden=16, word_dim=12, key_dim=6, dropout=0.1),
         sketch=SketchOptions(search=SearchOptions(beam=2, block=3), longest=8),
         edit=EditOptions(most_rounds=3),
-        training=Training(lr=0.01, batch_size=8, warmup=9, validated=8),
+        training=Training(lr=0.005, batch_size=8, warmup=9, validated=8),
     )
 
     def build(self) -> nn.ModuleDict:

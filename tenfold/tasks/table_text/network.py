@@ -160,13 +160,14 @@ class Writer(nn.Module):
     def loss(self, tokens: Tensor, read: Read, smoothing: float) -> tuple[Tensor, Tensor]:
         """Of texts (B, L) from BOS to EOS: label-smoothed negative log likelihood, summed, and the number of targets.
 
-        What is smoothed over are the choices that there are: a table's own types, or the vocabulary.
+        What is smoothed over are the choices that there are: a table's own types, or the vocabulary. Places of a table
+        are not among the latter: there are as many of them as the batch's longest table has.
         """
         log_p, _ = self(tokens[:, :-1], read)
         targets = tokens[:, 1:]
         real = targets != PAD
         nll = -log_p.gather(-1, self.columns(targets, read).clamp(min=0).unsqueeze(-1))[..., 0]
-        there = (read.choices != PAD).unsqueeze(1)
+        there = (read.choices != PAD if self.copies == "only" else read.choices > PAD).unsqueeze(1)
         spread = -(log_p * there).sum(-1) / there.sum(-1)
         loss = (1 - smoothing) * nll + smoothing * spread
         return (loss * real).sum(), real.sum().to(loss.dtype)
