@@ -81,9 +81,10 @@ def _described(systems: dict[str, TableText], data: FactTables) -> Section:
     parts = [f"<style>{MARKED}</style>"]
     said_of = (
         "Tables of items that no system saw. A shaded word was copied from the table, a grey one not; the bars say "
-        "how much of each cell the text says. Below, the rounds of edits: the skeleton's words stay, new ones green."
+        "how much of each cell the text says. Below, the rounds of edits: the skeleton's words stay, new ones green. "
+        "Some seconds of training teach neither network to write sentences; the room's page says what more gives."
     )
-    for row in range(min(SHOWN, len(tested))):
+    for row in different_tables(tested)[:SHOWN]:
         own = systems["SANA"].table_of(tested[row])
         text = systems["SANA"].explained(own, systems["SANA"].write([own], traced=True)[0])
         other = systems["pointer-generator"].describe(tested[row]).text
@@ -91,6 +92,13 @@ def _described(systems: dict[str, TableText], data: FactTables) -> Section:
             part_of(text) + paragraph(f"Pointer-generator: {other}") + paragraph(f"Seller: {tested[row].texts[0]}")
         )
     return Section("SANA: tables of the shop in words", paragraph(said_of) + "".join(parts))
+
+
+def different_tables(data: FactTables) -> list[int]:
+    """A place of each table: several texts may tell of one."""
+    return list(
+        {tuple((cell.attribute, cell.value) for cell in one.cells): row for row, one in enumerate(data)}.values()
+    )
 
 
 def _counted(systems: dict[str, TableText], data: FactTables, count: int) -> Section:
