@@ -45,6 +45,7 @@ class Small(NamedTuple):
     change: Mapping[str, Any] = {"dim": 8}  # an option that gives the weights of `tiny` another shape
     between: tuple[float, float] = (0.0, 1.0)  # what figures may be
     skipped: Sequence[str] = ()  # splits for which `data` lack something, such as times
+    protocol: Mapping[str, Any] = {}  # how `evaluate` measures, where its defaults take long
 
 
 def keyed(count: int, values: int = 3) -> Any:
@@ -67,8 +68,9 @@ TASKS = {
         less=lambda: blobs(train=40),
         newer=lambda: blobs(train=64, classes=6),
         alone=lambda: blobs(train=16, others=1),
-        answer=lambda system: system.classify(blobs().pixels[70]),
+        answer=lambda system: system.classify(blobs().pixels[70], flips=False),
         change={"model.width": 7},
+        protocol={"steps": 2, "apgd_steps": 3},
     ),
     LinkPrediction: Small(
         data=meetings,

@@ -15,6 +15,7 @@ from tenfold.nn.convolutional import MLP, MobileNetV2, ResNet18, SmallNetwork, W
 from tenfold.ops import attacks
 from tenfold.ops.attacks import Folded, Threat, noise, right
 from tenfold.ops.attacks.apgd import checkpoints
+from tenfold.ops.attacks.square import _hill
 
 N, C, H, W, K = 60, 2, 6, 7, 10
 ROWS = np.arange(N)
@@ -214,18 +215,36 @@ def test_aa_lite_does_not_depend_on_how_many_are_attacked_together(fitted):
     assert (right(network(whole[20:33]), y[20:33]) == right(network(part), y[20:33])).float().mean() >= 12 / 13
 
 
-def test_square_keeps_its_budget_and_is_no_stronger_than_what_sees_gradients(fitted):
+@pytest.mark.parametrize("norm, eps", [("linf", 0.1), ("l2", 1.0)])
+def test_square_keeps_its_budget_and_is_no_stronger_than_what_sees_gradients(fitted, norm, eps):
     x, y, network = fitted
-    threat = Threat(0.06)
-    moved = attacks.square(network, x, y, threat=threat, queries=150)
-    assert threat.size(moved - x).max() <= 0.06 + 1e-6
-    assert (
-        share(network, x, y)
-        > share(network, moved, y)
-        >= share(network, attacks.aa_lite(network, x, y, threat=threat, steps=40), y) - 0.01
-    )
-    with pytest.raises(OptionError, match="square' is written for the norm linf"):
-        attacks.square(network, x, y, threat=Threat(0.5, "l2"))
+    threat = Threat(eps, norm)
+    moved = attacks.square(network, x, y, threat=threat, queries=60)
+    assert threat.size(moved - x).max() <= eps + 1e-6 and moved.min() >= 0 and moved.max() <= 1
+    strongest = attacks.aa_lite(network, x, y, threat=threat, steps=20)
+    assert share(network, x, y) - 0.1 > share(network, moved, y) >= share(network, strongest, y) - 0.01
+    part = attacks.square(network, x[20:33], y[20:33], threat=threat, queries=60, rows=ROWS[20:33])
+    alike = right(network(moved[20:33]), y[20:33]) == right(network(part), y[20:33])
+    assert alike.float().mean() >= 12 / 13  # where rounding decides
+
+
+def test_square_in_l2_fools_as_many_as_autoattack_s_own(fitted):
+    pyautoattack = pytest.importorskip("pyautoattack", reason="pyautoattack is not installed")
+    x, y, network = fitted
+    official = pyautoattack.AutoAttack(network, attacks=["square"], device="cpu", eps=1.0, norm="L2", version="custom",
+                                       seed=0)  # fmt: skip
+    official.square.n_queries, official.square.rescale_schedule = 60, True
+    moved, _ = official.run_standard_evaluation(x, y, batch_size=N)
+    ours = attacks.square(network, x, y, threat=Threat(1.0, "l2"), queries=60)
+    assert abs(share(network, ours, y) - share(network, moved, y)) <= 0.1  # of random squares both
+
+
+def test_hills_of_square_are_of_length_one_and_half_negative():
+    for side in (1, 2, 3, 7):
+        hill = _hill(side)
+        assert_close(hill.norm(), torch.tensor(1.0))
+        assert (hill[: side // 2] > 0).all() and (hill[side // 2 :] < 0).all()
+    assert _hill(7)[: 7 // 2].argmax() == 1 * 7 + 3  # the middle of the upper half
 
 
 # Other libraries.
@@ -253,9 +272,10 @@ def test_aa_lite_is_no_weaker_than_the_apgd_pair_of_autoattack(fitted):
     official = pyautoattack.AutoAttack(
         network, attacks=["apgd-ce", "apgd-t"], device="cpu", eps=0.06, norm="Linf", version="custom", seed=0
     )
+    official.apgd.n_iter = official.apgd_targeted.n_iter = steps = 30
     moved = official.run_standard_evaluation(x, y, batch_size=N)
     moved = moved[0] if isinstance(moved, tuple) else moved
-    ours = attacks.aa_lite(network, x, y, threat=Threat(0.06), targets=K - 1)
+    ours = attacks.aa_lite(network, x, y, threat=Threat(0.06), steps=steps, targets=K - 1)
     assert share(network, ours, y) <= share(network, moved, y) + 1 / N
 
 

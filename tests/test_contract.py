@@ -92,7 +92,7 @@ def test_every_split_can_be_fitted(cls, data):
 
 @every_system
 def test_one_alone_can_be_fitted_and_has_no_interval(cls):
-    found = cls(cls.tiny).fit(small(cls).alone(), budget=budget()).evaluate(small(cls).alone())
+    found = cls(cls.tiny).fit(small(cls).alone(), budget=budget()).evaluate(small(cls).alone(), **small(cls).protocol)
     low, high = small(cls).between
     assert all(low <= value <= high for value in found.values()) and found.intervals == {}
 
@@ -248,11 +248,11 @@ def test_a_fit_that_fails_changes_nothing(cls, data, tmp_path):
     with pytest.raises(NotFittedError):
         system.evaluate(data)
     system.fit(data, budget=budget())
-    before = system.evaluate(data)
+    before = system.evaluate(data, **small(cls).protocol)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError):
         system.fit(small(cls).less(), budget=budget(), run=tmp_path)
-    assert system.evaluate(data) == before
+    assert system.evaluate(data, **small(cls).protocol) == before
 
 
 @every_trained
@@ -299,7 +299,7 @@ def test_a_refit_keeps_what_is_known_and_gives_what_is_new_rows(cls, data):
     for name, old in older.network.state_dict().items():
         assert torch.equal(begun[name][: len(old)] if old.ndim else begun[name], old), name
     done = cls(cls.tiny).fit(newer, budget=budget(), start_from=older)
-    assert next(iter(done.evaluate(newer).values())) > small(cls).between[0]
+    assert next(iter(done.evaluate(newer, **small(cls).protocol).values())) > small(cls).between[0]
     older.fit(newer, budget=budget(), start_from=older)  # it goes on itself
     assert torch.equal(weights(older), weights(done))
 
@@ -331,7 +331,7 @@ def test_a_refit_with_other_options_or_from_another_system_is_refused(cls, data)
 
 @every_system
 def test_figures_are_those_of_their_units_and_can_be_drawn_again(cls, data):
-    found = cls(cls.tiny).fit(data, budget=budget()).evaluate(data)
+    found = cls(cls.tiny).fit(data, budget=budget()).evaluate(data, **small(cls).protocol)
     assert found.protocol and found.measured, "no figure has units to draw"
     for name, values in found.per_unit.items():
         assert found[name] == pytest.approx(values.mean())
@@ -343,7 +343,7 @@ def test_figures_are_those_of_their_units_and_can_be_drawn_again(cls, data):
         assert lowest <= highest and low <= found[name] <= high, name
     assert set(found.intervals) == set(found.measured)
     assert set(cls.lower_is_better) <= {base_name(name) for name in found}
-    names = cls.figure_names(cls(cls.tiny).read(data))
+    names = cls.figure_names(cls(cls.tiny).read(data), **small(cls).protocol)
     assert not names or list(names) == list(found)
 
 
@@ -355,7 +355,7 @@ def test_a_loaded_system_answers_the_same(cls, data, tmp_path):
     system = cls(cls.tiny).fit(data, budget=budget())
     system.save(tmp_path)
     loaded = cls.load(tmp_path)
-    assert loaded.evaluate(data) == system.evaluate(data)
+    assert loaded.evaluate(data, **small(cls).protocol) == system.evaluate(data, **small(cls).protocol)
     assert small(cls).answer(loaded) == small(cls).answer(system)
     assert loaded.options == system.options and loaded.history == system.history
 
