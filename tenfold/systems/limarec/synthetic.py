@@ -57,14 +57,14 @@ def returning(users: int, held_out: int, seed: int, *, events: int = 300) -> Spl
     return _split(histories, users, held_out)
 
 
-def early(users: int, held_out: int, seed: int, *, gap: int = 60) -> Split:
-    """The same, with all evidence before gaps of `gap` events."""
+def early(users: int, held_out: int, seed: int, *, gap: int = 60, rounds: int = ROUNDS) -> Split:
+    """The same, with all evidence before `rounds` gaps of `gap` events."""
     rng = np.random.default_rng([seed, 5])
     histories = []
     for _ in range(users + 2 * held_out):
         customer = Customer(rng)
         history = customer.chain(EARLY)[:EARLY]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             noise = GROUPS * SIZE + 1 + rng.integers(BACKGROUND, size=gap)
             history += [*noise.tolist(), MARKER, customer.anything()]
         histories.append(history)
