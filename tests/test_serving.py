@@ -39,7 +39,7 @@ def app(fitted):
 
 
 def made(system, tokens=frozenset(), log=None, **more):
-    options = {name: more.pop(name) for name in ("max_body", "max_waiting", "max_ahead") if name in more}
+    options = {name: more.pop(name) for name in ("max_body", "max_waiting", "max_ahead", "items") if name in more}
     given = ServeOptions(**options)
     return App(NextItemService(system, given, **more), given, tokens=frozenset(tokens), log=log)
 

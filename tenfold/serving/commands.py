@@ -41,8 +41,11 @@ def serve(
     how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown}
     made: Any = named(system.service)
     streams = getattr(system, "state_size", 0) > 0
+    served = made(system, options, states=states, **(how if streams else {}))
+    for line in served.remarks:
+        say(line)
     app = App(
-        made(system, options, states=states, **(how if streams else {})),
+        served,
         options,
         tokens=_tokens(options.tokens),
         log=None if options.quiet else sys.stderr.buffer,

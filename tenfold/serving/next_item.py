@@ -15,15 +15,18 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, with_con
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from tenfold.errors import OptionError
+from tenfold.serving.catalogue import Catalogue
 from tenfold.serving.options import ServeOptions
 from tenfold.serving.service import Endpoint, Refused, Service
 from tenfold.tasks.next_item.answers import Recommendations
+from tenfold.tasks.next_item.diversity import CANDIDATES, diversified
 from tenfold.tasks.next_item.session import OUTCOMES, Session
 from tenfold.tasks.next_item.task import NextItem
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=510, strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**64)]
 Id = Text | Whole
+Value = Annotated[str | int | float | bool | None, Field(union_mode="smart")]
 Clock = Annotated[
     float, Field(ge=0, allow_inf_nan=False, strict=True, description="seconds, as the fitted log has them")
 ]
@@ -50,6 +53,11 @@ class Question(TypedDict):
     exclude: NotRequired[list[Id]]
     candidates: NotRequired[list[Id]]
     exclude_seen: NotRequired[bool]
+    where: NotRequired[
+        Annotated[dict[str, list[Value]], Field(description="only items whose attribute is one of these values")]
+    ]
+    diversity: NotRequired[Annotated[float, Field(ge=0, le=1, strict=True, description="0: by score alone")]]
+    diverse_by: NotRequired[Annotated[str, Field(description="an attribute; without it the interest that found each")]]
 
 
 @with_config(CLOSED)
@@ -68,6 +76,7 @@ class Outcome(TypedDict):
 class Found(TypedDict):
     item: Id
     score: float
+    title: NotRequired[str | None]
     interest: NotRequired[int]
 
 
@@ -98,7 +107,8 @@ class NextItemService(Service):
     """Recommendations that follow each event: send events, ask for what comes next."""
 
     def __init__(self, system: NextItem, options: ServeOptions, *, states: Any = None, **session: Any) -> None:
-        """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside."""
+        """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside. Raises DataError
+        for a file of items that cannot be read."""
         self.system, self.options = system, options
         self.model = system.fingerprint()
         self.session: Session | None = system.open(states, **session) if system.state_size else None
@@ -107,6 +117,8 @@ class NextItemService(Service):
                 f"a {type(system).__name__} keeps no states; leave --states out, and send histories to /recommend"
             )
         self.ids = system.vocabularies["items"].ids(np.arange(1, len(system.vocabularies["items"]) + 1))
+        self.catalogue = Catalogue(options.items, system.vocabularies["items"])
+        self.remarks = self.catalogue.remarks
         self.counted = dict.fromkeys((*OUTCOMES, "answers", "answers_by_popularity"), 0)
 
     @property
@@ -213,6 +225,8 @@ class NextItemService(Service):
                 key = (
                     "user" in request, request.get("exclude_seen", False), tuple(request.get("exclude", ())),
                     None if request.get("candidates") is None else tuple(request["candidates"]), "times" in request,
+                    tuple((name, tuple(values)) for name, values in sorted(request.get("where", {}).items())),
+                    request.get("diversity", 0.0), request.get("diverse_by"),
                 )  # fmt: skip
                 alike.setdefault(key, []).append(place)
         for key, places in alike.items():
@@ -225,16 +239,27 @@ class NextItemService(Service):
         return answers
 
     def _together(self, key: Any, requests: Sequence[Mapping[str, Any]], k: int) -> list[Recommendations]:
-        of_user, exclude_seen, exclude, candidates, timed = key
-        how: dict[str, Any] = {"k": k, "exclude": exclude, "candidates": candidates, "exclude_seen": exclude_seen}
+        of_user, exclude_seen, exclude, candidates, timed, where, diversity, diverse_by = key
+        if where:
+            candidates = self.catalogue.where(dict(where), candidates)
+        kinds = self.catalogue.kinds(diverse_by) if diverse_by is not None else None
+        how: dict[str, Any] = {"exclude": exclude, "candidates": candidates, "exclude_seen": exclude_seen}
         if of_user:
             assert self.session is not None
-            return self.session.recommend_many([request["user"] for request in requests], explain=True, **how)
+            how |= {"diversity": diversity, "kinds": kinds}
+            return self.session.recommend_many([request["user"] for request in requests], k=k, explain=True, **how)
+        if diversity and kinds is None:
+            raise Refused(422, "diversity of an answer for a 'history' needs 'diverse_by', an attribute of the items")
         times = [np.asarray(request["times"], np.float64) for request in requests] if timed else None
-        return self.system.recommend_batch([request["history"] for request in requests], times=times, **how)
+        most = min(CANDIDATES * k, len(self.ids)) if diversity else k
+        found = self.system.recommend_batch([request["history"] for request in requests], times=times, k=most, **how)
+        return diversified(found, k, diversity, kinds) if diversity else found
 
     def _told(self, answer: Recommendations, k: int) -> dict[str, Any]:
         items: list[dict[str, Any]] = [{"item": each.item, "score": each.score} for each in answer[:k]]
+        if self.catalogue.titles is not None:
+            for item, number in zip(items, answer.numbers, strict=False):
+                item["title"] = self.catalogue.titles[number - 1]
         if answer.interests is not None and not answer.by_popularity:
             for item, interest in zip(items, answer.interests, strict=False):
                 item["interest"] = int(interest)

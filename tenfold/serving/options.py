@@ -14,6 +14,7 @@ class ServeOptions:
     tokens: Annotated[
         str | None, option("file of tokens, one a line; a request must bring one of them; none: open")
     ] = None
+    items: Annotated[str, option("file of titles and attributes of items, told in answers and asked by 'where'")] = ""
     max_body: Annotated[int, option("bytes of a request's body", gt=0)] = 1 << 20
     max_waiting: Annotated[int, option("requests that may wait; one more is refused with 503", gt=0)] = 10_000
     max_ahead: Annotated[float, option("seconds by which an event's time may be ahead of the clock", ge=0)] = 86_400.0

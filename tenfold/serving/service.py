@@ -45,6 +45,8 @@ class Endpoint:
 class Service(ABC):
     """Made of a fitted system and of where its states are; used by one thread at a time."""
 
+    remarks: Sequence[str] = ()  # what is to be told when it starts
+
     @property
     @abstractmethod
     def endpoints(self) -> Sequence[Endpoint]: ...

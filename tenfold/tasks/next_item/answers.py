@@ -54,6 +54,13 @@ class Recommendations(list[Recommendation]):
         None  # (k,) which of a user's several vectors found each; None: there is one, or not asked
     )
 
+    def only(self, places: np.ndarray) -> "Recommendations":
+        """Those at these places, in that order."""
+        found = Recommendations(self[place] for place in places)
+        found.skipped, found.by_popularity, found.numbers = self.skipped, self.by_popularity, self.numbers[places]
+        found.interests = None if self.interests is None else self.interests[places]
+        return found
+
 
 class Recommender(System):
     """Items by their scores after a history."""

@@ -25,6 +25,7 @@ from tenfold.streaming.ids import Id
 from tenfold.streaming.records import IDS, is_of, is_whole
 from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
 from tenfold.tasks.next_item.answers import OnUnseen, Recommendations, Recommender
+from tenfold.tasks.next_item.diversity import CANDIDATES, diversified
 
 CELLS = 1 << 22  # users x events handed over at a time
 USERS = (b"i", b"t")  # the beginnings of users' keys (streaming/ids.py)
@@ -266,15 +267,32 @@ class Session:
         candidates: Sequence[Any] | None = None,
         exclude_seen: bool = False,
         explain: bool = False,
+        diversity: float = 0.0,
+        kinds: np.ndarray | None = None,
     ) -> list[Recommendations]:
         """k: 10 unless given, or all items there are.  exclude, candidates: item ids never and only to be recommended.
         exclude_seen: nothing that the user had, or was shown, as far as this session keeps it. Raises OptionError where
         it keeps neither.  explain: the answers' `interests` say which of a user's vectors found each item.
+        diversity, kinds: from 0, the best by their scores, to 1, items of as many kinds as there are (diversity.py).
         """
+        if not 0 <= diversity <= 1:
+            raise OptionError(f"diversity is a number from 0 to 1; found {diversity}")
         k, users = self.system.check_k(k), ids_of(users, "users")
         keys = [key_of(user) for user in users]
         if exclude_seen and not (self.keep_seen or self.keep_shown):
             raise OptionError("these states hold nothing of what was seen; open them with keep_seen=1000, and replay")
+        most = min(CANDIDATES * k, len(self.system.vocabularies["items"])) if diversity else k
+        found = self._ranked(keys, users, most, exclude, candidates, exclude_seen, explain or bool(diversity))
+        if diversity:
+            found = diversified(found, k, diversity, kinds)
+        if self.keep_shown:
+            self._note_shown(keys, found)
+        return found
+
+    def _ranked(
+        self, keys: list[bytes], users: Sequence[Id], k: int, exclude: Sequence[Any], candidates: Sequence[Any] | None,
+        exclude_seen: bool, explain: bool,
+    ) -> list[Recommendations]:  # fmt: skip
         beside = [key_of_seen(key) for key in keys] if exclude_seen else []
         values = self.store.get_many([*keys, *beside])
         states = self._read(values[: len(keys)], users)
@@ -294,8 +312,6 @@ class Session:
             interests = self.system.interests_of(vectors, items)
             for row, answer in enumerate(found):
                 answer.interests = None if interests is None else interests[row, : len(answer)]
-        if self.keep_shown:
-            self._note_shown(keys, found)
         return found
 
     def _note_shown(self, keys: list[bytes], found: list[Recommendations]) -> None:
