@@ -142,6 +142,11 @@ ROOMS = {
         ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
     ],
     "sana": [
+        ("sana_decoding", "stage2_speedup", "texts of 90 tokens from skeletons of 27: edits over beam search", "{} x"),
+        ("sana_decoding", "speedup_vs_autoregressive", "both stages over beam search, batch 1", "{} x"),
+        ("sana_decoding", "speedup_vs_autoregressive_batch_64", "the same, batch 64", "{} x"),
+        ("sana_decoding", "speedup_vs_autoregressive_15_tokens", "the same, texts of 15 tokens, batch 1", "{} x"),
+        ("sana_decoding", "edits_64x64_ms", "edits of 64 pairs of 64 tokens", "{} ms"),
         ("parent", "seconds_per_10k", "PARENT of 10,000 pairs of WikiTableText", "{} s"),
         ("parent", "speedup_vs_reference", "the same, over Google's functions as SANA's authors have them", "{} x"),
         ("parent", "speedup_vs_kaiju_one_process", "the same, over KaijuML/parent, one process", "{} x"),

@@ -155,20 +155,20 @@ class Measurements:
     def measure(self, claim: Claim, size: Size) -> Result:
         """What cannot be measured is a result as well: the others are not lost by it."""
         start = time.perf_counter()
-        seeds = claim.seeds.get(size, 1) if claim.measure is None else 1
+        seeds, trained = (claim.seeds.get(size, 1), True) if claim.measure is None else (1, False)
         try:
             if claim.measure is None:
                 runs, same = self._runs(claim, size, seeds)
             else:
                 own = claim.measure(size)
-                runs, same = (own, True) if isinstance(own, list) else ([own], True)
+                trained, same = isinstance(own, list), True
+                runs = own if isinstance(own, list) else [own]
                 seeds = len(runs)
             finding = claim.expect.finding(runs, same_units=same)
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             return Result(claim, size, None, seeds, time.perf_counter() - start, problem, traceback.format_exc())
-        few = (claim.measure is None or seeds > 1) and seeds < SEEDS_FOR_VERDICTS
-        if few and finding.verdict in ("holds", "does not hold"):
+        if trained and seeds < SEEDS_FOR_VERDICTS and finding.verdict in ("holds", "does not hold"):
             finding = with_changes(finding, verdict="inconclusive")
         return Result(claim, size, finding, seeds, time.perf_counter() - start)
 

@@ -389,3 +389,18 @@ def test_a_claim_measures_or_fits_and_not_both(events):
         claim(events, budget=None)
     with pytest.raises(OptionError, match="claim C1 needs either"):
         claim(events, measure=lambda size: {"a": 1.0})
+
+
+def test_a_measure_may_bring_a_run_for_each_seed():
+    """They are seeds as those of arms are: of fewer than three there is no verdict, of one mapping there is."""
+
+    def asked(found):
+        expect = AtLeastBy(first="one", points=0.0, second="two")
+        return Claim(name="C1", says="more", source="-", expect=expect, measure=lambda size: found)
+
+    rng = np.random.default_rng(1)
+    runs = [{"one": rng.random(50) + 1, "two": rng.random(50)} for _ in range(3)]
+    for count, verdict in ((3, "holds"), (2, "inconclusive"), (1, "inconclusive")):
+        result = Measurements().measure(asked(runs[:count]), "cpu")
+        assert (result.seeds, result.verdict) == (count, verdict)
+    assert Measurements().measure(asked(runs[0]), "cpu").verdict == "holds"
