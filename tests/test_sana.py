@@ -12,12 +12,12 @@ from tenfold.ops.edits import edits
 from tenfold.systems.sana.decoding import begin, collapsed, deleted, refine, resolved, with_room
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import edit_batch, edit_loss, protected, taken_out, taken_out_uniformly
-from tenfold.systems.sana.options import EditOptions, Options
-from tenfold.systems.sana.skeleton import tidied
+from tenfold.systems.sana.options import EditOptions, Options, SketchOptions
+from tenfold.systems.sana.skeleton import Sketcher, tidied
 from tenfold.systems.sana.starts import Start, with_wanted
 from tenfold.systems.sana.system import SANA
 from tenfold.tasks.table_text.encoding import BOS, EOS, INS, PAD, UNK, Numbers, TableBatch, padded
-from tenfold.tasks.table_text.options import NetworkOptions
+from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions
 from tenfold.tasks.table_text.tokens import without_mark
 
 WORDS, KEYS, LONGEST = 23, 7, 30
@@ -293,6 +293,23 @@ def test_skeletons_are_tokens_of_their_table(fitted):
         sketch = fitted.sketch([person(row)[0]])[0]
         own = fitted.table_of(person(row)[0])
         assert set(sketch.tokens) <= set(own.tokens) and len(sketch.cells) == len(sketch.tokens)
+
+
+def test_no_skeleton_has_a_token_more_often_than_its_table():
+    """Which random weights do: the rule is what keeps them from it."""
+    batch = TableBatch.of(tables(40))
+    torch.manual_seed(0)
+    network, own = (
+        Sketcher(WORDS, KEYS, SMALL).eval(),
+        SketchOptions(search=SearchOptions(beam=2), longest=8, repeats=False),
+    )
+
+    def more_often(options):
+        found = network.search(batch, options).tokens[:, 0].tolist()
+        rows = [(Counter(t for t in row if t != PAD), Counter(batch.words[i].tolist())) for i, row in enumerate(found)]
+        return [any(count > has[token] for token, count in said.items()) for said, has in rows]
+
+    assert not any(more_often(own)) and any(more_often(replace(own, repeats=True)))
 
 
 def test_all_wanted_values_are_in_all_texts_word_for_word(fitted):

@@ -16,6 +16,7 @@ class SketchOptions:
 
     search: SearchOptions = SearchOptions(block=3)
     longest: Annotated[int, option("tokens of a skeleton", gt=0)] = 40
+    repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = True
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
     share: Annotated[
         float, option("of the seconds, steps or units that a fit is given; the edits have the rest", gt=0, lt=1)

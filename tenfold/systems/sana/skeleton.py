@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.systems.sana.options import SketchOptions
-from tenfold.tasks.table_text.beam import Found, beam_search
-from tenfold.tasks.table_text.encoding import TableBatch
+from tenfold.tasks.table_text.beam import LEAST, Found, beam_search
+from tenfold.tasks.table_text.encoding import EOS, TableBatch
 from tenfold.tasks.table_text.network import Read, TableEncoder, Writer
 from tenfold.tasks.table_text.options import NetworkOptions
 
@@ -29,15 +29,31 @@ class Sketcher(nn.Module):
 
     @torch.no_grad()
     def search(self, table: TableBatch, options: SketchOptions, *, beam: int | None = None, answers: int = 1) -> Found:
+        """beam: in place of the option, as in training: then tokens may come again."""
+        read = self.read(table)
         return beam_search(
             self.writer,
-            self.read(table),
+            read,
+            rule=None if options.repeats or beam is not None else AsOften(read),
             beam=max(beam or options.search.beam, answers),
             longest=options.longest,
             length_penalty=options.search.length_penalty,
             block=options.search.block,
             extra=answers,
         )
+
+
+class AsOften:
+    """A rule of beam search: no token comes more often than the table has it."""
+
+    def __init__(self, read: Read) -> None:
+        self.choices = read.choices
+        has = (read.column.unsqueeze(2) == torch.arange(read.choices.shape[1], device=read.column.device)).sum(1)
+        self.has = has.masked_fill(read.choices == EOS, 1)
+
+    def __call__(self, tokens: Tensor, table: Tensor, log_p: Tensor) -> Tensor:
+        said = (tokens.unsqueeze(2) == self.choices[table].unsqueeze(1)).sum(1)
+        return log_p.masked_fill(said >= self.has[table], LEAST)
 
 
 def tidied(skeleton: Sequence[int], anchor: int | None) -> list[int]:
