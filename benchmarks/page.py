@@ -112,7 +112,19 @@ ROOMS = {
         ("lisa_table", "mini_ratio", "the same, Mini", "{} x"),
         ("lisa_table", "break_even_items", "items from which codes pay, Base", "{}"),
         ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
-    ]
+    ],
+    "tcl": [
+        ("tcl_sampler", "compiled_ms", "800 queries for 20 neighbours, compiled", "{} ms"),
+        ("tcl_sampler", "vectorised_ms", "the same, torch", "{} ms"),
+        ("tcl_sampler", "speedup_vs_dyglib", "compiled, over DyGLib's sampler", "{} x"),
+        ("tcl_sampler", "vectorised_speedup_vs_dyglib", "torch, over DyGLib's sampler", "{} x"),
+        ("tcl_sampler", "compiled_200k_ms", "200,000 queries, compiled", "{} ms"),
+        ("tcl_sampler", "tree_us", "a dependency tree of depth 5 with its mask", "{} us"),
+        ("tcl_sampler", "chase_us", "the same, pointers alone", "{} us"),
+        ("tcl_sampler", "build_large_s", "tables of 10 million interactions", "{} s"),
+        ("link_rules", "collegemsg_edgebank_ap", "EdgeBank's average precision, DyGLib's protocol, CollegeMsg", "{} %"),
+        ("link_rules", "wikipedia_edgebank_ap", "the same, Wikipedia", "{} %"),
+    ],
 }
 
 
@@ -137,7 +149,27 @@ GRIDS = {
                 ("more", "movies_{}_ndcg@10_1000_to_100000"),
             ],
         )
-    }
+    },
+    "tcl": {
+        "rules": (
+            "link_rules",
+            [
+                ("`recency`: who was met last, either way; then popularity", "recency"),
+                ("the same, `both=false`: whom the source met", "recency_directed"),
+                ("`edgebank`: pairs that were there", "edgebank"),
+                ("the same, `memory=window`", "edgebank_window"),
+                ("`pair-count`", "pair_count"),
+                ("`popular-partner`, fading in three days", "popular"),
+                ("`partners-partners`", "partners"),
+            ],
+            [
+                ("CollegeMsg, strict", "collegemsg_strict_{}"),
+                ("CollegeMsg, blocks", "collegemsg_blocks_{}"),
+                ("Wikipedia, strict", "wikipedia_strict_{}"),
+                ("Wikipedia, blocks", "wikipedia_blocks_{}"),
+            ],
+        )
+    },
 }
 
 

@@ -56,7 +56,9 @@ SYSTEMS = {
                    "a recommender that is updated per event, online, at constant cost per user", "2105.14060",
                    options="tenfold.systems.limarec.options:Options", task="next_item"),
     "rehearsal": Row("", "answers about a stream that is far too long to keep, from a fixed-size memory", "2106.01096"),
-    "tcl": Row("", "who will interact with what next, on a graph that grows in continuous time", "2105.07944"),
+    "tcl": Row("tenfold.systems.tcl.system:TCL",
+               "who will interact with what next, on a graph that grows in continuous time", "2105.07944",
+               options="tenfold.systems.tcl.options:Options", task="link_prediction"),
     "sana": Row("", "faithful text from a table of facts, with nothing left out and nothing invented", "2105.14778"),
     "m6t": Row("", "a transformer with far more parameters at the same cost per token", "2105.15082"),
     "ufcbert": Row("", "pictures from any mix of text, reference pictures and preserved blocks", "2105.14211"),
@@ -68,6 +70,14 @@ SYSTEMS = {
 }  # fmt: skip
 
 _BASELINES = "tenfold.tasks.next_item.baselines"
+
+
+_RULES = "tenfold.tasks.link_prediction.baselines.rules"
+_LINKS = "tenfold.tasks.link_prediction.options"
+
+
+def _rule(cls: str, gives: str, paper: str, options: str = "RuleOptions") -> Row:
+    return Row(f"{_RULES}:{cls}", gives, paper, options=f"{_LINKS}:{options}")
 
 
 def _baseline(module_and_class: str, gives: str, paper: str, options: str = "NoOptions") -> Row:
@@ -112,6 +122,14 @@ BASELINES = {
                         "MtardOptions"),
         "plain": _rival("Plain", "a classifier that knows no attack", "-", "PlainOptions"),
     },
+    "link_prediction": {
+        "recency": _rule("LatestPartner", "who was met last, then the most popular", "-", "RecencyOptions"),
+        "partners-partners": _rule("PartnersPartners", "whom the last partner met last", "-"),
+        "edgebank": _rule("EdgeBank", "pairs that were there before", "2207.10128", "EdgeBankOptions"),
+        "pair-count": _rule("PairCount", "how often the two met", "-"),
+        "common-partners": _rule("CommonPartners", "who shares partners with the source", "Adamic and Adar 2003"),
+        "popular-partner": _rule("PopularPartner", "who was met most often of late", "2307.12510"),
+    },
 }  # fmt: skip
 
 TASKS = {
@@ -134,6 +152,16 @@ TASKS = {
         splits=("parts", "drawn", "none"),
         units="pictures",
         question=("picture", "one picture's file instead of a file of them"),
+    ),
+    "link_prediction": Task(
+        gives="who interacts with whom next, in time",
+        data="interactions: source, destination, time; CSV, TSV, JSONL, Parquet, SNAP, JODIE, DyGLib; or .gz",
+        read="tenfold.tasks.link_prediction.options:ReadOptions",
+        protocol="tenfold.tasks.link_prediction.options:Protocol",
+        predict="tenfold.tasks.link_prediction.options:PredictOptions",
+        splits=("time", "inductive", "none"),
+        units="interactions",
+        question=("node", "one node instead of a file: NODE or NODE,TIME"),
     ),
 }
 

@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 from another_task import Scales, weighings
 from conftest import ring_walks
+from small_streams import meetings
 
 from tenfold.data.labelled_pictures import LabelledPictures
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.systems import load_class, rows
 from tenfold.tasks.classification.task import Classifier
+from tenfold.tasks.link_prediction.task import LinkPrediction
 from tenfold.tasks.next_item.task import NextItem
 
 BATCHES = 8  # of one epoch of `data` with the options `tiny`
@@ -58,6 +60,14 @@ TASKS = {
         alone=lambda: blobs(train=16, others=1),
         answer=lambda system: system.classify(blobs().pixels[70]),
         change={"model.width": 7},
+    ),
+    LinkPrediction: Small(
+        data=meetings,
+        less=lambda: meetings(60),
+        newer=lambda: meetings(130, people=15),
+        alone=lambda: meetings(7),
+        answer=lambda system: system.predict_links("p1", k=3),
+        between=(0.0, 20.0),  # the mean rank is a figure too
     ),
     Scales: Small(
         data=weighings,

@@ -74,6 +74,7 @@ class TemporalGraph(Dataset):
     kind_names: Vocabulary | None = None
     parts: pl.Series | None = None  # (E,) the file's split column
     report: ReadReport = field(default_factory=ReadReport)
+    node_features: np.ndarray | None = None  # (N + 1, d) float32; row 0 is nobody's
 
     def __len__(self) -> int:
         return len(self.times)
@@ -168,6 +169,19 @@ class TemporalGraph(Dataset):
             kinds = renumbering(kind_names, vocabularies["kinds"])[kinds]
             kind_names = vocabularies["kinds"]
         arrays = {"sources": of_sources[self.sources], "destinations": of_destinations[self.destinations]}
+        about = self.node_features
+        if about is not None:
+            moved = np.zeros(
+                (len(entities) + (len(partners) if partners is not None else 0) + 1, about.shape[1]), np.float32
+            )
+            new = (
+                of_sources
+                if self.partners is None
+                else np.concatenate([of_sources, of_destinations[len(of_sources) :]])
+            )
+            moved[new[1:]] = about[1:]
+            moved[0] = 0
+            arrays["node_features"] = moved
         return replace(self, **arrays, entities=entities, partners=partners, kinds=kinds, kind_names=kind_names)
 
     @cached_property
@@ -175,6 +189,8 @@ class TemporalGraph(Dataset):
         """Of ids, interactions, features, kinds, times and parts; whatever file they stood in."""
         ids = (self.entities, self.partners, self.kind_names)
         arrays = [self.sources, self.destinations, self.times, self.features, self.kinds]
+        if self.node_features is not None:
+            arrays.append(self.node_features)
         names: list[str] = []
         if self.parts is not None:
             words, numbers = np.unique(self.parts.cast(pl.String).fill_null("").to_numpy(), return_inverse=True)
@@ -197,6 +213,9 @@ def read_interactions(
     encoding: str = "utf-8",
     format: str = "auto",
     on_bad_rows: str = "refuse",
+    edge_features: str | Path | None = None,
+    node_features: str | Path | None = None,
+    require_sorted: bool = False,
 ) -> TemporalGraph:
     """Interactions from any file or frame that event logs are read from; also `source destination time` lines without a
     header (SNAP), and the public CSVs of JODIE (whose header is shorter than their rows) and DyGLib.
@@ -204,13 +223,57 @@ def read_interactions(
     columns: 'source=NAME,destination=NAME,time=NAME,kind=NAME,split=NAME' where names do not say it themselves.
     features: columns of numbers, or lists of them; by default those called feature..., feat... or f0, f1 ...
     bipartite: sources and destinations are two sets of ids, so that user 5 is not item 5; by default they are if the
-    destination's column is called as items are. Raises DataError with the line of what is wrong, OptionError.
+    destination's column is called as items are.  edge_features: a .npy file of one row for each interaction of the
+    file, or one more, whose first is padding.  node_features: one of a row for each node, by its id, a whole number.
+    require_sorted: refuse what is not in order of time.
+    Raises DataError with the line of what is wrong, OptionError.
     """
     source, columns = _source(data, columns, encoding, format, on_bad_rows)
     arrivals = _Arrivals(source, columns, features, bipartite, where)
     for batch in source.batches(arrivals.wanted):
         arrivals.take(batch)
-    return arrivals.graph()
+    graph, order = arrivals.graph(require_sorted=require_sorted)
+    if edge_features is not None:
+        graph = replace(graph, features=_edge_rows(Path(edge_features), graph, order))
+    if node_features is not None:
+        graph = replace(graph, node_features=_node_rows(Path(node_features), graph))
+    return graph
+
+
+def _numbers_in(path: Path) -> np.ndarray:
+    """(n, d) float32, read when it is looked at. Raises DataError."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no .npy file of numbers: {error}") from None
+    if found.ndim != 2 or found.dtype.kind not in "fiu":
+        raise DataError(f"{path} holds {found.dtype} of shape {found.shape}; expected a row of numbers for each")
+    if not np.isfinite(found).all():
+        row = int(np.flatnonzero(~np.isfinite(found).all(1))[0])
+        raise DataError(f"{path}, row {row}: a feature is NaN or infinite; give numbers")
+    return found
+
+
+def _edge_rows(path: Path, graph: TemporalGraph, order: np.ndarray | None) -> np.ndarray:
+    found = _numbers_in(path)
+    if len(found) not in (len(graph), len(graph) + 1) or graph.report.bad or graph.report.left_out:
+        raise DataError(
+            f"{path} has {len(found):,} rows and {graph.report.source} {len(graph):,} interactions that are read; give "
+            "one row for each row of the file, and read all of them"
+        )
+    found = found[len(found) - len(graph) :]
+    return np.asarray(found if order is None else found[order], np.float32)
+
+
+def _node_rows(path: Path, graph: TemporalGraph) -> np.ndarray:
+    found, ids = _numbers_in(path), graph.ids(np.arange(1, graph.size + 1))
+    rows = np.array([int(own) if str(own).isdigit() else -1 for own in ids])
+    if (rows < 0).any() or rows.max(initial=0) >= len(found):
+        wrong = ids[int(np.flatnonzero((rows < 0) | (rows >= len(found)))[0])]
+        raise DataError(
+            f"{path} has rows 0 .. {len(found) - 1}, and no row for the node {wrong!r}; ids are row numbers"
+        )
+    return np.concatenate([np.zeros((1, found.shape[1])), found[rows]]).astype(np.float32)
 
 
 def _source(data: Any, columns: str, encoding: str, format: str, on_bad_rows: str) -> tuple[Source, str]:
@@ -370,14 +433,20 @@ class _Arrivals:
             found.append(values)
         return np.concatenate(found, axis=1).astype(np.float32), whole, wrong
 
-    def graph(self) -> TemporalGraph:
-        """In order of time. Raises DataError."""
+    def graph(self, *, require_sorted: bool = False) -> tuple[TemporalGraph, np.ndarray | None]:
+        """In order of time, and the order that the rows had to be put in. Raises DataError."""
         source, bad = self.source, self.source.bad
         if "time" not in self.parts:
             raise DataError(nothing_left(source, self.rows, self.left_out, "interactions"))
         times = np.concatenate(self.parts["time"])
         late = int((times < np.maximum.accumulate(times)).sum())
         order = np.argsort(times, kind="stable")
+        if late and require_sorted:
+            first = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
+            raise DataError(
+                f"{source.name}, interaction {first + 1}: it is at {times[first]:.15g} and the one before it at "
+                f"{times[first - 1]:.15g}; sort the file by time, or do without require_sorted"
+            )
 
         def whole(what: str) -> np.ndarray | None:
             return np.concatenate(self.parts.pop(what))[order] if what in self.parts else None
@@ -408,7 +477,7 @@ class _Arrivals:
             left_out=self.left_out,
             remarks=tuple(remarks),
         )
-        return TemporalGraph(
+        graph = TemporalGraph(
             sources,
             destinations,
             times[order],
@@ -420,6 +489,7 @@ class _Arrivals:
             pl.concat(self.parts["split"]).gather(order) if "split" in self.parts else None,
             report,
         )
+        return graph, order if late else None
 
     def _vocabulary(self, numbering: packing.Numbering) -> Vocabulary:
         ids = numbering.ids()

@@ -38,7 +38,11 @@ FACTS = len(Fact)
 
 
 def facts(
-    index: TemporalIndex, sources: np.ndarray, cuts: np.ndarray, candidates: np.ndarray, fading: np.ndarray
+    index: TemporalIndex,
+    sources: np.ndarray,
+    cuts: np.ndarray,
+    candidates: np.ndarray,
+    fading: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """sources, cuts (Q,), candidates (Q, C) or, the same for all, (C,) -> (Q, C, F) float64; 0 for candidate 0.
 

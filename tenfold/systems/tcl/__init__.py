@@ -1,0 +1,1 @@
+"""TCL: who interacts with whom next, from both histories at once."""

@@ -1,0 +1,275 @@
+"""The network of TCL (arXiv 2105.07944): two streams of tokens, attention within each, attention between them.
+
+Sure from the paper: node, depth and time in a token, attention masked by the graph, two streams that exchange keys and
+values, an objective that contrasts. Reconstructed: the formulas (README, "Where this differs"). Ours: the layer norm
+over a token's parts, the side, the log of a gap, and, under `pair`, what the network is told of the pair.
+
+Shapes: R streams, S tokens of each, d width, H heads, D = d / H, P pairs, Q queries, C candidates.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.nn.dropout import Dropout
+from tenfold.systems.tcl.options import Options
+from tenfold.systems.tcl.tokens import PAIR, Streams, TclBatch
+
+KeysValues = tuple[Tensor, Tensor]  # (R, H, S, D) both
+
+
+class TimeCode(nn.Module):
+    """cos(w D + b), w from 1 down to 1e-9 at first, both trained; beside it, where asked for, log(1 + D)."""
+
+    def __init__(self, dim: int, *, log: bool) -> None:
+        super().__init__()
+        self.frequency = nn.Parameter(10.0 ** (-9 * torch.arange(dim) / max(dim - 1, 1)))
+        self.phase = nn.Parameter(torch.zeros(dim))
+        self.log = log
+
+    @property
+    def width(self) -> int:
+        return len(self.frequency) + self.log
+
+    def forward(self, gap: Tensor) -> Tensor:
+        """gap (R, S) float32 -> (R, S, width)"""
+        code = torch.cos(gap.unsqueeze(-1) * self.frequency + self.phase)
+        return torch.cat([code, gap.clamp(min=0).log1p().unsqueeze(-1)], dim=-1) if self.log else code
+
+
+class TokenLayer(nn.Module):
+    """A token: the sum of what is known of its node, its place, its side, its time and its interaction."""
+
+    def __init__(self, options: Options, sizes: dict[str, int]) -> None:
+        super().__init__()
+        how, d = options.tokens, options.dim
+        self.node_dropout, self.identity = how.node_dropout, how.identity
+        rows = how.buckets if how.identity == "hashed" else sizes["entities"] + 1
+        self.node = nn.Embedding(rows, d) if how.identity != "none" else None
+        partners = sizes.get("partners", 0) if how.identity == "table" else 0
+        self.partner = nn.Embedding(partners + 1, d) if partners else None  # row 0 is nobody's: both grow by themselves
+        self.depth = nn.Embedding(1 + _places(options), d)
+        self.side = nn.Embedding(3, d) if how.side else None
+        self.time = TimeCode(how.times or d, log=how.log)
+        self.of_time = nn.Linear(self.time.width, d)
+        self.of_node = nn.Linear(sizes["about"], d) if sizes.get("about") else None
+        self.of_event = nn.Linear(sizes["features"], d) if sizes.get("features") else None
+        self.kind = nn.Embedding(sizes["kinds"] + 1, d) if sizes.get("kinds") else None
+        self.norm = nn.LayerNorm(d) if how.norm else nn.Identity()
+
+    def forward(self, streams: Streams) -> Tensor:
+        """-> (R, S, d)"""
+        z = self.depth(streams.place) + self.of_time(self.time(streams.gap))
+        if self.node is not None:
+            z = z + F.embedding(self._hidden(streams.node), self.table())
+        if self.side is not None:
+            z = z + self.side(streams.side)
+        if self.of_node is not None and streams.about is not None:
+            z = z + self.of_node(streams.about)
+        if self.of_event is not None and streams.features is not None:
+            z = z + self.of_event(streams.features)
+        if self.kind is not None and streams.kind is not None:
+            z = z + self.kind(streams.kind)
+        return self.norm(z)
+
+    def table(self) -> Tensor:
+        """(rows, d): row 0 is a new node."""
+        assert self.node is not None
+        return self.node.weight if self.partner is None else torch.cat([self.node.weight, self.partner.weight[1:]])
+
+    def _hidden(self, node: Tensor) -> Tensor:
+        """In training some nodes of a batch are new ones, wherever they stand."""
+        if not self.training or self.node_dropout == 0 or self.identity != "table":
+            return node
+        rows = self.table().shape[0]
+        return node * (torch.rand(rows, device=node.device) >= self.node_dropout)[node]
+
+
+def _places(options: Options) -> int:
+    return options.past.depth if options.past.kind == "tree" else options.past.most
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward layer, each followed by a norm; keys and values may be another stream's."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)  # a key's bias would be the same for all keys, and change nothing
+        self.inner, self.outer = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.norm1, self.norm2, self.drop = nn.LayerNorm(dim), nn.LayerNorm(dim), Dropout(dropout)
+
+    def keys_values(self, x: Tensor) -> KeysValues:
+        """(R, S, d) -> (R, H, S, D) both"""
+        return self._heads(self.key(x)), self._heads(self.value(x))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def forward(
+        self, x: Tensor, keys_values: KeysValues, mask: Tensor, same: Tensor | None = None, token: Tensor | None = None
+    ) -> Tensor:
+        """x (R, T, d), mask (R, T or 1, S) bool -> (R, T, d).
+
+        same (R, S) bool marks keys that are the partner's own: `token` (2, H, D) is added to their keys and values.
+        """
+        q = self._heads(self.query(x))  # (R, H, T, D)
+        key, value = keys_values
+        weights = q @ key.mT  # (R, H, T, S)
+        if same is not None and token is not None:
+            weights = weights + (q * token[0].unsqueeze(1)).sum(-1, keepdim=True) * same[:, None, None, :]
+        weights = weights / math.sqrt(q.shape[-1])
+        weights = weights.masked_fill(~mask.unsqueeze(1), torch.finfo(weights.dtype).min).softmax(-1)
+        if not self.training:
+            self.weights = weights.detach()  # for pictures and explanations
+        weights = self.drop(weights)
+        y = weights @ value
+        if same is not None and token is not None:
+            y = y + (weights * same[:, None, None, :]).sum(-1, keepdim=True) * token[1].unsqueeze(1)
+        x = self.norm1(x + self.drop(self.out(y.transpose(1, 2).flatten(2))))
+        return self.norm2(x + self.drop(self.outer(self.drop(F.relu(self.inner(x))))))
+
+    weights: Tensor | None = None
+
+
+class TclNetwork(nn.Module):
+    """Scores of pairs. What the graph knows of events (features, kinds) is given with each batch's tokens."""
+
+    def __init__(self, options: Options, sizes: dict[str, int]) -> None:
+        super().__init__()
+        d, o = options.dim, options
+        self.tokens = TokenLayer(o, sizes)
+        self.other_tokens = self.tokens if o.share_streams else TokenLayer(o, sizes)
+        made = {"self": o.self_blocks, "co": 0 if o.share_blocks else o.co_blocks}
+        self.self_blocks = nn.ModuleList(Block(d, o.heads, o.dropout) for _ in range(made["self"]))
+        self.co_blocks = nn.ModuleList(Block(d, o.heads, o.dropout) for _ in range(made["co"]))
+        co = self.self_blocks if o.share_blocks else self.co_blocks
+        each: list[tuple[str, Any]] = []  # kind and block
+        if o.layout == "interleaved":
+            for n in range(max(o.self_blocks, o.co_blocks)):
+                each += [("self", self.self_blocks[n])] if n < o.self_blocks else []
+                each += [("co", co[n])] if n < o.co_blocks else []
+        else:
+            each = [("self", b) for b in self.self_blocks] + [("co", co[n]) for n in range(o.co_blocks)]
+        self.steps: list[tuple[str, Any]] = each
+        self.mean = o.readout == "query+mean"
+        self.output = nn.Linear(2 * d if self.mean else d, d)
+        self.score = o.score
+        if o.score == "mlp":
+            self.first, self.last = nn.Linear(2 * d, d), nn.Linear(d, 1)
+        else:
+            self.predict = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d))
+            self.log_temperature = nn.Parameter(torch.zeros(()))
+            self.bilinear = nn.Linear(d, d, bias=False) if o.score == "bilinear" else None
+        self.of_pair: nn.Module | None = None
+        if o.pair:  # without a last bias, which all candidates would share
+            self.of_pair = nn.Sequential(nn.Linear(PAIR, 2 * d), nn.GELU(), nn.Linear(2 * d, 1, bias=False))
+        # what marks a token as the other stream's own node; not the paper's
+        self.same = nn.Parameter(torch.zeros(2, o.heads, d // o.heads)) if o.pair and o.co_blocks else None
+        self.calibration: Tensor
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+
+    def forward(self, batch: TclBatch) -> Tensor:
+        """-> scores (Q, C), 0 where there is no candidate."""
+        u, v = self.tokens(batch.sources), self.other_tokens(batch.candidates)
+        steps = list(self.steps)
+        while steps and steps[0][0] == "self":
+            block = steps.pop(0)[1]
+            only = not steps and not self.mean  # nothing but the query token is read of the last block
+            u = _within(block, u, batch.sources, only)
+            v = _within(block, v, batch.candidates, only)
+        means = (_mean(u, batch.sources.keep), _mean(v, batch.candidates.keep)) if self.mean else (None, None)
+        one, two = batch.source_of.flatten(), batch.candidate_of.flatten()
+        if steps:
+            h_u, h_v = self._between(steps, batch, u, v, one, two)
+        else:
+            h_u, h_v = u[one, 0], v[two, 0]
+        if means[0] is not None and means[1] is not None:
+            h_u, h_v = torch.cat([h_u, means[0][one]], dim=1), torch.cat([h_v, means[1][two]], dim=1)
+        scores = self.similarity(self.output(h_u), self.output(h_v)).view(batch.there.shape)
+        if self.of_pair is not None and batch.pair is not None:
+            scores = scores + self.of_pair(batch.pair).squeeze(-1)
+        return scores.masked_fill(~batch.there, 0.0)
+
+    def _between(
+        self, steps: list[tuple[str, Block]], batch: TclBatch, u: Tensor, v: Tensor, one: Tensor, two: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Streams (R, S, d) -> the query tokens of both streams of each pair (P, d)."""
+        keep_u, keep_v = batch.sources.keep, batch.candidates.keep
+        same_u = same_v = None
+        if self.same is not None:
+            same_v = (batch.candidates.number[two] == batch.sources.number[one, :1]) & keep_v[two]  # (P, S)
+            same_u = (batch.sources.number[one] == batch.candidates.number[two, :1]) & keep_u[one]
+        apart = False  # whether u and v are pairs' already
+        for at, (kind, block) in enumerate(steps):
+            last = at == len(steps) - 1
+            if kind == "self":
+                u, v = (
+                    _within(block, u, _of(batch.sources, one), last),
+                    _within(block, v, _of(batch.candidates, two), last),
+                )
+                continue
+            kv_u, kv_v = block.keys_values(u), block.keys_values(v)
+            if not apart:
+                kv_u, kv_v = (kv_u[0][one], kv_u[1][one]), (kv_v[0][two], kv_v[1][two])
+                u, v = (u[one, :1], v[two, :1]) if last else (u[one], v[two])
+            elif last:
+                u, v = u[:, :1], v[:, :1]
+            apart = True
+            mask_u, mask_v = keep_u[one].unsqueeze(1), keep_v[two].unsqueeze(1)
+            old = v  # both read the other's old values
+            u = block(u, kv_v, mask_v, same_v, self.same)
+            self.looks = [block.weights]
+            v = block(old, kv_u, mask_u, same_u, self.same)
+            self.looks.append(block.weights)
+        return u[:, 0], v[:, 0]
+
+    looks: Sequence[Tensor | None] = ()
+
+    def looked_at(self) -> list[Tensor]:
+        """Of the first pair that was scored last, not in training: the attention (S,) of the source's query token on
+        the candidate's tokens, and the other way round; means over heads."""
+        return [each[0, :, 0].mean(0) for each in self.looks if each is not None]
+
+    def alone(self, streams: Streams) -> Tensor:
+        """(R, d): streams read out without a partner."""
+        x = self.tokens(streams)
+        for kind, block in self.steps:
+            if kind == "self":
+                x = _within(block, x, streams, False)
+        found = torch.cat([x[:, 0], _mean(x, streams.keep)], dim=1) if self.mean else x[:, 0]
+        return self.output(found)
+
+    def similarity(self, h_u: Tensor, h_v: Tensor) -> Tensor:
+        """(P, d) both -> (P,)"""
+        if self.score == "mlp":
+            return self.last(F.relu(self.first(torch.cat([h_u, h_v], dim=1)))).squeeze(1)
+        z_u, z_v = self.predict(h_u), self.predict(h_v)
+        if self.bilinear is not None:
+            z_u = self.bilinear(z_u)
+        temperature = self.log_temperature.exp().clamp(0.05, 10)
+        return (z_u * z_v).sum(1) / (math.sqrt(z_u.shape[1]) * temperature)
+
+
+def _within(block: Block, x: Tensor, streams: Streams, only: bool) -> Tensor:
+    """Attention of a stream to itself; `only` for the query token alone."""
+    mask = streams.keep.unsqueeze(1) if streams.reach is None else streams.reach & streams.keep.unsqueeze(1)
+    if only:
+        return block(x[:, :1], block.keys_values(x), mask[:, :1])
+    return block(x, block.keys_values(x), mask)
+
+
+def _of(streams: Streams, rows: Tensor) -> Streams:
+    taken: Any = [None if each is None else each[rows] for each in streams]
+    return Streams(*taken)
+
+
+def _mean(x: Tensor, keep: Tensor) -> Tensor:
+    """(R, S, d) -> (R, d): over the tokens that are there."""
+    weight = keep.to(x.dtype).unsqueeze(-1)
+    return (x * weight).sum(1) / weight.sum(1)

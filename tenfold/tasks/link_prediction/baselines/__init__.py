@@ -1,0 +1,1 @@
+"""What one would otherwise use: rules that only look back, and the networks of other papers."""

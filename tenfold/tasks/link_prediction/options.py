@@ -1,0 +1,105 @@
+"""What can be chosen of how interactions are read, measured and answered. Imports no torch."""
+
+from typing import Annotated, Literal
+
+from tenfold.options import Tune, option, options
+
+Pairs = Literal["random", "historical", "inductive", "historical_edges", "dyglib_random", "dyglib_historical",
+                "dyglib_inductive"]  # fmt: skip
+
+
+@options
+class ReadOptions:
+    """How a file of interactions is read."""
+
+    columns: Annotated[str, option("which are what: 'source=NAME,destination=NAME,time=NAME', also kind, split")] = ""
+    features: Annotated[tuple[str, ...] | None, option("column of numbers; none: those called feature..., f0 ...")] = (
+        None
+    )
+    edge_features: Annotated[str | None, option("a .npy file of one row an interaction, as DyGLib has it")] = None
+    node_features: Annotated[str | None, option("a .npy file of one row a node, row 0 for none")] = None
+    sides: Annotated[
+        Literal["auto", "one", "two"], option("two: user 5 is not item 5; auto: by the columns' names")
+    ] = "auto"
+    where: Annotated[tuple[str, ...], option("rows to take, such as 'kind=gift'; repeat")] = ()
+    require_sorted: Annotated[bool, option("refuse a file that is not in order of time")] = False
+    encoding: Annotated[str, option("what text files are written in")] = "utf-8"
+    format: Annotated[str, option("of the file: csv, tsv, lines, jsonl, parquet; auto: by name and content")] = "auto"
+    on_bad_rows: Annotated[Literal["refuse", "report"], option("a wrong row ends reading, or is counted")] = "refuse"
+
+
+@options
+class Protocol:
+    """How predictions are measured, beside the split and its part."""
+
+    block: Annotated[
+        int, option("interactions that see the past up to the first of them; 0: all that is earlier", ge=0)
+    ] = 0
+    candidates: Annotated[Literal["auto", "all", "sampled"], option("the true partner is ranked among")] = "auto"
+    random: Annotated[int, option("random destinations of the sampled candidates", ge=1)] = 100
+    historical: Annotated[int, option("earlier partners among the sampled candidates, at most", ge=0)] = 50
+    pairs: Annotated[
+        tuple[Pairs, ...], option("false pairs that average precision is taken against; repeat for more")
+    ] = ("random", "historical")
+    ties: Annotated[Literal["expectation", "average"], option("of scores: a random order, or TGB's middle rank")] = (
+        "expectation"
+    )
+    rules: Annotated[bool, option("rules that only count are measured beside it")] = True
+    most: Annotated[int, option("interactions that are measured, evenly spread; 0: all", ge=0)] = 0
+    draw: Annotated[int, option("seed of sampled candidates and false pairs", ge=0)] = 0
+
+
+@options
+class PredictOptions:
+    """How files of questions are answered."""
+
+    k: Annotated[int, option("partners for each source", flag="-k", gt=0)] = 10
+    exclude_seen: Annotated[bool, option("earlier partners are not predicted")] = False
+    evidence: Annotated[int, option("past interactions named with each answer", ge=0)] = 0
+    shortlist: Annotated[int, option("candidates that a rule picks first; 0: all destinations", ge=0)] = 0
+    on_unseen: Annotated[Literal["cold", "refuse"], option("an unknown node: without a past, or an error")] = "cold"
+
+
+@options
+class RuleOptions:
+    """Of rules that count."""
+
+    half_life: Annotated[float, option("in the file's time, of popularity; 0: a fiftieth of the time", ge=0)] = 0.0
+
+
+@options
+class EdgeBankOptions:
+    memory: Annotated[
+        Literal["all", "window", "repeat-window", "threshold"],
+        option("pairs that count as known: all; of the last 15 % of the past; of a mean repeat's time; frequent ones"),
+    ] = "all"
+    window: Annotated[float, option("share of the past, of memory=window", gt=0, le=1)] = 0.15
+
+
+@options
+class RecencyOptions:
+    both: Annotated[bool, option("also who met the source last, not only whom it met")] = True
+    half_life: Annotated[float, option("in the file's time, of popularity; 0: a fiftieth of the time", ge=0)] = 0.0
+
+
+@options
+class LinkLoss:
+    name: Annotated[Literal["infonce", "bce"], option("contrast with all false partners at once, or each alone")] = (
+        "infonce"
+    )
+    negatives: Annotated[
+        int, option("false partners of each interaction", gt=0, tune=Tune(2, 20, "log", whole=True))
+    ] = 5
+    historical: Annotated[float, option("share of them that are earlier partners of the source", ge=0, le=1)] = 0.0
+
+
+@options
+class Training:
+    batch_size: Annotated[int, option("interactions in a batch, over all processes", gt=0)] = 200
+    lr: Annotated[float, option("step size of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 1e-3
+    schedule: Annotated[Literal["constant", "cosine"], option("of the step size; cosine: down to 0 at max_epochs")] = (
+        "constant"
+    )
+    warmup: Annotated[float, option("share of all steps in which the step size goes up from 0", ge=0, lt=1)] = 0.0
+    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = 1.0
+    validated: Annotated[int, option("interactions that are validated on, evenly spread; 0: all", ge=0)] = 500
