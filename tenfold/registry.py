@@ -165,7 +165,9 @@ TASKS = {
     ),
 }
 
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "graph stats": Command("tenfold.systems.tcl.commands:stats", "what decides how hard interactions are to foretell"),
+}
 
 
 def rows() -> dict[str, Row]:
