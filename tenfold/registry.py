@@ -252,6 +252,7 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("tenfold.systems.rehearsal.commands:ask",
                    "Read a long text once, then answer questions about it."),
     "graph stats": Command("tenfold.systems.tcl.commands:stats", "What decides how hard interactions are to foretell."),
+    "graph embed": Command("tenfold.systems.tcl.commands:embed", "Each node's vector at a moment, for other programs."),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from tenfold.registry import load_class
 from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.system import TCL
 from tenfold.tasks.link_prediction.data import Links
-from tenfold.tasks.link_prediction.negatives import candidates, false_pairs
+from tenfold.tasks.link_prediction.negatives import candidates, false_pairs, near_partners
 from tenfold.tasks.link_prediction.options import LinkLoss
 from tenfold.tasks.link_prediction.trained import BothWays, LinkSamples, TrainedLinks
 from tenfold.training import Draw
@@ -287,6 +287,49 @@ def test_a_symmetric_loss_has_false_sources_of_the_destination_too(name):
     with pytest.raises(DataError, match="one source only"):
         one = read_interactions(frame([("a", f"b{n % 4}", float(n)) for n in range(20)]))
         LinkSamples(system, links(one), np.arange(10)).batch(Draw(0, 0, np.arange(10)))
+
+
+def test_near_partners_are_as_they_are_defined():
+    graph = meetings(120)
+    made = links(graph)
+    rows = made.rows.train[10:]
+    found = near_partners(made, made.queries(rows))
+    assert (np.sort(found, axis=1)[:, :-1] <= np.sort(found, axis=1)[:, 1:]).all()
+    for row, own in zip(rows, found, strict=True):
+        past = list(zip(graph.sources[:row].tolist(), graph.destinations[:row].tolist(), strict=True))
+        asked = graph.times[:row] < graph.times[row]
+        past = [pair for pair, there in zip(past, asked, strict=True) if there]
+
+        def partners(node, past=past):
+            return [v if u == node else u for u, v in past if node in (u, v)][::-1]
+
+        mine = partners(graph.sources[row])
+        expected = {*mine[:20]} | {v for w in [*dict.fromkeys(mine)][:2] for v in partners(w)[:12]}
+        allowed = set(graph.destinations[made.rows.train].tolist())
+        assert sorted(own[own > 0].tolist()) == sorted(expected & allowed)
+
+
+def test_pairs_that_are_drawn_often_count_less():
+    """Drawn many times, each with its offset: what a softmax adds up is what it would be of all at once."""
+    graph = meetings()
+    samples = LinkSamples(Pairs(Options(loss=LinkLoss(negatives=6, historical=0.5))), links(graph), np.arange(20, 64))
+    rows, every = samples.rows, samples.links.training_destinations
+    true = graph.destinations[rows].astype(np.int64)
+    near = near_partners(samples.links, samples.links.queries(rows))
+    sums, plain = np.zeros((2, len(rows), 13))
+    for epoch in range(400):
+        asked = samples._false(Draw(0, epoch, np.arange(len(rows))), rows, near, true)
+        weights = np.exp(samples._offsets(asked, near))
+        for column, weight in zip(asked.T, weights.T, strict=True):
+            sums[np.arange(len(rows)), column] += weight
+            plain[np.arange(len(rows)), column] += 1
+
+    def uneven(found):
+        there = np.isin(np.arange(13), every) & (np.arange(13) != true[:, None])
+        shares = np.where(there, found, np.nan)
+        return np.nanmean(np.nanstd(shares, axis=1) / np.nanmean(shares, axis=1))
+
+    assert uneven(sums) < 0.1 < 2 * uneven(sums) < uneven(plain)
 
 
 def test_false_sources_are_none_that_meet_the_destination_then():

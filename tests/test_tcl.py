@@ -17,7 +17,7 @@ from tenfold.ops.one_query_attention import attend, reference
 from tenfold.registry import load_class
 from tenfold.systems.tcl.pairs import PAIR, pair_numbers
 from tenfold.systems.tcl.pictures import trees
-from tenfold.systems.tcl.synthetic import relay
+from tenfold.systems.tcl.synthetic import relay, strangers
 from tenfold.systems.tcl.system import TCL, platt
 from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.evaluation import rank
@@ -112,6 +112,21 @@ def test_before_the_first_step_the_network_is_above_the_best_rule():
     assert torch.equal(again.network.of_pair.straight.weight, system.network.of_pair.straight.weight)
 
 
+def test_where_nothing_repeats_it_is_above_popularity():
+    """What rules of repeats know is worse than nothing here."""
+    graph = strangers(nodes=80, events=1_200)
+    system, made = ready(graph)
+    rows = made.rows.validation
+    assert not made.repeats(np.arange(len(graph))).any()
+
+    def mrr(method):
+        ranks = rank(method, made, rows, made.queries(rows), made.destinations)
+        return rank_figures(ranks.above, ranks.tied)["mrr"].mean()
+
+    popular, latest = (mrr(load_class(name)().fit(graph)) for name in ("popular-partner", "recency"))
+    assert mrr(system) > 3 * popular > 3 * latest
+
+
 def test_first_weights_are_the_best_of_their_sum():
     """Against the definition: the softmax over every destination, which the sum of a few stands for."""
     graph = relay(nodes=40, events=1_500)
@@ -175,6 +190,25 @@ def test_embeddings_do_not_depend_on_who_else_is_asked(fitted):
     assert both.shape == (3, 16)
     np.testing.assert_allclose(fitted.embed(["p2"], at=500.0)[0], both[1], atol=1e-6)
     assert (fitted.embed(["p2"], at=900.0) != fitted.embed(["p2"], at=500.0)).any()
+
+
+def test_vectors_are_exported(tmp_path, capsys):
+    rows = [(n % 5, 10 + n % 3, 10.0 * n) for n in range(60)]
+    graph = read_interactions(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    system = TCL(TCL.tiny).set_params(share_streams=False).fit(graph, max_epochs=1, accelerator="cpu", progress="none")
+    system.save(tmp_path / "tcl")
+    words = ["graph", "embed", str(tmp_path / "tcl"), "-o", str(tmp_path / "vectors.parquet"), "--at", "300"]
+    assert main(words) == 0 and "8 nodes" in capsys.readouterr().err
+    found = pl.read_parquet(tmp_path / "vectors.parquet")
+    assert found["side"].to_list() == ["source"] * 5 + ["destination"] * 3 and found["node"].n_unique() == 8
+    assert_close(found["vector"][0].to_numpy().copy(), system.embed([0], 300.0)[0])
+    item = int(found["node"][6])
+    assert_close(found["vector"][6].to_numpy().copy(), system.embed([item], 300.0, side="destination")[0])
+    assert main([*words[:4], str(tmp_path / "vectors.csv")]) == 2
+    assert ".parquet" in capsys.readouterr().err
+    load_class("recency")().fit(graph).save(tmp_path / "rule")
+    assert main(["graph", "embed", str(tmp_path / "rule"), *words[3:]]) == 2
+    assert "have no vectors" in capsys.readouterr().err
 
 
 def test_attention_is_shared_out_over_both_trees(fitted):

@@ -25,7 +25,7 @@ def attend(
     same: Tensor | None = None,
     token: Tensor | None = None,
 ) -> Tensor:
-    """query (n, H, D); own: a key and a value (n, H, D) that are always there; keys and values (n, H, S, D), there (n, S)
+    """query (n, H, D); own: a key and a value (n, H, D) that are always there; keys, values (n, H, S, D), there (n, S),
     bool -> (n, H, D). The query, and own, keys, values and there together, may be one for all rows, as 1 in place of n.
 
     same (n, 1 + S) bool, the own key's first: to these keys and values `token` (2, H, D) is added. No gradient.

@@ -39,3 +39,40 @@ def stats(
         right=(1,),
     )
     say(*links.sentences())
+
+
+def embed(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted TCL")],
+    output: Annotated[str, typer.Option("-o", "--output", help=".parquet: node, side, vector")],
+    at: Annotated[
+        Optional[float], typer.Option(help="the moment, in the file's own time [default: the last one]")
+    ] = None,
+) -> None:
+    """Write each node's vector at a moment, for other programs."""
+    import io
+
+    import polars as pl
+
+    from tenfold.errors import OptionError
+    from tenfold.files import check_writable, write_whole
+    from tenfold.systems import load
+    from tenfold.systems.tcl.system import TCL
+
+    if not output.endswith(".parquet"):
+        raise OptionError(f"vectors are written as Parquet; found '{output}', give a name that ends in .parquet")
+    check_writable(Path(output).parent)
+    system: Any = load(folder)
+    if not isinstance(system, TCL):
+        raise OptionError(f"{folder} holds a {type(system).__name__}, whose nodes have no vectors; give a fitted tcl")
+    graph = system.past.graph
+    sides = {"source": graph.entities} | ({} if graph.partners is None else {"destination": graph.partners})
+    frames = []
+    for side, vocabulary in sides.items():
+        ids = vocabulary.ids(range(1, len(vocabulary) + 1))
+        vectors = system.embed(ids, at, side=side)
+        shown = [str(own) for own in ids] if len(sides) > 1 else ids
+        frames.append(pl.DataFrame({"node": shown, "side": [side] * len(ids), "vector": vectors}))
+    written = io.BytesIO()
+    pl.concat(frames).write_parquet(written)
+    write_whole(Path(output), written.getvalue())
+    say(f"written: {output}, {sum(map(len, frames)):,} nodes")

@@ -263,9 +263,9 @@ class TclNetwork(nn.Module):
         the candidate's tokens, and the other way round; means over heads."""
         return [each[0, :, 0].mean(0) for each in self.looks if each is not None]
 
-    def alone(self, streams: Streams) -> Tensor:
-        """(R, d): streams read out without a partner."""
-        x = self.tokens(streams)
+    def alone(self, streams: Streams, layer: TokenLayer) -> Tensor:
+        """(R, d): streams read out without a partner.  layer: of their side, `tokens` or `other_tokens`."""
+        x = layer(streams)
         for kind, block in self.steps:
             if kind == "self":
                 x = _within(block, x, streams, False)

@@ -8,17 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.ops import temporal_sampling
 from tenfold.ops.pair_facts import NEVER, Fact, facts
 from tenfold.tasks.link_prediction.data import Links, Queries
-from tenfold.tasks.link_prediction.negatives import uniforms
+from tenfold.tasks.link_prediction.negatives import near_partners, uniforms
 
 STILL = 16  # numbers that are facts, each alone
 PLACES = (Fact.RECENCY, Fact.BY_LAST, Fact.BY_SECOND)  # each as: there at all, newest few, newest dozen
 PAIR = STILL + 3 * len(PLACES) + 5
 LEARNED_ON = 2_000  # interactions that the first weights are learned from: a second or two
 EVENLY = 30  # random destinations of each, which stand for all
-OWN, OTHERS = 20, 12  # last partners of the source, of its last partner, of the one before
 SIZE = 5.0  # of a weight, by what is believed of it before anything is seen
 STEPS = 40
 
@@ -94,7 +92,8 @@ def first_weights(links: Links, unit: float, half_life: float, seed: int) -> Ten
 def _terms(links: Links, rows: np.ndarray, seed: int) -> tuple[np.ndarray, Tensor]:
     """(n, S) destinations, the true one first, 0 for none; (n, S): the log of how many each stands for."""
     true, every = links.graph.destinations[rows].astype(np.int64), links.training_destinations
-    near = _near(links, links.queries(rows), true, every)
+    near = near_partners(links, links.queries(rows))
+    near = np.where(near == true[:, None], 0, near)
     random = every[(uniforms(seed + 21, rows, EVENLY) * len(every)).astype(np.int64)].astype(np.int64)
     known = (random[:, :, None] == near[:, None, :]).any(2)
     asked = np.concatenate([true[:, None], near, np.where(known, 0, random)], axis=1)
@@ -105,19 +104,3 @@ def _terms(links: Links, rows: np.ndarray, seed: int) -> tuple[np.ndarray, Tenso
     count[1 + near.shape[1] :] = max(1.0, len(every) / EVENLY)
     offset = np.where(asked > 0, np.log(count), -1e9)
     return asked, torch.from_numpy(offset.astype(np.float32))
-
-
-def _near(links: Links, queries: Queries, true: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """(n, .): the last partners of the source, of its last partner, and of the one before; each once, 0 for none."""
-    index, nodes = links.index, queries.sources.astype(np.int32)
-    own = temporal_sampling.recent(index, nodes, queries.cuts, OWN).partners
-    last = own[:, -1]
-    other = (own != last[:, None]) & (own > 0)
-    newest = OWN - 1 - other[:, ::-1].argmax(1)
-    before = np.where(other.any(1), own[np.arange(len(own)), newest], 0).astype(np.int32)
-    theirs = [temporal_sampling.recent(index, each, queries.cuts, OTHERS).partners for each in (last, before)]
-    found = np.sort(np.concatenate([own, *theirs], axis=1).astype(np.int64), axis=1)
-    found[:, 1:][found[:, 1:] == found[:, :-1]] = 0
-    allowed = np.zeros(links.graph.size + 1, bool)
-    allowed[every] = True
-    return np.where(allowed[found] & (found != true[:, None]), found, 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tenfold import artifact
-from tenfold.errors import ArtifactError
+from tenfold.errors import ArtifactError, OptionError
 from tenfold.systems.tcl.model import TclNetwork
 from tenfold.systems.tcl.options import Options, PastOptions
 from tenfold.systems.tcl.pairs import first_weights
@@ -18,7 +18,7 @@ from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.negatives import false_pairs
 from tenfold.tasks.link_prediction.options import LinkLoss, Training
 from tenfold.tasks.link_prediction.task import Evidence
-from tenfold.tasks.link_prediction.trained import TrainedLinks
+from tenfold.tasks.link_prediction.trained import TrainedLinks, moved
 from tenfold.training import Stage
 
 WORTHWHILE = 32  # candidates from which keeping their trees pays
@@ -137,12 +137,24 @@ class TCL(TrainedLinks):
     # What it looked at.
 
     @torch.no_grad()
-    def embed(self, nodes: Any, at: float | None = None) -> np.ndarray:
-        """ids (n,) -> (n, d): each node's own stream at a moment, without a partner."""
-        links = self.past
-        queries = self._queries(list(nodes), None if at is None else [at] * len(nodes), "cold")
-        streams = self.tokens(links).streams(queries.sources.astype(np.int64), queries.cuts, queries.times)
-        return self.network.alone(streams).cpu().numpy()
+    def embed(self, nodes: Any, at: float | None = None, *, side: str = "source") -> np.ndarray:
+        """ids (n,) -> (n, d): each node's own stream at a moment, without a partner.
+
+        at: none: after all that is known.  side: 'source' or 'destination', where a graph has two.  Raises DataError,
+        OptionError.
+        """
+        if side not in ("source", "destination"):
+            raise OptionError(f"side is 'source' or 'destination'; found '{side}'")
+        links, ids = self.past, list(nodes)
+        queries = self._queries(ids, None if at is None else [at] * len(ids), "cold")
+        numbers = queries.sources if side == "source" else links.graph.destination_numbers(ids)
+        layer = self.network.tokens if side == "source" else self.network.other_tokens
+        found = [np.zeros((0, self.options.dim), np.float32)]
+        for first in range(0, len(ids), 1_000):
+            part = queries.take(slice(first, first + 1_000))
+            streams = self.tokens(links).streams(numbers[first : first + 1_000].astype(np.int64), part.cuts, part.times)
+            found.append(self.network.alone(moved(streams, self.device), layer).cpu().numpy())
+        return np.concatenate(found)
 
     @torch.no_grad()
     def explain(self, links: Links, queries: Queries, destinations: np.ndarray, count: int) -> list[list[Evidence]]:

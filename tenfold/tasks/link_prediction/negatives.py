@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tenfold.ops import temporal_sampling
 from tenfold.splitmix import GOLDEN, mix, to_unit
-from tenfold.tasks.link_prediction.data import Links
+from tenfold.tasks.link_prediction.data import Links, Queries
 
+OWN, OTHERS = 20, 12  # last partners of a source, and of each of its last two, that count as near
 BATCH = 200  # of DyGLib's evaluation
 DYGLIB_SEED = 2  # of its test part; its validation part has 0
 
@@ -58,6 +60,23 @@ def _partners(links: Links, source: int, cut: int) -> np.ndarray:
     events = index.events[index.begin[source] : index.end[source]]
     events = events[: np.searchsorted(events, cut, side="right")] - 1
     return np.unique(index.destinations[events[index.sources[events] == source]])
+
+
+def near_partners(links: Links, queries: Queries) -> np.ndarray:
+    """(Q, OWN + 2 OTHERS): the last partners of the source, of its last partner and of the one before, as far as the
+    training part has them as destinations; each once, 0 for none."""
+    index, nodes = links.index, queries.sources.astype(np.int32)
+    own = temporal_sampling.recent(index, nodes, queries.cuts, OWN).partners
+    last = own[:, -1]
+    other = (own != last[:, None]) & (own > 0)
+    newest = OWN - 1 - other[:, ::-1].argmax(1)
+    before = np.where(other.any(1), own[np.arange(len(own)), newest], 0).astype(np.int32)
+    theirs = [temporal_sampling.recent(index, each, queries.cuts, OTHERS).partners for each in (last, before)]
+    found = np.sort(np.concatenate([own, *theirs], axis=1).astype(np.int64), axis=1)
+    found[:, 1:][found[:, 1:] == found[:, :-1]] = 0
+    allowed = np.zeros(links.graph.size + 1, bool)
+    allowed[links.training_destinations] = True
+    return np.where(allowed[found], found, 0)
 
 
 def false_pairs(links: Links, rows: np.ndarray, kind: str, seed: int) -> FalsePairs:

@@ -101,7 +101,7 @@ class LinkLoss:
         int, option("false partners of each interaction", gt=0, tune=Tune(2, 20, "log", whole=True))
     ] = 5
     historical: Annotated[
-        float, option("share of them that are earlier partners of the source, or partners of these", ge=0, le=1)
+        float, option("share of them that are last partners of the source, or of its last two", ge=0, le=1)
     ] = 0.0
     symmetric: Annotated[bool, option("half of the loss is of false sources, random ones, of the destination")] = False
 

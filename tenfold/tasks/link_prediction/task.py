@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tenfold import artifact
 from tenfold.data.graphs import Rows, TemporalGraph, read_interactions
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError, UnknownIdError
+from tenfold.files import digest
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.options import parse
 from tenfold.registry import load_class
@@ -59,6 +61,7 @@ class LinkPrediction(System):
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("source", "time", "destination", "score")
     units = "interactions"
+    service = "tenfold.serving.links:LinkService"
 
     @abstractmethod
     def scores(self, links: Links, queries: Queries, candidates: np.ndarray) -> np.ndarray:
@@ -166,6 +169,10 @@ class LinkPrediction(System):
         return figure_names(links, protocol.pop("part", None) or "test", parse(Protocol, protocol))
 
     # The verbs.
+
+    def fingerprint(self) -> str:
+        """16 hex digits of this very model: its options and weights, whatever was observed since."""
+        return digest(repr(self.options).encode(), artifact.pack(artifact.own_weights(self.network)))[:16]
 
     def predict_links(
         self,

@@ -21,7 +21,7 @@ from tenfold.errors import DataError
 from tenfold.metrics.temporal import rank_figures
 from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.evaluation import rank, tested
-from tenfold.tasks.link_prediction.negatives import candidates, uniforms
+from tenfold.tasks.link_prediction.negatives import candidates, near_partners, uniforms
 from tenfold.tasks.link_prediction.options import LinkLoss, Protocol
 from tenfold.tasks.link_prediction.task import LinkPrediction
 from tenfold.training import Draw, Loss, Stage, schedule
@@ -30,6 +30,13 @@ SPARE = 4  # draws of a false partner, of which the first that is none of the tr
 PAIRS_AT_ONCE = 4_096  # scored together
 
 EPS = 1e-6  # of Adam: smaller gradients are rounding, which is another in each batch
+
+
+class Weighed(NamedTuple):
+    """A batch, and what is added to its scores (B, 1 + K) in the loss: how seldom each pair is drawn."""
+
+    batch: Any
+    offsets: Tensor
 
 
 class BothWays(NamedTuple):
@@ -58,8 +65,11 @@ class LinkSamples:
         rows = self.rows[draw.indices]
         queries = self.links.queries(rows)
         true = self.links.graph.destinations[rows].astype(np.int64)
-        asked = np.concatenate([true[:, None], self._false(draw, rows, queries, true)], axis=1)
+        near = near_partners(self.links, queries) if self.loss.historical else np.zeros((len(rows), 1), np.int64)
+        asked = np.concatenate([true[:, None], self._false(draw, rows, near, true)], axis=1)
         batch = self.system.collate(self.links, queries, asked)
+        if self.loss.historical:
+            batch = Weighed(batch, torch.from_numpy(self._offsets(asked, near)))
         if not self.loss.symmetric:
             return batch
         count = self.loss.negatives
@@ -85,8 +95,21 @@ class LinkSamples:
         ])  # fmt: skip
         return np.take_along_axis(drawn, wrong.argmin(2)[:, :, None], axis=2).ravel().astype(graph.sources.dtype)
 
-    def _false(self, draw: Draw, rows: np.ndarray, queries: Queries, true: np.ndarray) -> np.ndarray:
-        """(B, K): random destinations of the training part and, of a share of them, earlier partners of the source."""
+    def _offsets(self, asked: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """(B, 1 + K) float32: minus the log of how likely each was to be drawn, up to a number for each row.
+
+        Near ones are drawn far more often than others; without this a network would learn that they are seldom met.
+        """
+        count, every = self.loss.negatives, len(self.links.training_destinations)
+        known = round(self.loss.historical * count)
+        random = max(count - known, 0.5) / every  # where all are near: as if every second row had a random one
+        there = (near > 0).sum(1)
+        more = np.where(there > 0, known / np.maximum(there, 1), 0.0)[:, None]
+        is_near = (asked[:, :, None] == near[:, None, :]).any(2)
+        return np.where(is_near, -np.log1p(more / random), 0.0).astype(np.float32)
+
+    def _false(self, draw: Draw, rows: np.ndarray, near: np.ndarray, true: np.ndarray) -> np.ndarray:
+        """(B, K): random destinations of the training part and, a share of them, out of the near ones (B, .)."""
         count, seed = self.loss.negatives, draw.seed * 1_000_003 + draw.epoch
         every = self.links.training_destinations
         u = uniforms(seed, rows, count * SPARE)
@@ -98,29 +121,20 @@ class LinkSamples:
         found = np.take_along_axis(drawn, wrong.argmin(2)[:, :, None], axis=2)[:, :, 0].astype(np.int64)
         known = round(self.loss.historical * count)
         if known:
-            earlier = self._earlier(seed, rows, queries, true, known)
+            earlier = self._near(seed, rows, near, true, known)
+            for n in np.flatnonzero(np.isin(draw.indices, self.true[:, 0])):
+                own = self.true[self.true[:, 0] == draw.indices[n], 1]
+                earlier[n][np.isin(earlier[n], own)] = 0
             found[:, :known] = np.where(earlier > 0, earlier, found[:, :known])
         return found
 
-    def _earlier(self, seed: int, rows: np.ndarray, queries: Queries, true: np.ndarray, count: int) -> np.ndarray:
-        """(B, count): partners out of the source's past, and every second one a partner of such a partner, who is as
-        near and as wrong; 0 where the draw hit none, or the true one."""
-        found = self._drawn(
-            uniforms(seed + 7, rows, count), np.repeat(queries.sources[:, None], count, 1), queries.cuts
-        )
-        found[:, 1::2] = self._drawn(uniforms(seed + 8, rows, count)[:, 1::2], found[:, 1::2], queries.cuts)
-        allowed = np.zeros(self.links.graph.size + 1, bool)
-        allowed[self.links.training_destinations] = True
-        return np.where((found != true[:, None]) & (found != queries.sources[:, None]) & allowed[found], found, 0)
-
-    def _drawn(self, u: np.ndarray, nodes: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-        """u, nodes (B, n): a partner of each node out of its past, as often as they met; 0 where there is none."""
-        index, asked = self.links.index, nodes.ravel()
-        first = index.begin[asked]
-        ends = zip(first, index.end[asked], np.repeat(cuts, nodes.shape[1]), strict=True)
-        inside = np.array([np.searchsorted(index.events[f:e], cut, side="right") for f, e, cut in ends], np.int64)
-        place = np.minimum(first + (u.ravel() * inside).astype(np.int64), max(len(index.partners) - 1, 0))
-        return np.where(inside > 0, index.partners[place], 0).astype(np.int64).reshape(nodes.shape)
+    def _near(self, seed: int, rows: np.ndarray, near: np.ndarray, true: np.ndarray, count: int) -> np.ndarray:
+        """(B, count): of the near ones (B, .) at random, 0 where there is none, or the draw hit the true one."""
+        there = np.sort(near, axis=1)[:, ::-1]  # those that are there first
+        many = (there > 0).sum(1)
+        place = (uniforms(seed + 7, rows, count) * many[:, None]).astype(np.int64)
+        found = np.take_along_axis(there, np.minimum(place, there.shape[1] - 1), axis=1)
+        return np.where(found != true[:, None], found, 0)
 
 
 class TrainedLinks(LinkPrediction):
@@ -136,11 +150,13 @@ class TrainedLinks(LinkPrediction):
 
     def loss(self, batch: Any) -> Loss:
         """The true destination stands first."""
-        if not isinstance(batch, BothWays):
-            return contrast(self.score_batch(batch), self.options.loss)
-        scores = self.score_batch(batch.destinations)
-        others = self.score_batch(batch.sources).view(len(scores), -1)
-        there, weight = contrast(scores, self.options.loss)
+        ahead, sources = (batch.destinations, batch.sources) if isinstance(batch, BothWays) else (batch, None)
+        ahead, offsets = ahead if isinstance(ahead, Weighed) else (ahead, 0.0)
+        scores = self.score_batch(ahead)
+        there, weight = contrast(scores + offsets, self.options.loss)
+        if sources is None:
+            return there, weight
+        others = self.score_batch(sources).view(len(scores), -1)
         back, _ = contrast(torch.cat([scores[:, :1], others], dim=1), self.options.loss)
         return (there + back) / 2, weight
 
