@@ -59,7 +59,7 @@ class Options:
     dropout: Annotated[float, option("after attention and inside the feed-forward layers", ge=0, lt=1)] = 0.1
     past: PastOptions = PastOptions()
     tokens: TokenOptions = TokenOptions()
-    loss: LinkLoss = LinkLoss(historical=0.4)
+    loss: LinkLoss = LinkLoss(historical=0.8)
     training: Training = Training(lr=2e-3)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
