@@ -7,7 +7,7 @@ from test_serving import ask
 pytest.importorskip("orjson", reason="the extra 'serve' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'serve' is not installed")
 
-from tenfold.errors import DataError, OutputError
+from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.registry import load_class
 from tenfold.serving.app import App
 from tenfold.serving.links import LinkService
@@ -84,6 +84,8 @@ def test_a_service_that_begins_again_goes_on(folder, tmp_path):
     with pytest.raises(DataError, match=r"line 1, is no list of"):
         made(TCL.load(folder), states=states)
     (tmp_path / "file").write_text("")
+    with pytest.raises(OptionError, match="give a folder"):
+        made(TCL.load(folder), states="redis://here")
     with pytest.raises(OutputError, match="cannot be kept"):
         made(TCL.load(folder), states=tmp_path / "file")
 

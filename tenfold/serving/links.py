@@ -14,7 +14,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from tenfold.errors import DataError, OutputError
+from tenfold.errors import DataError, OptionError, OutputError
 from tenfold.serving.next_item import CLOSED, MOST, Id
 from tenfold.serving.options import ServeOptions
 from tenfold.serving.service import Endpoint, Refused, Service
@@ -76,12 +76,15 @@ class LinkService(Service):
     service that begins again there goes on from it."""
 
     def __init__(self, system: LinkPrediction, options: ServeOptions, *, states: Any = None) -> None:
-        """Raises DataError, OutputError."""
+        """states: a folder, or None or 'memory'. Raises DataError, OptionError, OutputError."""
+        if "://" in str(states):
+            raise OptionError(f"what comes is kept in a folder of this machine; found --states {states}, give a folder")
         self.system, self.options = system, options
         self.model = system.fingerprint()
         self.broken = ""
         self.counted = {"taken": 0, "answers": 0, "answers_cold": 0}
-        self.journal = None if states is None else Journal(Path(states), self.model, self._observe)
+        kept = states not in (None, "memory")
+        self.journal = Journal(Path(states), self.model, self._observe) if kept else None
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

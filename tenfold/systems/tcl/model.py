@@ -157,9 +157,10 @@ class PairScore(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.straight = nn.Linear(PAIR, 1, bias=False)
-        self.bent = nn.Sequential(nn.Linear(PAIR, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False))
+        last = nn.Linear(hidden, 1, bias=False)
+        self.bent = nn.Sequential(nn.Linear(PAIR, hidden), nn.GELU(), last)
         nn.init.zeros_(self.straight.weight)
-        nn.init.zeros_(self.bent[2].weight)
+        nn.init.zeros_(last.weight)
 
     def forward(self, pair: Tensor) -> Tensor:
         """(..., PAIR) -> (...)"""
