@@ -1,11 +1,13 @@
 """Temporal graphs from every layout that public logs and people's own have; and what is wrong, in one sentence."""
 
 import gzip
+import lzma
 from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -267,3 +269,41 @@ def test_nothing_to_read(write, tmp_path):
 def test_where():
     graph = read_interactions(frame(kind=list("abcabc")), where=["kind!=a", "time<=30"])
     assert interactions(graph) == [ROWS[1], ROWS[2], ROWS[5]] and graph.report.left_out == 3
+
+
+class TemporalData:
+    """As PyTorch Geometric's: columns of tensors."""
+
+    def __init__(self, src, dst, t, msg=None):
+        self.src, self.dst, self.t = torch.tensor(src), torch.tensor(dst), torch.tensor(t)
+        self.msg = None if msg is None else torch.tensor(msg)
+
+
+def test_an_object_of_pytorch_geometric():
+    data = TemporalData([3, 1, 3], [5, 5, 9], [30, 10, 20], [[0.5, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    graph = read_interactions(data, bipartite=True)
+    assert graph.ids(graph.sources) == [1, 3, 3] and graph.ids(graph.destinations) == [5, 9, 5]
+    assert graph.times.tolist() == [10, 20, 30] and graph.features.tolist() == [[2, 3], [4, 5], [0.5, 1]]
+    assert read_interactions(TemporalData([3, 1], [5, 5], [30, 10])).features is None
+    with pytest.raises(DataError, match="unequal lengths"):
+        read_interactions(TemporalData([3, 1], [5], [30, 10]))
+    with pytest.raises(DataError, match="3 messages of 2"):
+        read_interactions(TemporalData([3, 1], [5, 5], [30, 10], [[1.0]] * 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_id,item_id,timestamp,state_label,comma_separated_list_of_features\n1,2,10,0,0.5,1\n3,4,20,0,2,3\n",
+        "ts,src,dst,subreddit,num_words,score\n10,1,2,z,3,4\n20,3,4,z,5,6\n",
+        "day,src,dst,callsign,typecode\n10,1,2,AA,B7\n20,3,4,AA,B7\n",
+        "day,src,dst,weight\n10,1,2,1.0\n20,3,4,2.0\n",
+    ],
+    ids=["wiki", "comment", "flight", "coin"],
+)
+def test_the_public_csvs_of_tgb(tmp_path, text):
+    file = tmp_path / "edgelist.csv.xz"
+    file.write_bytes(lzma.compress(text.encode()))
+    graph = read_interactions(file)
+    assert graph.ids(graph.sources) == [1, 3] and graph.ids(graph.destinations) == [2, 4]
+    assert graph.times.tolist() == [10, 20]

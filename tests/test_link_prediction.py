@@ -6,14 +6,20 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from small_streams import meetings
 
+from tenfold.compare import compare
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.errors import DataError, OptionError, UnknownIdError
 from tenfold.registry import load_class
+from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.system import TCL
 from tenfold.tasks.link_prediction.data import Links
 from tenfold.tasks.link_prediction.negatives import candidates, false_pairs
+from tenfold.tasks.link_prediction.options import LinkLoss
+from tenfold.tasks.link_prediction.trained import BothWays, LinkSamples, TrainedLinks
+from tenfold.training import Draw
 
 RULES = ("recency", "partners-partners", "edgebank", "pair-count", "common-partners", "popular-partner")
 
@@ -214,6 +220,82 @@ def test_evaluation_has_all_its_figures(fitted):
     assert whole.intervals["mrr(average rank)"][0] < whole["mrr(average rank)"] < whole.intervals["ap(random)"][1]
     some = fitted.evaluate(meetings(), most=5, rules=False, pairs=())
     assert len(some.per_unit["mrr"]) == 5 and "5 of them" in some.protocol
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {},
+        {"candidates": "sampled", "random": 5, "pairs": ("historical_edges", "dyglib_random"), "most": 4},
+        {"ties": "average", "pairs": ("inductive",), "part": "validation", "block": 3},
+    ],
+)
+def test_figures_have_their_names_before_anything_is_fitted(fitted, protocol):
+    found = fitted.evaluate(meetings(), rules=False, **protocol)
+    assert set(TCL.figure_names(meetings(), rules=False, **protocol)) == set(found)
+
+
+def test_a_figure_that_there_is_not_is_refused_before_the_fit(monkeypatch):
+    monkeypatch.setattr(TCL, "fit", None)
+    with pytest.raises(OptionError, match=r"no figure 'mrr@10'; did you mean 'mrr'"):
+        compare(meetings(), {"one": TCL(TCL.tiny)}, metric="mrr@10")
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+class Pairs(TrainedLinks):
+    """Batches are the pairs themselves; the score of one is a function of both."""
+
+    options: Options
+    tiny = TCL.tiny
+
+    def build(self):
+        return None
+
+    def collate(self, links, queries, candidates):
+        return torch.from_numpy(np.stack([np.broadcast_to(queries.sources[:, None], candidates.shape), candidates]))
+
+    def score_batch(self, batch):
+        return torch.sin(3.0 * batch[0] + batch[1] * batch[1])
+
+
+@pytest.mark.parametrize("name", ["infonce", "bce"])
+def test_a_symmetric_loss_has_false_sources_of_the_destination_too(name):
+    graph, loss = meetings(), LinkLoss(name=name, negatives=3, symmetric=True)
+    system = Pairs(Options(loss=loss))
+    samples = LinkSamples(system, links(graph), np.arange(10, 40))
+    draw = Draw(np.arange(30), seed=1, epoch=2)
+    there, back = samples.batch(draw)
+    assert there.shape == (2, 30, 4) and back.shape == (2, 90, 1)
+    true = graph.destinations[10:40]
+    assert (back[1].view(30, 3).numpy() == true[:, None]).all()
+    others = back[0].view(30, 3).numpy()
+    assert (others != graph.sources[10:40, None]).all() and len(np.unique(others)) > 6
+    assert set(others.ravel()) <= set(graph.sources[links(graph).rows.train].tolist())
+    total, weight = system.loss(BothWays(there, back))
+    expected = 0.0
+    for n in range(30):
+        score = [float(np.sin(3.0 * u + v * v)) for u, v in there[:, n].T.tolist()]
+        turned = [score[0], *(float(np.sin(3.0 * u + v * v)) for u, v in back[:, 3 * n : 3 * n + 3, 0].T.tolist())]
+        for each in (score, turned):
+            if name == "infonce":
+                expected += (np.log(np.exp(each).sum()) - each[0]) / 2
+            else:
+                expected += (np.log1p(np.exp(-each[0])) + np.log1p(np.exp(each[1:])).mean()) / 2
+    assert float(total) == pytest.approx(expected, rel=1e-5) and float(weight) == 30
+    with pytest.raises(DataError, match="one source only"):
+        one = read_interactions(frame([("a", f"b{n % 4}", float(n)) for n in range(20)]))
+        LinkSamples(system, links(one), np.arange(10)).batch(Draw(np.arange(10), seed=0, epoch=0))
+
+
+def test_false_sources_are_none_that_meet_the_destination_then():
+    rows = [(f"u{n % 9}", f"v{n // 3 % 5}", float(n // 3)) for n in range(90)]  # three meet one destination at once
+    graph = read_interactions(frame(rows))
+    samples = LinkSamples(Pairs(Options(loss=LinkLoss(negatives=4, symmetric=True))), links(graph), np.arange(60))
+    others = samples._false_sources(Draw(np.arange(60), seed=0, epoch=0), np.arange(60)).reshape(60, 4)
+    at_once = graph.sources[:60].reshape(20, 3).repeat(3, axis=0)
+    assert np.mean((others[:, :, None] == at_once[:, None, :]).any((1, 2))) < 0.1  # four draws of 3 in 9 each
 
 
 def test_nothing_to_measure_is_said(fitted):

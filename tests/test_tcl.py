@@ -11,10 +11,14 @@ from torch.testing import assert_close
 
 from tenfold.cli import main
 from tenfold.data.graphs import read_interactions
+from tenfold.metrics.temporal import rank_figures
 from tenfold.registry import load_class
+from tenfold.systems.tcl.pairs import PAIR, pair_numbers
 from tenfold.systems.tcl.pictures import trees
 from tenfold.systems.tcl.synthetic import relay
 from tenfold.systems.tcl.system import TCL, platt
+from tenfold.tasks.link_prediction.data import Links, Queries
+from tenfold.tasks.link_prediction.evaluation import rank
 
 # The public code -----------------------------------------------------------------------------------------------------
 
@@ -59,6 +63,69 @@ def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
     assert_close(
         system.scores(links, blocks, links.destinations), system.scores(links, blocks, each), rtol=0, atol=1e-5
     )
+
+
+# What is known of the pair before anything is trained -----------------------------------------------------------------
+
+
+def ready(graph, **chosen):
+    """A system before its first step: weights as `stages` leaves them when training begins."""
+    system = TCL(**{"dim": 16, "past.depth": 2, "past.most": 3, **chosen})
+    system.vocabularies = system.learn_vocabularies(graph)
+    made = system.prepare(graph, "time")
+    system.sizes, system.statistics = system.infer_sizes(made), system.training_statistics(made)
+    torch.manual_seed(0)
+    system._network = system.build()
+    next(system.stages(made))
+    return system, made
+
+
+def test_before_the_first_step_the_network_is_above_the_best_rule():
+    graph = relay(nodes=60, events=3_000)
+    system, made = ready(graph)
+    rule, latest = (load_class(name)().fit(graph) for name in ("partners-partners", "recency"))
+    rows = made.rows.validation
+
+    def mrr(method):
+        ranks = rank(method, made, rows, made.queries(rows), made.destinations)
+        return rank_figures(ranks.above, ranks.tied)["mrr"].mean()
+
+    assert mrr(system) > 0.97 * mrr(rule) > 3 * mrr(latest)
+    again, _ = ready(graph)
+    assert torch.equal(again.network.of_pair.straight.weight, system.network.of_pair.straight.weight)
+
+
+def test_first_weights_are_the_best_of_their_sum():
+    """Against the definition: the softmax over every destination, which the sum of a few stands for."""
+    graph = relay(nodes=40, events=1_500)
+    system, made = ready(graph)
+    rows = made.rows.train[150:]
+    tokens, every = system.tokens(made), made.destinations.astype(np.int64)
+    numbers = tokens.pairs(made.queries(rows), every[None]).double()
+    true = torch.from_numpy(np.searchsorted(every, graph.destinations[rows]))
+
+    def lost(weights):
+        return torch.nn.functional.cross_entropy(numbers @ weights, true).item()
+
+    found = system.network.of_pair.straight.weight[0].detach().double()
+    best = lost(found)
+    assert best < 0.6 * np.log(len(every))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        assert lost(found + 0.5 * torch.randn(PAIR, generator=generator, dtype=torch.float64)) > best
+
+
+def test_a_place_in_a_list_is_three_numbers():
+    rows = [("a", "b", 1.0), ("a", "c", 2.0), ("c", "d", 3.0), ("c", "b", 4.0), ("a", "e", 5.0), ("e", "f", 6.0)]
+    graph = read_interactions(pl.DataFrame(rows, schema=["source", "destination", "time"], orient="row"))
+    made = Links.of(graph, "none", graph.vocabularies, {})
+    queries = Queries(graph.source_numbers(["a"]), np.array([9.0]), np.array([6]))
+    asked = graph.destination_numbers(["e", "c", "f", "d"]).astype(np.int64)[None]
+    met, by_last, by_second = pair_numbers(made, queries, asked, 1.0, 2.0)[0, :, 16:25].reshape(4, 3, 3).unbind(1)
+    places = {"met": [1, 2, 0, 0], "by_last": [0, 0, 1, 0], "by_second": [0, 0, 0, 2]}
+    for found, place in zip((met, by_last, by_second), map(np.array, places.values()), strict=True):
+        expected = np.stack([place > 0, *((place > 0) * np.exp(-place / fade) for fade in (3, 12))], axis=1)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 # Probabilities, pictures, the verb ------------------------------------------------------------------------------------

@@ -51,13 +51,14 @@ ROLES = {
         ),
         *("receiver", "recipient", *known.ALIASES["item"], "v", "i"),
     ),
-    "time": (*known.ALIASES["time"], "t"),
+    "time": (*known.ALIASES["time"], "t", "day"),
     "kind": ("kind", "event", "eventtype", "type", "action", "relation", "edgetype"),
     "split": ("split", "part", "subset"),
 }
 NEEDED = ("source", "destination", "time")
 FEATURE = r"(features?|feats?|f)[_ ]?\d*"  # what columns of features are called
 IN_ORDER = "source=1,destination=2,time=3"  # columns of a file without a header that are separated by spaces
+TEMPORAL_DATA = ("src", "dst", "t", "msg")  # what PyTorch Geometric's TemporalData holds
 SHARES = (0.7, 0.15)  # of the time, for training and for validation
 
 
@@ -232,7 +233,8 @@ def read_interactions(
     require_sorted: bool = False,
 ) -> TemporalGraph:
     """Interactions from any file or frame that event logs are read from; also `source destination time` lines without a
-    header (SNAP), and the public CSVs of JODIE (whose header is shorter than their rows) and DyGLib.
+    header (SNAP), the public CSVs of JODIE (whose header is shorter than their rows), DyGLib and TGB, and an object of
+    PyTorch Geometric's `TemporalData`.
 
     columns: 'source=NAME,destination=NAME,time=NAME,kind=NAME,split=NAME' where names do not say it themselves.
     features: columns of numbers, or lists of them; by default those called feature..., feat... or f0, f1 ...
@@ -242,6 +244,8 @@ def read_interactions(
     require_sorted: refuse what is not in order of time.  separator, quote, time_format: as `ReadOptions` of event logs.
     Raises DataError with the line of what is wrong, OptionError.
     """
+    if all(hasattr(data, name) for name in TEMPORAL_DATA):
+        data = _frame_of(data)
     told_apart = {"encoding": encoding, "format": format, "on_bad_rows": on_bad_rows}
     source, columns = _source(data, columns, {**told_apart, "separator": separator, "quote": quote})
     arrivals = _Arrivals(source, columns, features, bipartite, where, time_format)
@@ -253,6 +257,21 @@ def read_interactions(
     if node_features is not None:
         graph = replace(graph, node_features=_node_rows(Path(node_features), graph))
     return graph
+
+
+def _frame_of(data: Any) -> pl.DataFrame:
+    """Of a TemporalData: sources, destinations and times, and its messages as features. Raises DataError."""
+    columns = {name: np.asarray(getattr(data, own)) for name, own in zip(NEEDED, TEMPORAL_DATA, strict=False)}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"this TemporalData is of unequal lengths, {lengths}; give each interaction all three")
+    messages = None if data.msg is None else np.asarray(data.msg, np.float32)
+    if messages is None or messages.size == 0:
+        return pl.DataFrame(columns)
+    if len(messages) != lengths["time"]:
+        raise DataError(f"this TemporalData has {len(messages):,} messages of {lengths['time']:,} interactions")
+    flat = messages.reshape(len(messages), -1)
+    return pl.DataFrame(columns | {"features": list(flat)}, schema_overrides={"features": pl.List(pl.Float32)})
 
 
 def _numbers_in(path: Path) -> np.ndarray:

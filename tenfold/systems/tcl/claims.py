@@ -29,10 +29,10 @@ from tenfold.tasks.link_prediction.public import edgebank_as_dyglib
 PAPER: dict[str, Any] = {"preset": "paper", "loss.negatives": 4, "training.validated": 100}
 RELAY = PAPER | {"past.depth": 2, "past.most": 3, "dropout": 0.0, "tokens.node_dropout": 0.0}
 SEEDS: Mapping[Size, int] = {"cpu": 3, "gpu": 5, "quick": 2}
-AMONG: dict[str, Any] = {"candidates": "sampled", "historical": 0, "pairs": (), "rules": False, "most": 500}
+AMONG: dict[str, Any] = {"candidates": "sampled", "historical": 0, "pairs": (), "rules": False, "most": 300}
 MRR = "mrr(100 sampled)"
 RELAY_STEPS, COLLEGE_STEPS, SHOP_STEPS = 280, 210, 420  # three, one and six passes over the training part
-ON_FEW = "on 500 interactions of the test part, among 100 random destinations; validated on 100"
+ON_FEW = "on 300 interactions of the test part, among 100 random destinations; validated on 100"
 SHORT = f"{COLLEGE_STEPS} steps, one pass, where the issue has 627, for the time it takes; {ON_FEW}"
 
 
@@ -150,13 +150,10 @@ ON_COLLEGE: dict[str, Any] = {
 ON_SHOP: dict[str, Any] = {"pairs": (), "rules": False, "most": 600}
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "InfoNCE": {},
-    "BCE": {"loss.name": "bce"},
-    "BCE_twice_the_step": {"loss.name": "bce", "training.lr": 4e-3},
+    "BCE": {"loss.name": "bce", "training.lr": 4e-3},  # its own step: at 2e-3 it had 0.29 on relay, at 4e-3 0.46
 }
 TOWERS: dict[str, dict[str, Any]] = {"co_attention": {}, "two_towers": {"co_blocks": 0}}
-DEPTHS: dict[str, dict[str, Any]] = {
-    "k_=_1": {"past.depth": 1, "past.most": 1}, "k_=_2": {}, "k_=_3": {"past.depth": 3, "past.most": 7}
-}  # fmt: skip
+DEPTHS: dict[str, dict[str, Any]] = {"k_=_1": {"past.depth": 1, "past.most": 1}, "k_=_2": {}}
 
 CLAIMS = [
     Claim(
@@ -165,7 +162,7 @@ CLAIMS = [
         source="abstract",
         arms=arms(RELAY, **OBJECTIVES),
         expect=AtLeastBy(first="InfoNCE", points=0.10, second="BCE"),
-        **ON_RELAY,
+        **ON_RELAY | {"note": f"BCE has twice InfoNCE's step size, which suits it better; {ON_FEW}"},
     ),
     Claim(
         name="C1 CollegeMsg",
@@ -173,7 +170,7 @@ CLAIMS = [
         source="abstract",
         arms=arms(PAPER, **OBJECTIVES),
         expect=AtLeastBy(first="InfoNCE", points=0.10, second="BCE"),
-        **ON_COLLEGE,
+        **ON_COLLEGE | {"note": f"BCE has twice InfoNCE's step size; {SHORT}"},
     ),
     Claim(
         name="C2 relay",

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from tenfold.nn.dropout import Dropout
 from tenfold.systems.tcl.options import Options
-from tenfold.systems.tcl.tokens import PAIR, Streams, TclBatch
+from tenfold.systems.tcl.pairs import PAIR
+from tenfold.systems.tcl.tokens import Streams, TclBatch
 
 KeysValues = tuple[Tensor, Tensor]  # (R, H, S, D) both
 
@@ -149,20 +150,20 @@ class Block(nn.Module):
 class PairScore(nn.Module):
     """What the past says of a pair, as a part of its score: a weight for each number, and a small network beside it.
 
-    The numbers lie between 0 and about 1, and what follows from them moves scores by 10: `scale` lets steps of Adam's
-    size get there within the first epoch. No bias: all candidates would share it.
+    The weights begin as `first_weights` finds them (pairs.py), the network beside them at 0. No bias: all candidates
+    would share it.
     """
 
-    def __init__(self, hidden: int, scale: float = 20.0) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.scale = scale
         self.straight = nn.Linear(PAIR, 1, bias=False)
         self.bent = nn.Sequential(nn.Linear(PAIR, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False))
         nn.init.zeros_(self.straight.weight)
+        nn.init.zeros_(self.bent[2].weight)
 
     def forward(self, pair: Tensor) -> Tensor:
         """(..., PAIR) -> (...)"""
-        return (self.scale * self.straight(pair) + self.bent(pair)).squeeze(-1)
+        return (self.straight(pair) + self.bent(pair)).squeeze(-1)
 
 
 class TclNetwork(nn.Module):

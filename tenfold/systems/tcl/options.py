@@ -57,7 +57,6 @@ class Options:
     pair: Annotated[bool, option("the network is told what the past says of the pair; not the paper's")] = True
     half_life: Annotated[float, option("in the file's time, of popularity; 0: a fiftieth of the time", ge=0)] = 0.0
     dropout: Annotated[float, option("after attention and inside the feed-forward layers", ge=0, lt=1)] = 0.1
-    symmetric: Annotated[bool, option("false sources as well, for the destination")] = False
     past: PastOptions = PastOptions()
     tokens: TokenOptions = TokenOptions()
     loss: LinkLoss = LinkLoss(historical=0.4)

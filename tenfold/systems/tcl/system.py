@@ -11,6 +11,7 @@ from tenfold import artifact
 from tenfold.errors import ArtifactError
 from tenfold.systems.tcl.model import TclNetwork
 from tenfold.systems.tcl.options import Options, PastOptions
+from tenfold.systems.tcl.pairs import first_weights
 from tenfold.systems.tcl.ranking import fits, score_all
 from tenfold.systems.tcl.tokens import TclBatch, Tokens
 from tenfold.tasks.link_prediction.data import Links, Queries
@@ -46,6 +47,12 @@ class TCL(TrainedLinks):
         return TclNetwork(self.options, self.sizes)
 
     def stages(self, prepared: Links) -> Iterator[Stage]:
+        of_pair = self.network.of_pair
+        if of_pair is not None and not of_pair.straight.weight.any():  # else an older fit's
+            tokens = self.tokens(prepared)
+            weights = first_weights(prepared, tokens.unit, tokens.half_life, self.budget.seed)
+            with torch.no_grad():
+                of_pair.straight.weight.copy_(weights)
         yield from super().stages(prepared)
         self.network.eval()
         if len(prepared.rows.validation) > 1:

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor
 
 from tenfold.ops import dependency_trees, temporal_sampling
-from tenfold.ops.pair_facts import NEVER, Fact, facts
 from tenfold.splitmix import GOLDEN, mix
 from tenfold.systems.tcl.options import Options
+from tenfold.systems.tcl.pairs import pair_numbers
 from tenfold.tasks.link_prediction.data import Links, Queries
-
-PAIR = 16  # numbers about a pair that the network is told
 
 
 class Streams(NamedTuple):
@@ -157,31 +155,14 @@ class Tokens:
         )
 
     def pairs(self, queries: Queries, candidates: np.ndarray) -> Tensor:
-        """(Q, C, PAIR) float32: the facts of ops/pair_facts as numbers of about one size."""
-        half_life = self.options.half_life or default_half_life(self.links)
-        found = facts(self.links.index, queries.sources, queries.cuts, candidates, self.links.fading(half_life))
-        moments = np.concatenate([np.zeros(1), self.links.index.times.astype(np.float64)])
-        now = queries.times.astype(np.float64)[:, None]
-        shape = found.shape[:2]
-        out = np.empty((*shape, PAIR), np.float32)
-        for at, fact in enumerate((Fact.LAST_SENT, Fact.LAST_RECEIVED, Fact.LAST_OF)):
-            last = found[..., fact].astype(np.int64)
-            out[..., 2 * at] = last > 0
-            out[..., 2 * at + 1] = np.where(
-                last > 0, 1 / (1 + np.log1p(np.maximum(now - moments[last], 0) / self.unit)), 0
-            )
-        out[..., 6] = np.log1p(found[..., Fact.SENT])
-        out[..., 7] = np.log1p(found[..., Fact.RECEIVED])
-        for at, fact in enumerate((Fact.RECENCY, Fact.BY_LAST, Fact.BY_SECOND)):
-            out[..., 8 + at] = np.where(found[..., fact] > 0, 1 / np.maximum(found[..., fact], 1), 0)
-        out[..., 11] = np.log1p(found[..., Fact.COMMON])
-        out[..., 12] = found[..., Fact.ADAMIC_ADAR]
-        rate = np.log(2.0) / half_life if half_life > 0 else 0.0
-        faded = found[..., Fact.POPULARITY] - rate * (now - moments[1:2])
-        out[..., 13] = np.where(found[..., Fact.POPULARITY] > NEVER, np.clip(faded, -10, 10) / 5, -3)
-        out[..., 14] = np.log1p(found[..., Fact.TIMES_MET]) / 3
-        out[..., 15] = found[..., Fact.MUTUAL]
-        return torch.from_numpy(out)
+        """(Q, C, PAIR) float32: what the past says of each pair."""
+        return pair_numbers(self.links, queries, candidates, self.unit, self.half_life)
+
+    @property
+    def half_life(self) -> float:
+        """Of popularity, in the file's time."""
+        times = self.links.index.times
+        return self.options.half_life or float(times[-1] - times[0]) / 50
 
 
 def identity_rows(links: Links, options: Options) -> np.ndarray:
@@ -195,11 +176,6 @@ def identity_rows(links: Links, options: Options) -> np.ndarray:
         rows = 1 + (words % np.uint64(options.tokens.buckets - 1)).astype(np.int64)
         return np.where(np.arange(graph.size + 1) > 0, rows, 0)
     return links.identity()
-
-
-def default_half_life(links: Links) -> float:
-    times = links.index.times
-    return float(times[-1] - times[0]) / 50
 
 
 def _pad(column: np.ndarray) -> np.ndarray:

@@ -60,6 +60,20 @@ def measure(system: "LinkPrediction", links: Links, part: str, how: Protocol) ->
     )
 
 
+def figure_names(links: Links, part: str, how: Protocol) -> list[str]:
+    """What `measure` will call its figures. Raises DataError, OptionError."""
+    rows = tested(links, part, how)
+    asked = _asked(links, rows, links.queries(rows, how.block), how)
+    words = "" if asked.ndim == 1 else f"{asked.shape[1]} sampled"
+    nobody = np.zeros(len(rows), np.int64)
+    found = temporal.rank_figures(nobody, nobody + 1, average=how.ties == "average", protocol=words)
+    names = [*found, *_by_kind(links, rows, found)]
+    for kind in how.pairs:
+        if false_pairs(links, rows, kind, how.draw).there.any():
+            names += [f"ap({kind})", f"auc({kind})"]
+    return names
+
+
 def tested(links: Links, part: str, how: Protocol) -> np.ndarray:
     """The interactions that are measured. Raises DataError, OptionError."""
     if part not in ("test", "validation"):

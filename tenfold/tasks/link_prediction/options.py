@@ -103,6 +103,7 @@ class LinkLoss:
     historical: Annotated[
         float, option("share of them that are earlier partners of the source, or partners of these", ge=0, le=1)
     ] = 0.0
+    symmetric: Annotated[bool, option("half of the loss is of false sources, random ones, of the destination")] = False
 
 
 @options

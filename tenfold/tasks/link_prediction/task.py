@@ -25,7 +25,7 @@ from tenfold.options import parse
 from tenfold.registry import load_class
 from tenfold.system import Answer, PredictionSummary, System
 from tenfold.tasks.link_prediction.data import Links, Queries
-from tenfold.tasks.link_prediction.evaluation import measure, tested
+from tenfold.tasks.link_prediction.evaluation import figure_names, measure, tested
 from tenfold.tasks.link_prediction.options import PredictOptions, Protocol, ReadOptions
 
 SIDES = {"auto": None, "one": False, "two": True}
@@ -156,13 +156,14 @@ class LinkPrediction(System):
 
     @classmethod
     def figure_names(cls, dataset: TemporalGraph, **protocol: Any) -> Sequence[str]:
-        if protocol.pop("split", None) == "none":
+        """Raises DataError, OptionError."""
+        split = protocol.pop("split", None) or cls.splits[0]
+        if split == "none":
             raise OptionError(
                 "split 'none' holds nothing out, so that there is nothing to measure; choose another split"
             )
-        protocol.pop("part", None)
-        parse(Protocol, protocol)
-        return ()  # which kinds of pairs there are is known when they are ranked
+        links = Links.of(dataset, split, dataset.vocabularies, {})
+        return figure_names(links, protocol.pop("part", None) or "test", parse(Protocol, protocol))
 
     # The verbs.
 

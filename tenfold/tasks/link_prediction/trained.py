@@ -9,7 +9,7 @@ Shapes: B interactions of a batch, K false partners of each, Q queries, C candid
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +32,13 @@ PAIRS_AT_ONCE = 4_096  # scored together
 EPS = 1e-6  # of Adam: smaller gradients are rounding, which is another in each batch
 
 
+class BothWays(NamedTuple):
+    """Batches of `loss.symmetric`: B x (1 + K) pairs of a source and its destinations, B K x 1 of false sources."""
+
+    destinations: Any
+    sources: Any
+
+
 class LinkSamples:
     """Interactions to learn from, each with false destinations; a batch is what the method's `collate` makes of it."""
 
@@ -52,7 +59,31 @@ class LinkSamples:
         queries = self.links.queries(rows)
         true = self.links.graph.destinations[rows].astype(np.int64)
         asked = np.concatenate([true[:, None], self._false(draw, rows, queries, true)], axis=1)
-        return self.system.collate(self.links, queries, asked)
+        batch = self.system.collate(self.links, queries, asked)
+        if not self.loss.symmetric:
+            return batch
+        count = self.loss.negatives
+        others = queries.take(np.repeat(np.arange(len(rows)), count))._replace(sources=self._false_sources(draw, rows))
+        return BothWays(batch, self.system.collate(self.links, others, np.repeat(true, count)[:, None]))
+
+    def _false_sources(self, draw: Draw, rows: np.ndarray) -> np.ndarray:
+        """(B K,): sources of the training part, none of whom meets the destination at that moment."""
+        every = np.unique(self.links.graph.sources[self.links.rows.train])
+        if len(every) < 2:
+            raise DataError(
+                f"{self.links.graph.report.source} trains on one source only: there is no false one to learn from; "
+                "set loss.symmetric=false"
+            )
+        u = uniforms(draw.seed * 1_000_003 + draw.epoch + 11, rows, self.loss.negatives * SPARE)
+        drawn = every[(u * len(every)).astype(np.int64)].reshape(len(rows), self.loss.negatives, SPARE)
+        graph = self.links.graph
+        index = self.links.index
+        first, last = index.cuts(graph.times[rows]), np.searchsorted(graph.times, graph.times[rows], side="right")
+        wrong = np.stack([
+            np.isin(drawn[n], graph.sources[a:b][graph.destinations[a:b] == graph.destinations[row]])
+            for n, (row, a, b) in enumerate(zip(rows, first, last, strict=True))
+        ])  # fmt: skip
+        return np.take_along_axis(drawn, wrong.argmin(2)[:, :, None], axis=2).ravel().astype(graph.sources.dtype)
 
     def _false(self, draw: Draw, rows: np.ndarray, queries: Queries, true: np.ndarray) -> np.ndarray:
         """(B, K): random destinations of the training part and, of a share of them, earlier partners of the source."""
@@ -105,7 +136,13 @@ class TrainedLinks(LinkPrediction):
 
     def loss(self, batch: Any) -> Loss:
         """The true destination stands first."""
-        return contrast(self.score_batch(batch), self.options.loss)
+        if not isinstance(batch, BothWays):
+            return contrast(self.score_batch(batch), self.options.loss)
+        scores = self.score_batch(batch.destinations)
+        others = self.score_batch(batch.sources).view(len(scores), -1)
+        there, weight = contrast(scores, self.options.loss)
+        back, _ = contrast(torch.cat([scores[:, :1], others], dim=1), self.options.loss)
+        return (there + back) / 2, weight
 
     def stages(self, prepared: Links) -> Iterator[Stage]:
         training = self.options.training
