@@ -265,7 +265,7 @@ def test_a_symmetric_loss_has_false_sources_of_the_destination_too(name):
     graph, loss = meetings(), LinkLoss(name=name, negatives=3, symmetric=True)
     system = Pairs(Options(loss=loss))
     samples = LinkSamples(system, links(graph), np.arange(10, 40))
-    draw = Draw(np.arange(30), seed=1, epoch=2)
+    draw = Draw(1, 2, np.arange(30))
     there, back = samples.batch(draw)
     assert there.shape == (2, 30, 4) and back.shape == (2, 90, 1)
     true = graph.destinations[10:40]
@@ -286,14 +286,14 @@ def test_a_symmetric_loss_has_false_sources_of_the_destination_too(name):
     assert float(total) == pytest.approx(expected, rel=1e-5) and float(weight) == 30
     with pytest.raises(DataError, match="one source only"):
         one = read_interactions(frame([("a", f"b{n % 4}", float(n)) for n in range(20)]))
-        LinkSamples(system, links(one), np.arange(10)).batch(Draw(np.arange(10), seed=0, epoch=0))
+        LinkSamples(system, links(one), np.arange(10)).batch(Draw(0, 0, np.arange(10)))
 
 
 def test_false_sources_are_none_that_meet_the_destination_then():
     rows = [(f"u{n % 9}", f"v{n // 3 % 5}", float(n // 3)) for n in range(90)]  # three meet one destination at once
     graph = read_interactions(frame(rows))
     samples = LinkSamples(Pairs(Options(loss=LinkLoss(negatives=4, symmetric=True))), links(graph), np.arange(60))
-    others = samples._false_sources(Draw(np.arange(60), seed=0, epoch=0), np.arange(60)).reshape(60, 4)
+    others = samples._false_sources(Draw(0, 0, np.arange(60)), np.arange(60)).reshape(60, 4)
     at_once = graph.sources[:60].reshape(20, 3).repeat(3, axis=0)
     assert np.mean((others[:, :, None] == at_once[:, None, :]).any((1, 2))) < 0.1  # four draws of 3 in 9 each
 

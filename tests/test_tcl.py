@@ -1,6 +1,7 @@
 """TCL: equal to the public code on its own weights; nothing sees the future; whatever else is asked changes nothing."""
 
 import re
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from torch.testing import assert_close
 from tenfold.cli import main
 from tenfold.data.graphs import read_interactions
 from tenfold.metrics.temporal import rank_figures
+from tenfold.ops.one_query_attention import attend, reference
 from tenfold.registry import load_class
 from tenfold.systems.tcl.pairs import PAIR, pair_numbers
 from tenfold.systems.tcl.pictures import trees
@@ -63,6 +65,21 @@ def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
     assert_close(
         system.scores(links, blocks, links.destinations), system.scores(links, blocks, each), rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("shared", ["nothing", "query", "keys"])
+@pytest.mark.parametrize("marked", [False, True])
+def test_one_query_for_many_rows_of_keys(shared, marked):
+    """The compiled loop against the definition, rows without any key among them."""
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(3))
+    n, rows = 40, 1 if shared == "keys" else 40
+    query = draw(1 if shared == "query" else n, 2, 8)
+    own = draw(rows, 2, 8), draw(rows, 2, 8)
+    there = draw(rows, 5) > 0
+    there[0] = False
+    given = (draw(n, 6) > 1, draw(2, 2, 8)) if marked else ()
+    arguments = query, own, draw(rows, 2, 5, 8), draw(rows, 2, 5, 8), there, *given
+    assert_close(attend(*arguments), reference(*arguments), rtol=0, atol=2e-6)
 
 
 # What is known of the pair before anything is trained -----------------------------------------------------------------

@@ -8,13 +8,12 @@ the query token's, is computed. Equal to scoring each pair in full but for round
 Shapes: n candidates, S = 2 M event tokens of each, H heads, D = d / H, Q questions.
 """
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from tenfold.ops import dependency_trees
+from tenfold.ops.one_query_attention import attend
 from tenfold.systems.tcl.model import Block, TclNetwork
 from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.tokens import Streams, Tokens
@@ -66,22 +65,11 @@ class Candidates:
         time = layer.of_time(layer.time(gap.float().to(self.device)))
         x = layer.norm(self.still + time)
         for block, (keys, values) in zip(self.blocks, self.kept, strict=False):
-            own_key, own_value = (
-                block.key(x).unflatten(1, (block.heads, -1)),
-                block.value(x).unflatten(1, (block.heads, -1)),
-            )
+            own = block.key(x).unflatten(1, (block.heads, -1)), block.value(x).unflatten(1, (block.heads, -1))
             q = block.query(x).unflatten(1, (block.heads, -1))  # (n, H, D)
-            logits = torch.cat([(q * own_key).sum(-1, keepdim=True), (keys * q.unsqueeze(2)).sum(-1)], dim=2)
-            weights = self._softmax(logits, q.shape[-1])
-            y = weights[..., :1] * own_value + (weights[..., 1:, None] * values).sum(2)
+            y = attend(q, own, keys, values, self.there)
             x = block.close(x, y.flatten(1))
         return x, self.co.key(x).unflatten(1, (self.co.heads, -1)), self.co.value(x).unflatten(1, (self.co.heads, -1))
-
-    def _softmax(self, logits: Tensor, width: int) -> Tensor:
-        """(n, H, 1 + S): the query's own token first, then those that are there."""
-        logits = logits / math.sqrt(width)
-        logits[..., 1:] = logits[..., 1:].masked_fill(~self.there.unsqueeze(1), torch.finfo(logits.dtype).min)
-        return logits.softmax(-1)
 
     def _read(self, rows: np.ndarray, cuts: np.ndarray, roots: np.ndarray) -> None:
         """Trees that grew, from their tokens to their keys and values."""
@@ -155,28 +143,15 @@ def _between(
     v_value: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """u (1, T, d), v (n, d) and its keys and values (n, H, D) -> the query tokens of both streams (n, d) each."""
-    heads, width = co.heads, v_key.shape[-1]
-    mine = [x[0] for x in co.keys_values(u)]  # (H, T, D)
+    heads = co.heads
     q_u = co.query(u[:, 0]).unflatten(1, (heads, -1))[0]  # (H, D)
     q_v = co.query(v).unflatten(1, (heads, -1))  # (n, H, D)
-    keys, values = kept.kept[-1]
-    to_v = torch.cat([(v_key * q_u).sum(-1, keepdim=True), (keys * q_u.unsqueeze(1)).sum(-1)], dim=2)  # (n, H, 1 + S)
-    to_u = torch.einsum("nhd,htd->nht", q_v, mine[0])
-    same_v = same_u = None
+    same_v = same_u = token = None
     if network.same is not None:
-        own = torch.from_numpy(kept.nodes).to(kept.device)
-        u_node = streams.number[0, 0]
-        same_v = (
-            torch.cat([own.unsqueeze(1) == u_node, (kept.number == u_node) & kept.there], dim=1).float().unsqueeze(1)
-        )
-        same_u = ((streams.number == own.unsqueeze(1)) & streams.keep).float().unsqueeze(1)  # (n, 1, T)
-        to_v = to_v + (q_u * network.same[0]).sum(-1)[:, None] * same_v
-        to_u = to_u + (q_v * network.same[0]).sum(-1, keepdim=True) * same_u
-    w_v = kept._softmax(to_v, width)
-    w_u = (to_u / math.sqrt(width)).masked_fill(~streams.keep.unsqueeze(1), torch.finfo(to_u.dtype).min).softmax(-1)
-    y_u = w_v[..., :1] * v_value + (w_v[..., 1:, None] * values).sum(2)  # (n, H, D)
-    y_v = torch.einsum("nht,htd->nhd", w_u, mine[1])
-    if network.same is not None and same_v is not None and same_u is not None:
-        y_u = y_u + (w_v * same_v).sum(-1, keepdim=True) * network.same[1]
-        y_v = y_v + (w_u * same_u).sum(-1, keepdim=True) * network.same[1]
+        own, token, u_node = torch.from_numpy(kept.nodes).to(kept.device), network.same, streams.number[0, 0]
+        same_v = torch.cat([own.unsqueeze(1) == u_node, (kept.number == u_node) & kept.there], dim=1)
+        same_u = (streams.number == own.unsqueeze(1)) & streams.keep  # (n, T)
+    y_u = attend(q_u.unsqueeze(0), (v_key, v_value), *kept.kept[-1], kept.there, same_v, token)  # (n, H, D)
+    own_u, rest = [(x[:, :, 0], x[:, :, 1:]) for x in co.keys_values(u)], streams.keep[:, 1:]
+    y_v = attend(q_v, (own_u[0][0], own_u[1][0]), own_u[0][1], own_u[1][1], rest, same_u, token)
     return co.close(u[:, 0].expand(len(v), -1), y_u.flatten(1)), co.close(v, y_v.flatten(1))
