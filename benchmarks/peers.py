@@ -82,7 +82,7 @@ TORCHATTACKS = Peer(
 FOOLBOX = Peer("foolbox", "package", "foolbox", "MIT", "attacks")
 ART = Peer("adversarial-robustness-toolbox", "package", "art", "MIT", "attacks")
 PYAUTOATTACK = Peer("pyautoattack", "package", "pyautoattack", "MIT", "attacks")
-DYGLIB = Peer("yule-BUAA/DyGLib", "checkout", "utils/utils.py", "MIT", "tcl_sampler")
+DYGLIB = Peer("yule-BUAA/DyGLib", "checkout", "utils/utils.py", "MIT", "tcl_sampler, tcl_training")
 PEERS = [
     DYGLIB,
     IAD,
