@@ -19,6 +19,7 @@ TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {"lisa_ml1m", "lisa_preset", "long_histories", "panel", "robust_labels", "sasrec_ml1m", "shop_pictures"}
 PARTS = {
+    "limarec_online": ("answers", "replay", "training"),
     "long_histories": ("shop", "movies"),
     "robust_labels": ("choice", "table"),
     "sasrec_ml1m": ("bce", "softmax"),
