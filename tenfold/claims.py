@@ -67,14 +67,15 @@ SIZES: tuple[Size, ...] = ("cpu", "gpu", "quick")
 class Claim:
     """`says` what the paper says, `source` where. With arms: `data(size, seed)` reads or draws what they are fitted on,
     `budget(size)` what each may cost, and the expectation compares their `metric`. Without: `measure(size)` brings the
-    figures that the expectation names: numbers, or arrays of repeats.
+    figures that the expectation names: numbers, or arrays of repeats; or a list of such, one for each seed, of the same
+    units.
     """
 
     name: str  # C1
     says: str
     source: str
     expect: Expectation
-    measure: Callable[[Size], Run] | None = None
+    measure: Callable[[Size], Run | list[Run]] | None = None
     data: Callable[[Size, int], Any] | None = None
     arms: "Callable[[Size], Mapping[str, System]] | None" = None  # unfitted
     budget: Callable[[Size], Budget] | None = None
@@ -156,12 +157,17 @@ class Measurements:
         start = time.perf_counter()
         seeds = claim.seeds.get(size, 1) if claim.measure is None else 1
         try:
-            runs, same = ([claim.measure(size)], True) if claim.measure else self._runs(claim, size, seeds)
+            if claim.measure is None:
+                runs, same = self._runs(claim, size, seeds)
+            else:
+                own = claim.measure(size)
+                runs, same = (own, True) if isinstance(own, list) else ([own], True)
+                seeds = len(runs)
             finding = claim.expect.finding(runs, same_units=same)
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             return Result(claim, size, None, seeds, time.perf_counter() - start, problem, traceback.format_exc())
-        few = claim.measure is None and seeds < SEEDS_FOR_VERDICTS
+        few = (claim.measure is None or seeds > 1) and seeds < SEEDS_FOR_VERDICTS
         if few and finding.verdict in ("holds", "does not hold"):
             finding = with_changes(finding, verdict="inconclusive")
         return Result(claim, size, finding, seeds, time.perf_counter() - start)

@@ -120,6 +120,8 @@ ALIKE = {
     "associative",
     "last-items",
     "full-attention",
+    "seq2seq",
+    "forced-beam",
 }
 
 

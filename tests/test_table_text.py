@@ -30,8 +30,9 @@ from tenfold.tasks.table_text.encoding import (
     learned_words,
     sources_of,
 )
+from tenfold.tasks.table_text.evaluation import Judged, judge
 from tenfold.tasks.table_text.network import TableEncoder, Writer
-from tenfold.tasks.table_text.options import NetworkOptions, TextOptions
+from tenfold.tasks.table_text.options import NetworkOptions, Protocol, TextOptions
 from tenfold.tasks.table_text.skeletons import gold_skeleton
 from tenfold.tasks.table_text.tokens import Casing, clean, join_words, split_words
 
@@ -304,3 +305,19 @@ def test_what_cannot_be_described_is_one_sentence():
     assert system.answer("name=Ada; city=Rome").notes[0].startswith("Ada")
     with pytest.raises(DataError, match="has no column of a split"):
         NearestTemplate().fit(pl.DataFrame([{"table": [["a", "b"]], "text": "t"}]), split="given")
+
+
+def test_facts_are_told_in_the_words_that_a_catalogue_has_for_them():
+    """'hooded top' says hoodie, which no comparison of tokens finds; keys and values that the shop does not know count
+    where the value is there, whole."""
+    table = [(["category"], ["hoodie"]), (["recycled", "content"], ["20", "%"]), (["care"], ["sing", "to", "it"])]
+    many = [(["wheels"], ["some", "years"])]
+    for text, told in (
+        (["a", "hooded", "top", "of", "20", "per", "cent"], 2),
+        (["a", "hoodie", ":", "sing", "to", "it", "."], 2),
+        (["sing", "to", "them", ",", "20", "tops"], 0),
+    ):
+        found = judge([Judged(text, [["a", "hoodie"]], table)], Protocol(facts=True))
+        assert found["facts_told"] == pytest.approx(100 * told / 3)
+    assert judge([Judged(["some", "years"], [["a"]], many)], Protocol(facts=True))["facts_told"] == 100
+    assert "facts_told" not in judge([Judged(["a"], [["a"]], table)], Protocol())

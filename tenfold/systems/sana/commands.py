@@ -22,6 +22,9 @@ def score(
     ] = None,
     entailment: Annotated[str, typer.Option(help="PARENT's model: overlap or cooccurrence")] = "overlap",
     group_by_key: Annotated[bool, typer.Option(help="the values of equal keys are one, as SANA's authors")] = False,
+    facts: Annotated[
+        bool, typer.Option(help="also how many cells are told in the shop's words: a hooded top says hoodie")
+    ] = False,
 ) -> None:
     """Measure texts by tables and references: BLEU, chrF, ROUGE, PARENT, PARENT-T, what is left out or invented."""
     import json
@@ -36,7 +39,9 @@ def score(
 
     found = score_file(
         Path(file), Path(data) if data else None, column=column, tokens=tokens, case=case,
-        protocol=parse(Protocol, {"lam": lam, "entailment": entailment, "group_by_key": group_by_key}),
+        protocol=parse(
+            Protocol, {"lam": lam, "entailment": entailment, "group_by_key": group_by_key, "facts": facts}
+        ),
     )  # fmt: skip
     table = Table("figure", "value", "95 % interval")
     for name, value in found.items():

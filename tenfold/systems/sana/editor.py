@@ -60,5 +60,5 @@ class Editor(nn.Module):
         for block, own in zip(blocks[:-1], memory, strict=False):
             x, _ = block(x, keep, None, own)
         last: Any = blocks[-1]
-        x = last.norm1(x + last.drop(last.attention(x, keep)[0]))
-        return last.cross.weights(x, memory[-1]).mean(1)
+        x = x + last.drop(last.attention(last.norm1(x) if last.pre else x, keep)[0])
+        return last.cross.weights(last.norm3(x) if last.pre else last.norm1(x), memory[-1]).mean(1)

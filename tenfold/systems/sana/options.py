@@ -17,6 +17,9 @@ class SketchOptions:
     search: SearchOptions = SearchOptions(block=3)
     longest: Annotated[int, option("tokens of a skeleton", gt=0)] = 40
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
+    share: Annotated[
+        float, option("of the seconds, steps or units that a fit is given; the edits have the rest", gt=0, lt=1)
+    ] = 0.35
     crossfit: Annotated[
         int, option("skeletons to train stage 2 on come from so many networks that did not see them; 0: from one", ge=0)
     ] = 0
@@ -45,7 +48,8 @@ class Options:
     presets: ClassVar = {
         "paper": {
             "network.dim": 512, "network.layers": 6, "network.heads": 8, "network.hidden": 2048,
-            "network.word_dim": 420, "network.key_dim": 80, "network.dropout": 0.3,
+            "network.word_dim": 420,
+            "network.key_dim": 80, "network.dropout": 0.3, "network.norm": "post",
             "text.vocabulary": 24_996, "training.lr": 5e-4, "training.warmup": 10_000, "sketch.end_anchor": ".",
         },
     }  # fmt: skip

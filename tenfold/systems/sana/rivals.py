@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,8 @@ from tenfold.training import Stage
 class Levenshtein(SANA):
     """The edit model alone (Gu et al. 2019): texts begin empty, any token may be taken out in training."""
 
-    tiny = replace(SANA.tiny, edit=EditOptions(most_rounds=3, roll_in="uniform"))
-    expected_failures: ClassVar[dict[str, str]] = {
-        "test_a_refit_keeps_what_is_known_and_gives_what_is_new_rows": "after a second of training it says no four "
-        "words in a row that a reference has, and BLEU, the first figure, is 0"
-    }
+    # After a second of training nothing seems to be missing in an empty text: the penalty makes it write one.
+    tiny = replace(SANA.tiny, edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0))
 
     def build(self) -> nn.ModuleDict:
         network = super().build()
@@ -115,19 +112,19 @@ class SketchAndWrite(SANA):
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Any) -> list[Written]:
         return self.write(tables)
 
-    def write(self, tables: Sequence[Table], **how: Any) -> list[Written]:
+    def write(self, tables: Sequence[Table], *, beam: int | None = None, **how: Any) -> list[Written]:
         numbers = [self.numbering.table(table) for table in tables]
-        skeletons = self._sketched(self.sketcher, numbers)
+        skeletons = self._sketched(self.sketcher, numbers, beam)
         found: list[Written | None] = [None] * len(tables)
         for rows in batches_of([each.rows.shape[1] for each in numbers]):
             batch = [with_skeleton(numbers[row], skeletons[row]) for row in rows]
-            best = self._searched(batch, [skeletons[row] for row in rows])
+            best = self._searched(batch, [skeletons[row] for row in rows], beam)
             for row, tokens, log_p in zip(rows, best.tokens[:, 0], best.choice_log_p[:, 0], strict=True):
                 found[row] = self._text(tables[row], skeletons[row], tokens, log_p)
         return [each for each in found if each is not None]
 
     @torch.no_grad()
-    def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]]) -> Any:
+    def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]], beam: int | None) -> Any:
         network, search = self.network.write, self.options.sketch.search
         network.eval()
         tables = TableBatch.of(batch).to(self.device)
@@ -135,7 +132,7 @@ class SketchAndWrite(SANA):
         return beam_search(
             network.writer,
             read,
-            beam=search.beam,
+            beam=beam or search.beam,
             longest=self.options.text.longest,
             length_penalty=search.length_penalty,
             never=(INS, SEP, UNK),

@@ -84,16 +84,18 @@ class SANA(TableText):
             optimizer=optimizer(self.options.training),
             clip=self.options.training.clip,
         )
-        folded = yield from self._crossfitted(stage, pairs, skeletons)
+        share = self.options.sketch.share / (self.options.sketch.crossfit + 1)
+        folded = yield from self._crossfitted(partial(stage, share=share), pairs, skeletons)
         if sketches:
             yield stage(
                 name="sketch",
+                share=share,
                 network=self.sketcher,
                 loss=partial(self.sketch_loss, self.sketcher),
                 data=Pairs(sketches),
                 validate=self._validation(prepared, self.validate_sketch),
             )
-        written = folded or self._sketched(self.sketcher, [pair.table for pair in pairs])
+        written = folded or self._sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
         yield stage(
             name="edit",
             network=self.editor,
@@ -123,7 +125,7 @@ class SANA(TableText):
                 data=Pairs(own),
             )
             rows = np.flatnonzero(part == fold).tolist()
-            for row, tokens in zip(rows, self._sketched(sketcher, [pairs[i].table for i in rows]), strict=True):
+            for row, tokens in zip(rows, self._sketched(sketcher, [pairs[i].table for i in rows], beam=1), strict=True):
                 found[row] = tokens
         return found
 
@@ -186,7 +188,7 @@ class SANA(TableText):
         return {"skeleton_f1": self.skeleton_f1(written, tables, texts).mean()}
 
     def validate_text(self, tables: list[Table], texts: list[list[list[str]]]) -> dict[str, float]:
-        written = self.write(tables)
+        written = self.write(tables, beam=1)
         rounds = float(np.mean([text.rounds for text in written]))
         return {"bleu": bleu([text.tokens for text in written], texts), "rounds": rounds}
 
@@ -240,14 +242,16 @@ class SANA(TableText):
         *,
         skeletons: Sequence[Sequence[str]] | None = None,
         traced: bool = False,
+        beam: int | None = None,
         **how: Any,
     ) -> list[Written]:
         """skeletons: of the tables, as tokens, in place of stage 1's.  traced: with what happened in each round.
+        beam: of stage 1, in place of the option.
         how: fields of PredictOptions. Raises OptionError."""
         asked = parse(PredictOptions, how)
         short = [without_keys(table, asked.leave_out) for table in tables]
         numbers = [self.numbering.table(table) for table in short]
-        starts = self._starts(short, numbers, skeletons, asked)
+        starts = self._starts(short, numbers, skeletons, asked, beam)
         flat = [(row, start) for row, several in enumerate(starts) for start in several]
         written: list[list[Written]] = [[] for _ in tables]
         found: dict[int, Written] = {}
@@ -263,7 +267,7 @@ class SANA(TableText):
         return text._replace(sources=sources_of(text.tokens, table))
 
     def _starts(
-        self, tables: Sequence[Table], numbers: Sequence[Numbers], given: Any, asked: PredictOptions
+        self, tables: Sequence[Table], numbers: Sequence[Numbers], given: Any, asked: PredictOptions, beam: int | None
     ) -> list[list[Start]]:
         """What each table's texts begin with. Raises OptionError."""
         if given is not None:
@@ -276,7 +280,7 @@ class SANA(TableText):
         elif asked.answers > 1:
             found = self._several(numbers, asked.answers)
         else:
-            found = [[each] for each in self._sketched(self.sketcher, numbers)]
+            found = [[each] for each in self._sketched(self.sketcher, numbers, beam)]
         most = self.options.text.longest
         starts = []
         for table, own, several in zip(tables, numbers, found, strict=True):

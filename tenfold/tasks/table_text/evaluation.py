@@ -10,7 +10,7 @@ from tenfold.metrics import texts as figures
 from tenfold.metrics.evaluation import Evaluation, Statistic
 from tenfold.metrics.parent import Cooccurrence, Entailment, Overlap, Table, Tokens, parent, parent_t
 from tenfold.tasks.table_text.options import Protocol
-from tenfold.tasks.table_text.tokens import without_mark
+from tenfold.tasks.table_text.tokens import join_words, without_mark
 
 COMMON = 2_000  # words so frequent in training texts that nobody would call them invented
 LOWER_IS_BETTER = ("omission", "unsupported_numbers", "unsupported_words", "repetition")
@@ -74,6 +74,8 @@ def judge(
         "length": np.array([100 * len(s) / max(m, 1) for s, m in zip(said, mean_length, strict=True)]),
         **(more or {}),
     }
+    if protocol.facts:
+        per_unit["facts_told"] = np.array([facts_told(one) for one in judged])
     statistics = {"bleu": Statistic(bleu, len(said)), "chrf": Statistic(chrf, len(said))}
     sentence = (
         f"{told}BLEU {bleu.signature}; PARENT lambda {lam}, {protocol.entailment}"
@@ -84,6 +86,21 @@ def judge(
     ordered.per_unit, ordered.statistics = found.per_unit, found.statistics
     ordered.protocol, ordered.notes = found.protocol, found.notes
     return ordered
+
+
+def facts_told(judged: Judged) -> float:
+    """The share of cells that the text tells, by the shop's matcher, which knows the words that a catalogue has for a
+    value; where it knows none, the value itself has to be there, whole."""
+    from tenfold.shop.facts import Cell, said
+
+    text, found = join_words(judged.text), []
+    for key, value in judged.table:
+        cell = Cell(join_words(key), join_words(value))
+        try:
+            found.append(said(text, cell) is not None)
+        except (KeyError, ValueError, IndexError):  # a key of the shop with a value that the shop never has
+            found.append(said(text, Cell("brand", cell.value)) is not None)  # as it is written
+    return 100.0 * float(np.mean(found))
 
 
 def entailment_of(name: str, tables: Sequence[Table], texts: Sequence[Sequence[Tokens]]) -> Entailment:

@@ -50,16 +50,17 @@ class NetworkOptions:
     hidden: Annotated[int, option("width of the feed-forward layers", gt=0)] = 512
     word_dim: Annotated[int, option("width of a table's token before it is joined with its key and place", gt=0)] = 96
     key_dim: Annotated[int, option("width of a key", gt=0)] = 24
+    norm: Annotated[Literal["pre", "post"], option("before each layer, or after its sum, as SANA's authors")] = "pre"
     dropout: Annotated[float, option("of what blocks and embeddings return", ge=0, lt=1, tune=Tune(0.05, 0.3))] = 0.1
 
 
 @options
 class Training:
-    lr: Annotated[float, option("largest step size of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
-    batch_size: Annotated[int, option("texts in a batch, over all processes", gt=0)] = 64
+    lr: Annotated[float, option("largest step size of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 2e-3
+    batch_size: Annotated[int, option("texts in a batch, over all processes", gt=0)] = 32
     warmup: Annotated[
         int, option("steps in which the step size goes up from 0; it falls with their root after", gt=0)
-    ] = 400
+    ] = 200
     weight_decay: Annotated[float, option("decoupled, of Adam", ge=0)] = 0.01
     clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = 1.0
     smoothing: Annotated[float, option("label smoothing of tokens", ge=0, lt=1)] = 0.1
@@ -113,6 +114,9 @@ class Protocol:
         "overlap"
     )
     group_by_key: Annotated[bool, option("PARENT takes the values of equal keys for one, as SANA's authors")] = False
+    facts: Annotated[
+        bool, option("also how many cells are told in the shop's words for them: a hooded top says hoodie")
+    ] = False
     at_most: Annotated[int | None, option("tables of the part that are written; none: all", gt=0)] = None
 
 

@@ -54,8 +54,10 @@ class WarmedUp(AdamW):
     """
 
     def __init__(self, parameters: Any, training: Training) -> None:
+        parameters = list(parameters)
         super().__init__(
             parameters,
+            fused=all(each.device.type == "cpu" for each in parameters),  # one pass over the weights, not eight
             lr=training.lr,
             betas=(0.9, 0.98),
             eps=1e-6,
