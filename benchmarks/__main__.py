@@ -17,8 +17,12 @@ from benchmarks import harness
 
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
-LONG = {"lisa_ml1m", "lisa_preset", "long_histories", "sasrec_ml1m", "shop_pictures"}
-PARTS = {"long_histories": ("shop", "movies"), "sasrec_ml1m": ("bce", "softmax")}
+LONG = {"lisa_ml1m", "lisa_preset", "long_histories", "robust_labels", "sasrec_ml1m", "shop_pictures"}
+PARTS = {
+    "long_histories": ("shop", "movies"),
+    "robust_labels": ("choice", "table"),
+    "sasrec_ml1m": ("bce", "softmax"),
+}
 QUICK = harness.ROOT / "benchmarks" / "quick"
 
 
