@@ -38,7 +38,7 @@ class Rule(LinkPrediction):
     def scores(self, links: Links, queries: Queries, candidates: np.ndarray) -> np.ndarray:
         half_life = half_life_of(links, getattr(self.options, "half_life", 0.0))
         found = facts(links.index, queries.sources, queries.cuts, candidates, links.fading(half_life))
-        return self.order(links, queries, found, _popularity(links, queries, found, half_life))
+        return self.order(links, queries, found, popularity(links, queries, found, half_life))
 
     @abstractmethod
     def order(self, links: Links, queries: Queries, facts: np.ndarray, popularity: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def half_life_of(links: Links, given: float) -> float:
     return given or float(times[-1] - times[0]) / SPANS
 
 
-def _popularity(links: Links, queries: Queries, facts: np.ndarray, half_life: float) -> np.ndarray:
+def popularity(links: Links, queries: Queries, facts: np.ndarray, half_life: float) -> np.ndarray:
     """In (0, 1), in the order of the fading counts at the moment of the query, and comparable between queries."""
     rate = np.log(2.0) / half_life if half_life > 0 else 0.0
     faded = rate * (queries.times - float(links.index.times[0]) if len(links.index) else queries.times)
