@@ -23,7 +23,7 @@ from tenfold.shop.options import Options as ShopOptions
 from tenfold.system import System
 from tenfold.systems.tcl.synthetic import relay
 from tenfold.systems.tcl.system import TCL
-from tenfold.tasks.link_prediction.baselines.rules import PartnersPartners
+from tenfold.tasks.link_prediction.baselines.rules import LatestPartner, PartnersPartners
 from tenfold.tasks.link_prediction.public import edgebank_as_dyglib
 
 PAPER: dict[str, Any] = {"preset": "paper", "loss.negatives": 4, "training.validated": 100}
@@ -85,6 +85,10 @@ def on_meetings(preset: str) -> Any:
         return {preset: TCL(preset=preset), "partner's partners": PartnersPartners()}
 
     return make
+
+
+def on_messages(size: Size) -> Mapping[str, System]:
+    return {"best": TCL(), "recency": LatestPartner()}
 
 
 def noisy(size: Size) -> dict[str, float]:
@@ -240,6 +244,19 @@ CLAIMS = [
         protocol=ON_SHOP,
         seeds=SEEDS,
         note=f"{SHOP_STEPS} steps; on 600 interactions of the test part, among all customers",
+    ),
+    Claim(
+        name="C5 CollegeMsg",
+        says="on public messages it is above whom one met last",
+        source="the issue of this room",
+        arms=on_messages,
+        expect=AtLeast(first="best", times=1.0, second="recency"),
+        data=collegemsg,
+        budget=steps(COLLEGE_STEPS),
+        metric="mrr",
+        protocol=ON_SHOP,
+        seeds=SEEDS,
+        note=f"{COLLEGE_STEPS} steps, one pass; on 600 interactions of the test part, among all destinations",
     ),
     Claim(
         name="C6",
