@@ -45,10 +45,17 @@ def skip(reason: str) -> NoReturn:
 
 def data(path: str) -> Path:
     """A file of public data, such as data("seqrec/ml-1m.txt.gz"), in $TENFOLD_DATA or ../shared/data."""
-    folder = Path(os.environ.get("TENFOLD_DATA") or ROOT.parent / "shared" / "data")
-    if not (folder / path).exists():
-        skip(f"{path} is not in {folder}; set TENFOLD_DATA to the folder of public data that holds it")
-    return folder / path
+    if not is_here(path):
+        skip(f"{path} is not in {_public()}; set TENFOLD_DATA to the folder of public data that holds it")
+    return _public() / path
+
+
+def is_here(path: str) -> bool:
+    return (_public() / path).exists()
+
+
+def _public() -> Path:
+    return Path(os.environ.get("TENFOLD_DATA") or ROOT.parent / "shared" / "data")
 
 
 def peers() -> Path | None:

@@ -2,7 +2,7 @@
 
 For each set and arm: NDCG@10 on the part that was asked for, the mean over seeds, as a share of the best arm's on that
 set; then each arm's median share and its worst. The validation part chooses options and defaults; the test part is for
-one look at the end (--part test). Whoever is absent here (a public set without its file) is left out, and named.
+one look at the end (--part test). A public set whose file is not here is left out, and named.
 
     python -m benchmarks.panel [--arm sasrec --arm lisa:dropout=0.5 ...] [--set ml-100k ...] [--seeds 3] [--part test]
 """
@@ -10,7 +10,7 @@ one look at the end (--part test). Whoever is absent here (a public set without 
 import argparse
 import statistics
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,23 +25,31 @@ ARMS = ("sasrec", "gru4rec", "lrurec", "transformer", "lisa", "limarec", "item-k
 LONG = {"seed": 3, "users": 300, "items": 2_000, "events": 300_000, "interests": 40, "rest": 40.0}
 
 
-def public(path: str) -> Callable[[], Events]:
-    return lambda: read_events(harness.data(path))
+BEAUTY = "seqrec/beauty.txt.gz"
 
 
-def shop(**sizes: Any) -> Callable[[], Events]:
-    return lambda: read_events(Shop(**{"seed": 1} | sizes).events())
+class Log(NamedTuple):
+    make: Callable[[], Events]
+    file: str = ""  # of public data, without which it cannot be made
+
+
+def public(path: str) -> Log:
+    return Log(lambda: read_events(harness.data(path)), path)
+
+
+def shop(**sizes: Any) -> Log:
+    return Log(lambda: read_events(Shop(**{"seed": 1} | sizes).events()))
 
 
 def few_users() -> Events:
     """A thousand users of Beauty, whole: small, and most items are met once or twice."""
-    events = read_events(harness.data("seqrec/beauty.txt.gz"))
+    events = read_events(harness.data(BEAUTY))
     return of_users(events, np.random.default_rng(0).permutation(len(events))[:1_000])
 
 
 def last_five() -> Events:
     """The last five events of 12,000 users of Beauty: 20,000 items and more."""
-    events = read_events(harness.data("seqrec/beauty.txt.gz"))
+    events = read_events(harness.data(BEAUTY))
     return of_users(events, np.random.default_rng(1).permutation(len(events))[:12_000], last=5)
 
 
@@ -50,23 +58,23 @@ def of_users(events: Events, users: np.ndarray, last: int | None = None) -> Even
     return Events.from_histories([(own if last is None else own[-last:]).tolist() for own in histories])
 
 
-SETS: dict[str, Callable[[], Events]] = {
+SETS: dict[str, Log] = {
     "ml-100k": public("seqrec/ml-100k.inter.gz"),
     "wikipedia-edits": public("seqrec/wikipedia-edits.txt.gz"),
-    "beauty, 1,000 users": few_users,
-    "beauty, last five": last_five,
+    "beauty, 1,000 users": Log(few_users, BEAUTY),
+    "beauty, last five": Log(last_five, BEAUTY),
     "shop, small": shop(users=600, items=600, events=60_000),
     "shop, middle": shop(users=2_000, items=2_000, events=200_000),
     "shop, large": shop(users=8_000, items=8_000, events=600_000),
     "shop, long": shop(**LONG),
     "ml-1m": public("seqrec/ml-1m.txt.gz"),
-    "beauty": public("seqrec/beauty.txt.gz"),
+    "beauty": public(BEAUTY),
 }
 
 
 def measured(name: str, arms: list[str], part: str, seeds: int, limits: dict[str, Any]) -> dict[str, list[float]]:
     """NDCG@10 of each arm, seed by seed; what counts and draws nothing is measured once."""
-    events, found = SETS[name](), dict[str, list[float]]()
+    events, found = SETS[name].make(), dict[str, list[float]]()
     for arm in parse_arms(arms):
         for seed in range(seeds if arm.kind.trains else 1):
             fitted = arm.system().fit(events, budget=Budget(seed=seed, progress="none", **limits))
@@ -89,9 +97,10 @@ def main() -> None:
     if asked.quick:
         sets, arms, asked.seeds = ["shop, small"], ["sasrec", "lisa", "markov", "popularity"], 1
         limits = {"max_epochs": 1}
+    absent = [name for name in sets if SETS[name].file and not harness.is_here(SETS[name].file)]
     shares: dict[str, list[float]] = {}
     figures: dict[str, Any] = {}
-    for name in sets:
+    for name in [each for each in sets if each not in absent]:
         found = measured(name, arms, asked.part, asked.seeds, limits)
         means = {arm: statistics.fmean(each) for arm, each in found.items()}
         for arm, mean in means.items():
@@ -99,7 +108,8 @@ def main() -> None:
             shares.setdefault(arm, []).append(mean / max(means.values()))
     for arm, each in shares.items():
         figures |= {f"share of the best, median: {arm}": statistics.median(each), f"worst: {arm}": min(each)}
-    harness.report("panel", figures, notes=[f"NDCG@10 of the {asked.part} part; {asked.seeds} seeds of what trains."])
+    notes = [f"NDCG@10 of the {asked.part} part; what trains: {asked.seeds} seeds.", *(f"Absent: {n}." for n in absent)]
+    harness.report("panel", figures, notes=notes)
 
 
 if __name__ == "__main__":

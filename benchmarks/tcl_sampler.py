@@ -7,7 +7,6 @@ dependency tree of depth 5 after its root is known, deduplicated, ordered, with 
 processor's, of one thread, which others on the machine move less than the clock's.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from benchmarks.peers import DYGLIB
+from benchmarks.rivals import dyglib as rival
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.ops import dependency_trees, temporal_sampling
 from tenfold.ops.temporal_index import TemporalIndex
@@ -77,16 +76,9 @@ def agree(index: TemporalIndex, nodes: np.ndarray, moments: np.ndarray) -> None:
 
 
 def dyglib(graph: TemporalGraph, nodes: np.ndarray, moments: np.ndarray) -> Callable[[], Any] | None:
-    folder = harness.peers()
-    if folder is None or not DYGLIB.present:
+    sampler = rival.recent_neighbours(graph)
+    if sampler is None:
         return None
-    sys.path.insert(0, str(folder / "yule-BUAA+DyGLib"))
-    from utils.DataLoader import Data
-    from utils.utils import get_neighbor_sampler
-
-    columns = (graph.sources.astype(np.int64), graph.destinations.astype(np.int64), graph.times)
-    data = Data(*columns, edge_ids=np.arange(1, len(graph) + 1), labels=np.zeros(len(graph)))
-    sampler = get_neighbor_sampler(data, sample_neighbor_strategy="recent")
     found = sampler.get_historical_neighbors(nodes, moments, K)
     ours = compiled(TemporalIndex(graph.sources, graph.destinations, graph.times, graph.size), nodes, moments)()
     np.testing.assert_array_equal(found[0], ours.partners)

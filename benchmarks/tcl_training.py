@@ -8,7 +8,6 @@ features of nodes and interactions are zeros, as they are for this log, and it m
 say what a step costs. Seconds are the processor's, which others on the machine move less than the clock's.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from benchmarks.peers import DYGLIB
+from benchmarks.rivals import dyglib
 from tenfold.data.graphs import TemporalGraph, read_interactions
 from tenfold.systems.tcl.system import TCL
 from tenfold.tasks.link_prediction.trained import LinkSamples
@@ -82,22 +81,17 @@ def ours(graph: TemporalGraph, **chosen: Any) -> Callable[[], None]:
 
 
 def public(graph: TemporalGraph) -> Callable[[], None] | None:
-    folder = harness.peers()
-    if folder is None or not DYGLIB.present:
+    sampler = dyglib.recent_neighbours(graph)
+    if sampler is None:
         return None
-    sys.path.insert(0, str(folder / "yule-BUAA+DyGLib"))
     from models import TCL as models  # noqa: N811
     from models.modules import MergeLayer
-    from utils.DataLoader import Data
-    from utils.utils import get_neighbor_sampler
 
-    columns = (graph.sources.astype(np.int64), graph.destinations.astype(np.int64), graph.times)
-    data = Data(*columns, edge_ids=np.arange(1, len(graph) + 1), labels=np.zeros(len(graph)))
-    sampler = get_neighbor_sampler(data, sample_neighbor_strategy="recent")
     nodes, edges = np.zeros((graph.size + 1, DIM)), np.zeros((len(graph) + 1, DIM))
     backbone = models.TCL(nodes, edges, sampler, time_feat_dim=100, num_depths=K + 1, dropout=0.1)
     model = torch.nn.Sequential(backbone, MergeLayer(DIM, DIM, DIM, 1)).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    columns = (graph.sources.astype(np.int64), graph.destinations.astype(np.int64), graph.times)
     train, draws = graph.split().train, np.random.default_rng(0)
     every = np.unique(columns[1][train])
 

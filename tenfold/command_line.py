@@ -156,11 +156,11 @@ def sectioned(path: str, group: str) -> list[tuple[str, Row]]:
         for option in _rows_of_task(row, kind):
             found.setdefault(option.name, {})[task] = option
     several = [(SECTIONS[kind], _one_for(by_task)) for by_task in found.values() if len(by_task) > 1]
-    alone = {task: [] for task in TASKS}  # type: dict[str, list[Row]]
+    alone: dict[str, list[Row]] = {task: [] for task in TASKS}
     for by_task in found.values():
         if len(by_task) == 1:
             alone[next(iter(by_task))] += by_task.values()
-    own = [(f"{SECTIONS[kind]}, for {in_words(task)} alone", row) for task, rows_ in alone.items() for row in rows_]
+    own = [(f"{SECTIONS[kind]}, for {in_words(task)} alone", row) for task in alone for row in alone[task]]
     return several + own
 
 

@@ -162,7 +162,7 @@ def fail():
 
 
 def go_on(folder):
-    """Resumes it; what the run holds of the name says of what. Raises a TenfoldError, or nothing."""
+    """Resumes the run: the rule's where it says that it is finished, else the network's. Raises what is no sentence."""
     cls = systems.load_class("popularity" if (folder / "finished").exists() else "sasrec")
     try:
         cls(cls.tiny).fit(walks(), run=folder, resume=True, max_epochs=2, accelerator="cpu", progress="none",

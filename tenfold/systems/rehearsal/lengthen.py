@@ -100,13 +100,8 @@ def keyed_streams(
             f"keyed streams need segments of even length and at most {min(length // 2, keys)} facts; found segments of "
             f"{segment} and {facts} facts"
         )
-    chain = np.random.default_rng(7).dirichlet(np.full(background, alpha), size=(background, background)).cumsum(-1)
     rng = np.random.default_rng((seed, 11))
-    items = np.zeros((count, length), np.int64)
-    items[:, :2] = rng.integers(background, size=(count, 2))
-    for place in range(2, length):
-        row = chain[items[:, place - 2], items[:, place - 1]]
-        items[:, place] = np.minimum((rng.random((count, 1)) > row).sum(1), background - 1)
+    items = _background(count, length, background, alpha, rng)
     score = rng.random((count, length // 2))
     if oldest < 1:  # the first facts are those that are asked about
         early = np.argsort(score + (np.arange(length // 2) >= oldest * (length // 2)), axis=1)[:, :queries]
@@ -124,12 +119,10 @@ def keyed_streams(
     asked, answers = key[rows, chosen].ravel(), value[rows, chosen].ravel()
     time, part = np.full(len(stream), length), np.array([None] * len(stream), dtype=object)
     if held:
-        first = 1 + places // segment
-        any_time = segment * (first + (rng.random(len(first)) * (segments + 1 - first)).astype(int))
-        any_time = np.where(rng.random(len(first)) < 0.5, any_time, length)
-        where_held = stream >= count - 2 * int(held * count)
-        time = np.where(where_held, length, any_time)
-        part = np.where(where_held, np.where(stream >= count - int(held * count), "test", "valid"), "train")
+        tested = int(held * count)
+        where_held = stream >= count - 2 * tested
+        time = np.where(where_held, length, _some_at_once(places, segment, segments, rng))
+        part = np.where(where_held, np.where(stream >= count - tested, "test", "valid"), "train")
     frame = pl.DataFrame({
         "id": [f"{s}/{n}" for s, n in zip(stream.tolist(), range(len(stream)), strict=True)], "stream": stream,
         "time": time, "question": [f"k{n}" for n in asked.tolist()],
@@ -142,3 +135,21 @@ def keyed_streams(
         Packed((background + asked + 1).astype(np.int32), np.arange(len(stream) + 1)), frame,
         Vocabulary(pl.Series(words)), Vocabulary(pl.Series(sorted(f"v{n}" for n in range(values)))),
         ReadReport(source="keyed streams"))  # fmt: skip
+
+
+def _background(count: int, length: int, words: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
+    """(count, length): words of the Markov chain, from 0."""
+    chain = np.random.default_rng(7).dirichlet(np.full(words, alpha), size=(words, words)).cumsum(-1)
+    items = np.zeros((count, length), np.int64)
+    items[:, :2] = rng.integers(words, size=(count, 2))
+    for place in range(2, length):
+        row = chain[items[:, place - 2], items[:, place - 1]]
+        items[:, place] = np.minimum((rng.random((count, 1)) > row).sum(1), words - 1)
+    return items
+
+
+def _some_at_once(places: np.ndarray, segment: int, segments: int, rng: np.random.Generator) -> np.ndarray:
+    """When pairs at these places are asked: half behind any segment from the pair's own on, half at the end."""
+    first = 1 + places // segment
+    any_time = segment * (first + (rng.random(len(first)) * (segments + 1 - first)).astype(int))
+    return np.where(rng.random(len(first)) < 0.5, any_time, segments * segment)

@@ -1,4 +1,4 @@
-"""What scores items after a history, and the verbs that answer from it: `recommend`, `similar`, lists file to file.
+"""What scores items after a history, and the verbs that answer from it: `recommend` and `similar`.
 
 A method gives `encode`, `scores`, `item_table` or `context` where its own differ. Evaluation, sessions and prediction
 need no more of a system than this.
