@@ -237,7 +237,7 @@ def test_all_heads_learn_and_a_batch_is_memorised():
     torch.manual_seed(0)
     network, some = Editor(WORDS, KEYS, SMALL), tables(6)
     own = [[t for t in dict.fromkeys(table.rows[0, :-1].tolist())][:4] for table in some]
-    texts = [[BOS, *[x for i, t in enumerate(s) for x in (t if t > 0 else UNK, 8 + i)], EOS] for s in own]
+    texts = [[BOS, *[x for i, t in enumerate(s) for x in (t, 8 + i)], EOS] for s in own]
     text, batch = padded(texts), TableBatch.of(some)
     inner = (text != PAD) & (text != BOS) & (text != EOS)
     safe = torch.zeros_like(inner)

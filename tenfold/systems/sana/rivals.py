@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.systems.sana.learning import EditPairs
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
-from tenfold.systems.sana.skeleton import Sketcher, tidied
+from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
 from tenfold.systems.sana.system import SANA, batches_of
 from tenfold.tasks.table_text.baselines.generators import Generator
 from tenfold.tasks.table_text.beam import LEAST, beam_search
@@ -110,6 +110,9 @@ class SketchAndWrite(SANA):
     @property
     def editor(self) -> Any:
         return self.network.write  # only named as the last stage's network
+
+    def _hand_on(self) -> None:
+        hand_on(self.sketcher, self.network.write.encoder, self.network.write.writer)
 
     forced = False
 

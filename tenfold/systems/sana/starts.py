@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tenfold.errors import OptionError
 from tenfold.tasks.table_text.encoding import Numbers, Table
@@ -64,6 +65,20 @@ def with_wanted(start: Start, places: Sequence[Sequence[int]], numbers: Numbers,
             start = Start([*tokens[:at], *value, *tokens[at:]], [*phrases[:at], *[0] * len(value), *phrases[at:]])
         start.phrases[at : at + len(value)] = [number] * len(value)
     return start
+
+
+def kept_together(start: Start, numbers: Numbers, owner: Sequence[int]) -> Start:
+    """What stands together in a cell, and in the skeleton, stays together: phrases with numbers below 0.
+
+    owner: the cell of each token of the table.
+    """
+    row, phrases = numbers.rows[0].tolist(), list(start.phrases)
+    neighbours = {(row[i], row[i + 1]) for i in range(len(owner) - 1) if owner[i] == owner[i + 1]}
+    for i, pair in enumerate(pairwise(start.tokens)):
+        if pair in neighbours and phrases[i] <= 0 and phrases[i + 1] == 0:
+            phrases[i] = phrases[i] or min(0, *phrases) - 1
+            phrases[i + 1] = phrases[i]
+    return Start(start.tokens, phrases)
 
 
 def _whole(tokens: Sequence[int], value: Sequence[int]) -> int | None:

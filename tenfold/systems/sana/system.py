@@ -15,17 +15,19 @@ from tenfold.systems.sana.decoding import Draft, Step, begin, collapsed, refine,
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import EditBatch, EditPairs, edit_loss
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, Protocol, SketchOptions
-from tenfold.systems.sana.skeleton import Sketcher, tidied
-from tenfold.systems.sana.starts import Start, foreign, wanted_places, with_wanted, without_keys
+from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
+from tenfold.systems.sana.starts import Start, foreign, kept_together, wanted_places, with_wanted, without_keys
 from tenfold.tasks.table_text.encoding import PAD, Numbers, Table, TableBatch, sources_of
 from tenfold.tasks.table_text.evaluation import LOWER_IS_BETTER
 from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions, TextOptions, Training
 from tenfold.tasks.table_text.prepared import Prepared
+from tenfold.tasks.table_text.skeletons import says_nothing
 from tenfold.tasks.table_text.task import Given, TableText, Written
 from tenfold.tasks.table_text.training import Pair, PairBatch, Pairs, bounded, optimizer
 from tenfold.training import Loss, Losses, Stage
 
 TABLES_AT_ONCE = 64
+PENALTIES = (0.0, 1.0, 2.0, 3.0, 4.0)  # of "nothing is missing"; the validation part chooses
 
 
 class Sketch(NamedTuple):
@@ -44,6 +46,15 @@ class Edited(NamedTuple):
     locked: list[bool]
 
 
+class Networks(nn.ModuleDict):
+    """Both stages, and the penalty of "nothing is missing" that the validation part has chosen."""
+
+    def __init__(self, parts: dict[str, nn.Module]) -> None:
+        super().__init__(parts)
+        self.penalty: torch.Tensor
+        self.register_buffer("penalty", torch.zeros(()))
+
+
 class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
@@ -56,9 +67,9 @@ class SANA(TableText):
         training=Training(lr=0.005, batch_size=8, warmup=9, validated=8),
     )
 
-    def build(self) -> nn.ModuleDict:
+    def build(self) -> "Networks":
         words, keys, options = self.sizes["words"], self.sizes["keys"], self.options.network
-        return nn.ModuleDict({"sketch": Sketcher(words, keys, options), "editor": Editor(words, keys, options)})
+        return Networks({"sketch": Sketcher(words, keys, options), "editor": Editor(words, keys, options)})
 
     @property
     def sketcher(self) -> Sketcher:
@@ -96,6 +107,8 @@ class SANA(TableText):
                 validate=self._validation(prepared, self.validate_sketch),
             )
         written = folded or self._sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
+        if self.options.edit.from_sketch and self.begins:
+            self._hand_on()
         yield stage(
             name="edit",
             network=self.editor,
@@ -103,6 +116,24 @@ class SANA(TableText):
             data=EditPairs(pairs, written, self.options.edit, self.anchor),
             validate=self._validation(prepared, self.validate_text),
         )
+        self._choose_penalty(prepared)
+
+    def _hand_on(self) -> None:
+        hand_on(self.sketcher, self.editor.encoder, self.editor)
+
+    def _choose_penalty(self, prepared: Prepared) -> None:
+        """Of texts that are too short, because most gaps lack nothing, the penalty makes longer ones."""
+        chosen = self._validation(prepared, self.validate_text)
+        if self.options.edit.eos_penalty is None and chosen is not None:
+            found = {}
+            for penalty in PENALTIES:
+                self.network.penalty.fill_(penalty)
+                found[penalty] = chosen()["bleu"]
+            self.network.penalty.fill_(max(found, key=found.__getitem__))
+
+    def training_statistics(self, prepared: Prepared, older: Any = None) -> dict[str, torch.Tensor]:
+        self.begins = older is None  # else the edits' network has weights of its own already
+        return super().training_statistics(prepared, older)
 
     def _crossfitted(self, stage: Any, pairs: list[Pair], skeletons: list[list[int]]) -> Any:
         """Skeletons of each part from a network that was trained on the others; none where crossfit is 0."""
@@ -153,7 +184,7 @@ class SANA(TableText):
             numbers, values = self.numbering.table(table), set(table.tokens)
             for text in prepared.texts[row]:
                 if len(text) <= self.options.text.longest:
-                    gold = [token for token in table.skeleton_of(text) if token in values]
+                    gold = [token for token in self.gold_skeleton(table, text) if token in values]
                     found.append(self.numbering.text(gold, numbers)[: self.options.sketch.longest])
         return found
 
@@ -192,13 +223,18 @@ class SANA(TableText):
         rounds = float(np.mean([text.rounds for text in written]))
         return {"bleu": bleu([text.tokens for text in written], texts), "rounds": rounds}
 
-    @staticmethod
+    def gold_skeleton(self, table: Table, text: Sequence[str]) -> list[str]:
+        return table.skeleton_of(text, phrases=self.options.sketch.phrases)
+
     def skeleton_f1(
-        written: Sequence[Sequence[str]], tables: Sequence[Table], texts: Sequence[Sequence[list[str]]]
+        self,
+        written: Sequence[Sequence[str]],
+        tables: Sequence[Table],
+        texts: Sequence[Sequence[list[str]]],
     ) -> np.ndarray:
         """(N,): of each skeleton beside that of its table's text, the best over the texts."""
         each = [
-            max(float(bag_f1([own], [table.skeleton_of(text)])[0, 2]) for text in several)
+            max(float(bag_f1([own], [self.gold_skeleton(table, text)])[0, 2]) for text in several)
             for own, table, several in zip(written, tables, texts, strict=True)
         ]
         return np.array(each)
@@ -206,7 +242,7 @@ class SANA(TableText):
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Protocol) -> list[Written]:
         longest, skeletons = self.options.sketch.longest, None
         if asked.skeletons == "gold":
-            skeletons = [table.skeleton_of(own[0])[:longest] for table, own in zip(tables, texts, strict=True)]
+            skeletons = [self.gold_skeleton(table, own[0])[:longest] for table, own in zip(tables, texts, strict=True)]
         elif asked.skeletons == "cells":
             skeletons = [table.tokens[: self.options.text.longest] for table in tables]
         return self.write(tables, skeletons=skeletons, constraint=asked.constraint)
@@ -286,6 +322,8 @@ class SANA(TableText):
         for table, own, several in zip(tables, numbers, found, strict=True):
             places = wanted_places(table, asked.must_include, self.splitter.text)
             each = [with_wanted(Start(tokens, [0] * len(tokens)), places, own, self.anchor) for tokens in several]
+            if self.options.edit.together:
+                each = [kept_together(start, own, table.owner) for start in each]
             for start in each:
                 if len(start.tokens) > most:
                     raise OptionError(
@@ -322,19 +360,27 @@ class SANA(TableText):
         draft = begin([start.tokens for start in own], [start.phrases for start in own], locked=hard)
         if asked.constraint != "hard" and asked.must_include:  # what the user wants stays, the rest may go
             draft = draft._replace(locked=draft.locked & (draft.phrase > 0))
+        again = None if edit.repeats else self._again()
         done = refine(
             self.editor,
             memory,
             Draft(*(each.to(self.device) for each in draft)),
             longest=self.options.text.longest + 2,
             most_rounds=edit.most_rounds,
-            eos_penalty=edit.eos_penalty,
-            unknown=(batch.words < 0).any(1),
+            eos_penalty=float(self.network.penalty) if edit.eos_penalty is None else edit.eos_penalty,
+            surely=edit.surely,
+            passes=edit.passes,
+            again=again,
+            unknown=batch.words.clamp(max=0),
             traced=traced,
         )
-        last = resolved(self.editor, memory, done.draft, batch.words)
+        last = resolved(self.editor, memory, done.draft, batch.words, again)
         last = collapsed(last) if edit.collapse else last
         return [self._written(row, table, last, done, own[row]) for row, table in enumerate(tables)]
+
+    def _again(self) -> torch.Tensor:
+        """(V + 1,): tokens that say nothing; those of a skeleton that say something are in it as often as they come."""
+        return torch.tensor([not word or says_nothing(word) for word in self.numbering.word], device=self.device)
 
     def _written(self, row: int, table: Table, last: Draft, done: Any, start: Start) -> Written:
         def tokens(numbers: torch.Tensor) -> list[str]:
