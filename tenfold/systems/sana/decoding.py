@@ -80,6 +80,7 @@ def refine(
     most_rounds: int,
     surely: float = 0.5,
     eos_penalty: float = 0.0,
+    penalised: int = 1,
     passes: int = 1,
     again: Tensor | None = None,
     unknown: Tensor | None = None,
@@ -89,9 +90,9 @@ def refine(
 
     memory: of the same rows.  longest: tokens of a text, BOS and EOS included.  surely: a token is deleted where it is
     wrong with more than this probability.  eos_penalty: taken from the score of "nothing is missing" in the first
-    round, for longer texts.  passes: as of `filled`.  again (V + 1,) bool: what may be written although the locked
-    tokens have it already; none: anything.  unknown (B, N): the table's tokens without a number, else 0; UNK may be
-    written where there is one to put in its place.
+    `penalised` rounds, for longer texts.  passes: as of `filled`.  again (V + 1,) bool: what may be written although
+    the locked tokens have it already; none: anything.  unknown (B, N): the table's tokens without a number, else 0; UNK
+    may be written where there is one to put in its place.
     """
     never = torch.zeros(editor.word.num_embeddings, dtype=torch.bool, device=draft.text.device)
     never[list(NEVER_WRITTEN)] = True
@@ -112,7 +113,7 @@ def refine(
             now = deleted(now, wrong > surely)
             keep("deleted", number, now)
         scores = editor.rooms(editor.states(now.text, own)).float().log_softmax(-1)
-        if number == 1:
+        if number <= penalised:
             scores[..., 0] -= eos_penalty
         now = with_room(now, *scores.max(-1)[::-1], longest)
         if bool((now.text == INS).any()):

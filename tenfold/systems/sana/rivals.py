@@ -35,10 +35,11 @@ from tenfold.training import Stage
 class Levenshtein(SANA):
     """The edit model alone (Gu et al. 2019): texts begin empty, any token may be taken out in training."""
 
+    grows = True
     # After a second of training nothing seems to be missing in an empty text: the penalty makes it write one.
     tiny = replace(
         SANA.tiny,
-        edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0),
+        edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0, passes=1),
         training=replace(SANA.tiny.training, lr=0.01),
     )
 
@@ -60,6 +61,7 @@ class Levenshtein(SANA):
             clip=training.clip,
             validate=self._validation(prepared, self.validate_text),
         )
+        self._choose_penalty(prepared)
 
     def write(self, tables: Sequence[Table], *, constraint: str = "none", **how: Any) -> list[Written]:
         return super().write(tables, constraint="none", **how)

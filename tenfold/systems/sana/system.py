@@ -59,6 +59,7 @@ class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
     lower_is_better = (*LOWER_IS_BETTER, "rounds")
+    grows = False  # texts that begin with nothing need more than a round's insertions
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
         network=NetworkOptions(dim=16, layers=1, heads=2, hidden=16, word_dim=12, key_dim=6, dropout=0.1),
@@ -369,6 +370,7 @@ class SANA(TableText):
             most_rounds=edit.most_rounds,
             eos_penalty=float(self.network.penalty) if edit.eos_penalty is None else edit.eos_penalty,
             surely=edit.surely,
+            penalised=edit.most_rounds if self.grows else 1,
             passes=edit.passes,
             again=again,
             unknown=batch.words.clamp(max=0),
