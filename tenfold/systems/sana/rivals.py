@@ -123,7 +123,7 @@ class SketchAndWrite(SANA):
 
     def write(self, tables: Sequence[Table], *, beam: int | None = None, **how: Any) -> list[Written]:
         numbers = [self.numbering.table(table) for table in tables]
-        skeletons = self._sketched(self.sketcher, numbers, beam)
+        skeletons = self.sketched(self.sketcher, numbers, beam)
         found: list[Written | None] = [None] * len(tables)
         for rows in batches_of([each.rows.shape[1] for each in numbers]):
             batch = [with_skeleton(numbers[row], skeletons[row]) for row in rows]

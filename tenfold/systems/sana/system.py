@@ -11,6 +11,7 @@ from torch import nn
 from tenfold.errors import OptionError
 from tenfold.metrics.texts import bag_f1, bleu
 from tenfold.options import parse
+from tenfold.systems.sana.crossfit import crossfitted
 from tenfold.systems.sana.decoding import Draft, Step, begin, collapsed, refine, resolved
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import EditBatch, EditPairs, edit_loss
@@ -97,7 +98,7 @@ class SANA(TableText):
             clip=self.options.training.clip,
         )
         share = self.options.sketch.share / (self.options.sketch.crossfit + 1)
-        folded = yield from self._crossfitted(partial(stage, share=share), pairs, skeletons)
+        folded = yield from crossfitted(self, partial(stage, share=share), pairs, skeletons)
         if sketches:
             yield stage(
                 name="sketch",
@@ -107,7 +108,7 @@ class SANA(TableText):
                 data=Pairs(sketches),
                 validate=self._validation(prepared, self.validate_sketch),
             )
-        written = folded or self._sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
+        written = folded or self.sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
         if self.options.edit.from_sketch and self.begins:
             self._hand_on()
         yield stage(
@@ -135,31 +136,6 @@ class SANA(TableText):
     def training_statistics(self, prepared: Prepared, older: Any = None) -> dict[str, torch.Tensor]:
         self.begins = older is None  # else the edits' network has weights of its own already
         return super().training_statistics(prepared, older)
-
-    def _crossfitted(self, stage: Any, pairs: list[Pair], skeletons: list[list[int]]) -> Any:
-        """Skeletons of each part from a network that was trained on the others; none where crossfit is 0."""
-        folds = self.options.sketch.crossfit
-        if not folds:
-            return None
-        found: list[list[int]] = [[] for _ in pairs]
-        part = np.array([hash_of(pair.table) % folds for pair in pairs])
-        for fold in range(folds):
-            sketcher = Sketcher(self.sizes["words"], self.sizes["keys"], self.options.network)
-            own = [
-                Pair(pair.table, bounded(each))
-                for pair, each, of in zip(pairs, skeletons, part, strict=True)
-                if each and of != fold
-            ]
-            yield stage(
-                name=f"sketch {fold + 1} of {folds}",
-                network=sketcher,
-                loss=partial(self.sketch_loss, sketcher),
-                data=Pairs(own),
-            )
-            rows = np.flatnonzero(part == fold).tolist()
-            for row, tokens in zip(rows, self._sketched(sketcher, [pairs[i].table for i in rows], beam=1), strict=True):
-                found[row] = tokens
-        return found
 
     def sketch_loss(self, sketcher: Sketcher, batch: PairBatch) -> Loss:
         return sketcher.loss(batch.table, batch.text, self.options.training.smoothing)
@@ -189,7 +165,7 @@ class SANA(TableText):
                     found.append(self.numbering.text(gold, numbers)[: self.options.sketch.longest])
         return found
 
-    def _sketched(self, sketcher: Sketcher, tables: Sequence[Numbers], beam: int | None = None) -> list[list[int]]:
+    def sketched(self, sketcher: Sketcher, tables: Sequence[Numbers], beam: int | None = None) -> list[list[int]]:
         """The best skeleton of each table; tables of about one length are written together."""
         sketcher.eval()
         found: list[list[int]] = [[] for _ in tables]
@@ -215,7 +191,7 @@ class SANA(TableText):
         numbers = [self.numbering.table(table) for table in tables]
         written = [
             [self.numbering.token(token, table) for token in own]
-            for own, table in zip(self._sketched(self.sketcher, numbers, beam=1), tables, strict=True)
+            for own, table in zip(self.sketched(self.sketcher, numbers, beam=1), tables, strict=True)
         ]
         return {"skeleton_f1": self.skeleton_f1(written, tables, texts).mean()}
 
@@ -261,7 +237,7 @@ class SANA(TableText):
         found = []
         for table in [self.table_of(given) for given in tables]:
             numbers = self.numbering.table(table)
-            tokens = [self.numbering.token(t, table) for t in self._sketched(self.sketcher, [numbers])[0]]
+            tokens = [self.numbering.token(t, table) for t in self.sketched(self.sketcher, [numbers])[0]]
             found.append(Sketch(tokens, [table.owner[place] for place in sources_of(tokens, table) if place >= 0]))
         return found
 
@@ -317,7 +293,7 @@ class SANA(TableText):
         elif asked.answers > 1:
             found = self._several(numbers, asked.answers)
         else:
-            found = [[each] for each in self._sketched(self.sketcher, numbers, beam)]
+            found = [[each] for each in self.sketched(self.sketcher, numbers, beam)]
         most = self.options.text.longest
         starts = []
         for table, own, several in zip(tables, numbers, found, strict=True):
@@ -415,10 +391,3 @@ def batches_of(lengths: Sequence[int]) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
     for first in range(0, len(order), TABLES_AT_ONCE):
         yield order[first : first + TABLES_AT_ONCE]
-
-
-def hash_of(table: Numbers) -> int:
-    """The same for equal tables, in every process."""
-    from zlib import crc32
-
-    return crc32(table.rows.tobytes())
