@@ -415,7 +415,7 @@ def test_predict_links(fitted):
     found = fitted.predict_links("p1", at=905.0, k=4, evidence=2)
     assert len(found) == 4 and [p.score for p in found] == sorted((p.score for p in found), reverse=True)
     assert not found.cold and all(0 < e.weight <= 1 and e.time < 905 for p in found for e in p.evidence)
-    assert found[0].score == pytest.approx(fitted.score([("p1", found[0].node, 905.0)])[0], abs=1e-6)
+    assert found[0].score == pytest.approx(fitted.score([("p1", found[0].node, 905.0)])[0], rel=1e-6)
     seen = {v for u, v, _ in rows_of(meetings()) if u == "p1"} | {u for u, v, _ in rows_of(meetings()) if v == "p1"}
     fresh = fitted.predict_links("p1", k=12, exclude_seen=True)
     assert {p.node for p in fresh} == {f"p{n}" for n in range(1, 13)} - seen
