@@ -3,8 +3,9 @@
 `--only choice` trains AT with each of some optimisers, learning rates and shifts of pictures, on labels and on
 scikit-learn's digits, and looks at the validation part alone: its accuracy under pgd-10 (8/255) after the best epoch.
 `--only table` trains methods as they come, with one network, batches, epochs and attack (two steps); the teacher,
-AT of four times the size, is trained once a seed and shared, and so is IAD-II's second one, trained plainly. Students are measured on the test part by pgd-10 and
-AA-lite (15 steps, towards two classes); nothing is chosen there. Differences to AT are paired, by picture and by seed.
+AT of four times the size, is trained once a seed and shared, and so is IAD-II's second one, trained plainly. Students
+are measured on the test part by pgd-10 and AA-lite (15 steps, towards two classes); nothing is chosen there.
+Differences to AT are paired, by picture and by seed.
 
 Fitted classifiers wait in benchmarks/quick/robust_labels until all are measured, so that an interrupted run goes on.
 """
