@@ -73,3 +73,20 @@ class Options:
     interest: InterestOptions = InterestOptions()
     loss: LossOptions = LossOptions()
     training: Training = Training()
+
+
+@options
+class RivalOptions:
+    """Of the rivals that keep several vectors."""
+
+    dim: Annotated[int, option("d, width of an item and of a user vector", gt=0)] = 64
+    interests: Annotated[int, option("vectors of a user, or slots of a memory", gt=0)] = 4
+    dropout: Annotated[float, option("of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    loss: LossOptions = LossOptions()
+    training: Training = Training()
+
+
+@options
+class HPMNOptions(RivalOptions):
+    period: Annotated[int, option("changes of a level after which the one above it changes", gt=1)] = 2
+    covariance: Annotated[float, option("penalty on levels that vary together", ge=0)] = 1e-5
