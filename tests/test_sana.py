@@ -278,6 +278,8 @@ def test_what_is_wanted_is_whole_and_in_its_place():
     assert wanted([11, 15], [1, 2]) == ([11, 12, 13, 15], [0, 1, 1, 0])  # by the order of the table
     assert wanted([11, 9], [3], anchor=9) == ([11, 14, 9], [0, 1, 0])
     assert wanted([], [0, 1], [3]) == ([11, 12, 14], [1, 1, 2])
+    assert wanted([], [0, 1, 2], [1]) == ([11, 12, 13], [1, 1, 1])  # it is within another one
+    assert wanted([12, 14], [1], [0, 1, 2]) == ([11, 12, 13, 14], [1, 1, 1, 0])  # whatever comes first
 
 
 # The system.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tenfold.systems.sana.learning import EditPairs
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
 from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
-from tenfold.systems.sana.system import SANA, batches_of
+from tenfold.systems.sana.system import SANA, Networks, batches_of
 from tenfold.tasks.table_text.baselines.generators import Generator
 from tenfold.tasks.table_text.beam import LEAST, beam_search
 from tenfold.tasks.table_text.encoding import (
@@ -43,7 +43,7 @@ class Levenshtein(SANA):
         training=replace(SANA.tiny.training, lr=0.01),
     )
 
-    def build(self) -> nn.ModuleDict:
+    def build(self) -> Networks:
         network = super().build()
         del network["sketch"]
         return network
