@@ -128,10 +128,10 @@ class SlotMemory(nn.Module):
     """The machine. `scan` reads whole streams, `step` one segment.
 
     competition (ours): an item is shared out among the slots and nobody, p = softmax over K slots and nobody of
-    <a_k + W_q LayerNorm(m_k), W_k f_n>, by addresses a_k that are far apart from the start; a slot reads the mean of
-    what it won, and moves by 1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing stays what it
-    was.  Without it every slot reads a mean of all items in every segment, as the paper has it: whatever matters is
-    then written into all slots.
+    2 <a_k + W_q LayerNorm(m_k), W_k f_n> / sqrt(d), by addresses a_k that are far apart from the start; a slot reads
+    the mean of what it won, and moves by 1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing
+    stays what it was.  Without it every slot reads a mean of all items in every segment, as the paper has it: what
+    matters is then written into all slots.
     score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None spreads it over a
     slot's numbers as log u, u uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier
     2018), so that some hold long and others write fast.  Ours, because with one cell and equal beginnings slots are
@@ -207,7 +207,7 @@ class SlotMemory(nn.Module):
         """Addresses at right angles to each other (as far as there are as many), and keys as long as items, so that
         from the first step on items have winners."""
         corners = nn.init.orthogonal_(torch.empty(self.slots, self.dim))
-        self.address = nn.Parameter(SHARP * self.dim**0.5 * F.normalize(corners, dim=1))
+        self.address = nn.Parameter(self.dim**0.5 * F.normalize(corners, dim=1))
         self.nobody, self.nobody_bias = nn.Parameter(torch.zeros(self.dim)), nn.Parameter(torch.tensor(NOBODY))
         nn.init.orthogonal_(self.key.weight)
 
@@ -286,8 +286,8 @@ class SlotMemory(nn.Module):
     def _won(self, memory: Tensor, keys: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """p (B, 1, K, N), what each slot won of each item, and of all of them, (B, K)."""
         q = self.address + self.query(self.norm(memory))
-        scores = self._scores(self._heads(q), self._heads(keys))
-        nobody = (keys @ self.nobody).mul(self.dim**-0.5).add(self.nobody_bias)[:, None, None]
+        scores = SHARP * self._scores(self._heads(q), self._heads(keys))
+        nobody = (keys @ self.nobody + self.nobody_bias)[:, None, None]
         p = torch.cat([scores, nobody], 2).float().softmax(2)[:, :, :-1]
         if keep is not None:
             p = p * keep[:, None, None]
@@ -370,10 +370,10 @@ def _share_reference(machine: SlotMemory, memory: Tensor, key: Tensor) -> Tensor
     """(K + 1,) of one item, the last is nobody's."""
     asked = [machine.address[k] + machine.query(machine.norm(memory[k])) for k in range(machine.slots)]
     if machine.additive is None:
-        scores = [q @ key / math.sqrt(machine.dim) for q in asked]
+        scores = [SHARP * (q @ key) / math.sqrt(machine.dim) for q in asked]
     else:
-        scores = [machine.additive[0] @ torch.tanh(q + key) for q in asked]
-    nobody = machine.nobody @ key / math.sqrt(machine.dim) + machine.nobody_bias
+        scores = [SHARP * machine.additive[0] @ torch.tanh(q + key) for q in asked]
+    nobody = machine.nobody @ key + machine.nobody_bias
     return torch.stack([*scores, nobody]).softmax(0)
 
 
