@@ -132,10 +132,11 @@ class SlotMemory(nn.Module):
     the mean of what it won, and moves by 1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing
     stays what it was.  Without it every slot reads a mean of all items in every segment, as the paper has it: what
     matters is then written into all slots.
-    score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None spreads it over a
-    slot's numbers as log u, u uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier
-    2018), so that some hold long and others write fast.  Ours, because with one cell and equal beginnings slots are
-    equal for ever: each slot has an identity, added to its content wherever it asks or is asked, and learns its start.
+    score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None is 0 where slots
+    compete, for what is not won is kept anyway; without competition it spreads over a slot's numbers as log u, u
+    uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier 2018), so that some hold long
+    and others write fast.  Ours, because with one cell and equal beginnings slots are equal for ever: each slot has an
+    identity, added to its content wherever it is asked (and asks, without competition), and learns its start.
     strict: as the one public code has it, from zero, without identities and biases: its slots never differ.
     Variants: self_keys (without competition: a slot may also attend to itself), sparse_write (only so many slots take
     part in a segment), periods (slot k is written every 2^(k mod periods) segments), beside (items begin with their
@@ -200,6 +201,7 @@ class SlotMemory(nn.Module):
         self.identity = nn.Parameter(spread * torch.randn(slots, dim), requires_grad=not strict)
         if self.competition:
             self._set_addresses()
+            keep_bias = keep_bias or 0.0
         if not strict:
             self.set_horizon(horizon) if keep_bias is None else self.cell.keep_for(torch.full((dim,), keep_bias))
 

@@ -52,10 +52,14 @@ class MemoryOptions:
     heads: Annotated[int, option("of the encoder, and of the slots' attention without competition", gt=0)] = 4
     score: Annotated[Literal["dot", "additive"], option("of a slot's attention to an item")] = "dot"
     gate: Annotated[Literal["shared", "per_slot"], option("one gated cell for all slots, or one each")] = "shared"
-    keep_bias: Annotated[float | None, option("of the keep gate at the start; none: spread, for `horizon`")] = None
-    horizon: Annotated[float, option("segments that a stream has, about; it spreads the keep gates", gt=0)] = 16.0
+    keep_bias: Annotated[
+        float | None, option("of the keep gate at the start; none: 0 with competition, else spread, for `horizon`")
+    ] = None
+    horizon: Annotated[
+        float, option("segments that a stream has, about; without competition it spreads the keep gates", gt=0)
+    ] = 16.0
     strict: Annotated[bool, option("as the public code: slots begin at zero, without identities and biases")] = False
-    self_keys: Annotated[bool, option("a slot may also attend to its own content")] = False
+    self_keys: Annotated[bool, option("without competition: a slot may also attend to its own content")] = False
     competition: Annotated[
         bool, option("slots compete for items, and one that wins nothing stays; false: each reads all, as in the paper")
     ] = True
