@@ -30,7 +30,7 @@ NEVER = -1e9  # a score of what is not there: finite, so that a segment without 
 class Writes(NamedTuple):
     """What one segment did: for looking at, never for an answer."""
 
-    attention: Tensor  # (B, K, N) how much of each item a slot won, or, without competition, read (the heads' mean)
+    attention: Tensor  # (B, K, N) what is left of each item in a slot; without competition its share, the heads' mean
     keep: Tensor  # (B, K) how much of its old content each slot kept, the mean over its numbers
 
 
@@ -129,9 +129,9 @@ class SlotMemory(nn.Module):
 
     competition (ours): an item is shared out among the slots and nobody, p = softmax over K slots and nobody of
     2 <a_k + W_q LayerNorm(m_k), W_k f_n> / sqrt(d), by addresses a_k that are far apart from the start; a slot reads
-    the mean of what it won, and moves by 1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing
-    stays what it was.  Without it every slot reads a mean of all items in every segment, as the paper has it: what
-    matters is then written into all slots.
+    what it won, one item after another, each written over p of what came before it in the segment, and moves by
+    1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing stays what it was.  Without it every slot
+    reads a mean of all items in every segment, as the paper has it: what matters is then written into all slots.
     score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None is 0 where slots
     compete, for what is not won is kept anyway; without competition it spreads over a slot's numbers as log u, u
     uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier 2018), so that some hold long
@@ -260,17 +260,19 @@ class SlotMemory(nn.Module):
         written."""
         alpha, mass = self._won(memory, keys, keep) if self.competition else self._attention(memory, keys, keep)
         items = alpha[..., : keys.shape[1]]
+        if self.competition:
+            items, strength = _one_after_another(items)
         read = items @ self._heads(values)
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
         if self.competition:
-            read = read / (items.sum(-1, keepdim=True) + 1e-3)
+            read = read / (strength + 1e-3)
         after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
         everything = torch.ones(len(memory), 1, dtype=torch.bool, device=memory.device)
         written = everything if keep is None else keep.any(1).view(-1, 1)
         if self.competition:
-            strength = 1 - (1 - items[:, 0].float()).clamp(min=1e-6).log().sum(-1, keepdim=True).exp()
-            after, z = torch.lerp(memory, after, strength.to(memory)), 1 - strength * (1 - z)
+            moved = strength[:, 0]
+            after, z = torch.lerp(memory, after, moved), 1 - moved * (1 - z)
         if self.sparse_write:
             written = written & (mass >= mass.topk(self.sparse_write, dim=1).values[:, -1:])
         if self.periods > 1:
@@ -349,6 +351,15 @@ class SlotMemory(nn.Module):
         return torch.stack(found, 1)
 
 
+def _one_after_another(p: Tensor) -> tuple[Tensor, Tensor]:
+    """What is left of each item's share p (..., N) in a slot when the later ones have been written over it,
+    w_n = p_n prod_(m > n) (1 - p_m), and the sum of it (..., 1), which is 1 - prod (1 - p)."""
+    left = (1 - p.float()).clamp(min=1e-6).log()
+    later = left.sum(-1, keepdim=True) - left.cumsum(-1)
+    w = p * later.exp().to(p)
+    return w, w.sum(-1, keepdim=True)
+
+
 def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Tensor, keep: Sequence[bool]) -> Tensor:
     """`step` of one stream as it is written down, slot by slot and head by head. memory (K, d), keys (N, d)."""
     rows, where = [], [n for n, real in enumerate(keep) if real]
@@ -358,9 +369,10 @@ def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Te
         strength: Tensor | float = 1.0
         if machine.competition:
             shares = [_share_reference(machine, memory, keys[n])[k] for n in where]
-            strength = 1 - torch.stack([1 - share for share in shares]).prod()
-            mass = torch.stack(shares).sum() + 1e-3
-            read = torch.stack([share * values[n] for share, n in zip(shares, where, strict=True)]).sum(0) / mass
+            read, strength = torch.zeros_like(values[0]), torch.zeros(())
+            for n, share in zip(where, shares, strict=True):
+                read, strength = (1 - share) * read + share * values[n], (1 - share) * strength + share
+            read = read / (strength + 1e-3)
         else:
             read = _read_reference(machine, memory[k], machine.identity[k], keys[where], values[where])
         after = _cell_reference(machine.cell, k, machine.out(read), memory[k])
