@@ -354,7 +354,7 @@ class SlotMemory(nn.Module):
 def _one_after_another(p: Tensor) -> tuple[Tensor, Tensor]:
     """What is left of each item's share p (..., N) in a slot when the later ones have been written over it,
     w_n = p_n prod_(m > n) (1 - p_m), and the sum of it (..., 1), which is 1 - prod (1 - p)."""
-    left = (1 - p.float()).clamp(min=1e-6).log()
+    left = torch.log1p(-p.float().clamp(max=1 - 1e-6))
     later = left.sum(-1, keepdim=True) - left.cumsum(-1)
     w = p * later.exp().to(p)
     return w, w.sum(-1, keepdim=True)
