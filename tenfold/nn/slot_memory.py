@@ -30,7 +30,7 @@ NEVER = -1e9  # a score of what is not there: finite, so that a segment without 
 class Writes(NamedTuple):
     """What one segment did: for looking at, never for an answer."""
 
-    attention: Tensor  # (B, K, N) what is left of each item in a slot; without competition its share, the heads' mean
+    attention: Tensor  # (B, K, N) how much of what a slot read each item was, the mean over heads
     keep: Tensor  # (B, K) how much of its old content each slot kept, the mean over its numbers
 
 
@@ -262,11 +262,10 @@ class SlotMemory(nn.Module):
         items = alpha[..., : keys.shape[1]]
         if self.competition:
             items, strength = _one_after_another(items)
+            items = items / (strength + 1e-3)
         read = items @ self._heads(values)
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
-        if self.competition:
-            read = read / (strength + 1e-3)
         after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
         everything = torch.ones(len(memory), 1, dtype=torch.bool, device=memory.device)
         written = everything if keep is None else keep.any(1).view(-1, 1)

@@ -247,6 +247,5 @@ class Memory:
                 zip(writes.keep[0].tolist(), writes.attention[0].tolist(), strict=True)
             ):
                 old = [(weight * kept, item) for weight, item in written[slot]]
-                whole = max(sum(share), 1e-9)  # what a slot won of all items may be less than one, or more
-                new = [(part / whole * (1 - kept), first + begin + n) for n, part in enumerate(share)]
+                new = [(part * (1 - kept), first + begin + n) for n, part in enumerate(share)]
                 written[slot] = sorted(old + new, reverse=True)[: self.TOP]
