@@ -1,9 +1,10 @@
 """What can be chosen for LimaRec. Imports no torch.
 
-`preset=faithful` is the paper as far as it is known: running sums in which nothing ever fades, interests only. What the
-default adds (events that fade, a gate to the latest event, sharper weights) gives it the order of events, which a mean
-has not. On the validation part of MovieLens-100K it was the best of six, after a short training (docs/log.md); how
-much each part is worth is claim L10, which waits for a long run.
+`preset=faithful` is the paper as far as it is known: running sums in which nothing ever fades, interests only, and
+ComiRec's rule, by which the chosen interest alone scores all items in training. What the default adds (events that
+fade, a gate to the latest event, sharper weights) gives it the order of events, which a mean has not; and items are
+scored in training as in answers, by the best interest, without which several interests did worse than one
+(docs/log.md). What each part is worth is claim L10.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -51,7 +52,7 @@ class InterestOptions:
     noise: Annotated[float, option("size of choice=gumbel's noise in the first epoch; it halves in each", ge=0)] = 1.0
     negatives_by: Annotated[
         Literal["max", "chosen"], option("what scores the other items in training: the best interest, or the chosen")
-    ] = "chosen"
+    ] = "max"
     read: Annotated[Literal["max", "logsumexp"], option("an item's score from its scores by each interest")] = "max"
     apart: Annotated[float, option("penalty on interests that lean on few events, as REMI's; 0: none", ge=0)] = 0.0
 
@@ -60,7 +61,12 @@ class InterestOptions:
 class Options:
     presets: ClassVar = {
         "best": {},
-        "faithful": {"memory.decay": "none", "interest.weights": "product", "interest.short_term": "none"},
+        "faithful": {
+            "memory.decay": "none",
+            "interest.weights": "product",
+            "interest.short_term": "none",
+            "interest.negatives_by": "chosen",
+        },
     }
 
     dim: Annotated[int, option("d, width of an item and of an interest", gt=0)] = 64
