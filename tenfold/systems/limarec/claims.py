@@ -225,13 +225,13 @@ ABLATED: dict[str, dict[str, Any]] = {
     "as it is": {},
     "phi relu": {"memory.feature_map": "relu"},
     "phi exp": {"memory.feature_map": "exp"},
-    "K = 1": {"interests": 1},
+    "K = 4": {"interests": 4},
+    "K = 4, negatives by the chosen": {"interests": 4, "interest.negatives_by": "chosen"},
     "K = 8": {"interests": 8},
     "H = 1": {"heads": 1},
     "two layers": {"layers": 2},
-    "soft choice": {"interest.choice": "soft"},
-    "Gumbel choice": {"interest.choice": "gumbel"},
-    "negatives by the chosen": {"interest.negatives_by": "chosen"},
+    "K = 4, soft choice": {"interests": 4, "interest.choice": "soft"},
+    "K = 4, Gumbel choice": {"interests": 4, "interest.choice": "gumbel"},
     "nothing fades": {"memory.decay": "none"},
     "by time": {"memory.decay": "time"},
     "time codes": {"memory.gap_codes": True},
@@ -242,7 +242,8 @@ ABLATED: dict[str, dict[str, Any]] = {
 }
 
 
-FEW = ("as it is", "K = 1", "negatives by the chosen", "nothing fades", "no short-term vector", "weights product")
+FEW = ("as it is", "K = 4", "K = 4, negatives by the chosen", "nothing fades", "no short-term vector",
+       "weights product")  # fmt: skip
 
 
 def ablations(size: Size) -> dict[str, System]:
