@@ -1,8 +1,8 @@
 """LimaRec online: one event and one answer (k = 10) at histories of 100 and 100,000 events, bytes a user, replay.
 
 The default but for K (d = 64, H = 4, K = 4) and `faithful`, 3,416 items, random weights. Latencies as in
-lisa_streaming: every measured user is met once, who comes first alternates. Beside it SASRec (D = 64, two blocks), which
-keeps no state and reads the last 200 events again; at 10,000 events SASRec's first block alone, computing all
+lisa_streaming: every measured user is met once, who comes first alternates. Beside it SASRec (D = 64, two blocks),
+which keeps no state and reads the last 200 events again; at 10,000 events SASRec's first block alone, computing all
 positions, the last query only, and with a cache of keys and values, whose bytes are what a state saves.
 
 Replay: MovieLens-1M and a drawn log of a million events of 200,000 users, from file to LMDB, synced; beside it
