@@ -81,7 +81,7 @@ class Options:
     memory: MemoryOptions = MemoryOptions()
     interest: InterestOptions = InterestOptions()
     loss: LossOptions = LossOptions()
-    training: Training = Training()
+    training: Training = Training(batch_size=8, lr=3e-3)  # a sample is a whole history, or 4,096 events of it
 
 
 @options
