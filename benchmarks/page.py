@@ -87,7 +87,7 @@ QUALITY = [
 # The same for the README of a room; the configuration may be left out where all rows have one.
 ROOMS = {
     "limarec": [
-        ("limarec_online.answers", "state_bytes", "kept of a user, by default (d = 64, H = 4, K = 4)", "{} bytes"),
+        ("limarec_online.answers", "state_bytes", "kept of a user with four interests (d = 64, H = 4)", "{} bytes"),
         ("limarec_online.answers", "faithful_state_bytes", "the same of `preset=faithful`", "{} bytes"),
         ("limarec_online.answers", "record_bytes", "a record in a store, with its header and 64 event ids", "{} bytes"),
         (
@@ -152,11 +152,28 @@ ROOMS = {
         ("robust_labels.choice", "labels_adam_0.01_shifted_pgd", "Adam at 0.01, pictures shifted", "{}", "the same"),
         ("robust_labels.choice", "digits_adam_0.01_pgd", "AT by default", "{}", "digits, the validation part"),
         ("robust_labels.choice", "digits_sgd_0.1_pgd", "the same, SGD at 0.1", "{}", "digits, the validation part"),
+        ("attacks", "speedup_over_torchattacks", "PGD-20 of every step over torchattacks", "{} x", "500 labels"),
+        ("attacks", "speedup_over_foolbox", "over foolbox", "{} x", "the same"),
+        ("attacks", "speedup_over_art", "over ART", "{} x", "the same"),
+        ("attacks", "pgd_ours", "right under PGD-20, ours", "{}", "the same"),
+        ("attacks", "pgd_torchattacks", "torchattacks", "{}", "the same"),
+        ("attacks", "pgd_foolbox", "foolbox", "{}", "the same"),
+        ("attacks", "pgd_art", "ART", "{}", "the same"),
+        ("attacks", "alike_torchattacks", "pictures alike with torchattacks", "{}", "the same"),
+        ("attacks", "aa_lite", "right under AA-lite, ours", "{}", "250 of them"),
+        ("attacks", "autoattack_apgd_pair", "under AutoAttack's own APGD pair", "{}", "250 of them"),
+        ("attacks", "square", "under Square, 500 queries", "{}", "250 of them"),
+        (
+            *("iad_step", "time_ratio_vs_official", "a step of IAD-I, in times of the authors'", "{}"),
+            "ResNet-18, batch 64, two threads",
+        ),
+        ("iad_step", "units", "its forward units, counted by hooks", "{}", "the same"),
+        ("iad_step", "units_detached", "the same, detached introspection", "{}", "the same"),
         *(
             ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, three seeds")
             for method, told in (
                 *(("plain", "plain training"), ("at", "AT"), ("trades", "TRADES"), ("ard", "ARD"), ("rslad", "RSLAD")),
-                *(("iad1", "IAD-I"), ("teacher", "the teacher, four times as large")),
+                *(("iad1", "IAD-I"), ("iad2", "IAD-II"), ("teacher", "the teacher, four times as large")),
             )
             for figure, what in (
                 *(("natural", "right"), ("robust", "right after pgd-10 and AA-lite")),

@@ -3,8 +3,9 @@
 `--only choice` trains AT with each of some optimisers, learning rates and shifts of pictures, on labels and on
 scikit-learn's digits, and looks at the validation part alone: its accuracy under pgd-10 (8/255) after the best epoch.
 `--only table` trains methods as they come, with one network, batches, epochs and attack (two steps); the teacher,
-AT of four times the size, is trained once a seed and shared. Students are measured on the test part by pgd-10 and
-AA-lite (15 steps, towards two classes); nothing is chosen there. Differences to AT are paired, by picture and by seed.
+AT of four times the size, is trained once a seed and shared, and so is IAD-II's second one, trained plainly. Students
+are measured on the test part by pgd-10 and AA-lite (15 steps, towards two classes); nothing is chosen there.
+Differences to AT are paired, by picture and by seed.
 
 Fitted classifiers wait in benchmarks/quick/robust_labels until all are measured, so that an interrupted run goes on.
 """
@@ -52,6 +53,7 @@ TAUGHT: dict[str, Callable[[dict[str, Any]], Classifier]] = {
     "ard": lambda one: ARD(**SMALL, **one),
     "rslad": lambda one: RSLAD(**SMALL, **one),
     "iad1": lambda one: IAD(**SMALL, **one),
+    "iad2": lambda one: IAD(base="akd2", **SMALL, **one),
 }
 ATTACKS: dict[str, Any] = {"attacks": ("pgd", "aa-lite"), "steps": 10, "apgd_steps": 15, "targets": 2}
 KEPT = harness.ROOT / "benchmarks" / "quick" / "robust_labels"
@@ -98,9 +100,11 @@ def table(seeds: int, epochs: int, trained: int) -> tuple[dict[str, float], dict
     for seed in range(seeds):
         budget = Budget(max_epochs=epochs, seed=seed, progress="none", threads=1)
         teacher, robust = fitted(AT(**LARGE), data, budget)
+        _, standard = fitted(Plain(**LARGE), data, budget)
         systems: dict[str, Classifier] = {"teacher": teacher}
         for name, make in TAUGHT.items():
-            systems[name], _ = fitted(make({"teacher.path": str(robust)}), data, budget)
+            one = {"teacher.path": str(robust)} | ({"second.path": str(standard)} if name == "iad2" else {})
+            systems[name], _ = fitted(make(one), data, budget)
         for name, system in systems.items():
             measured[name].append(system.evaluate(data, **ATTACKS))
     return figures_of(measured)

@@ -113,6 +113,12 @@ def _edits(cls: str, gives: str, paper: str) -> Row:
     return Row(f"{_SANA}.rivals:{cls}", gives, paper, extra="text", options=f"{_SANA}.options:Options")
 
 
+def _several(module_class: str, gives: str, paper: str, options: str = "RivalOptions") -> Row:
+    """A rival of LimaRec stands in its room."""
+    home = "tenfold.systems.limarec"
+    return Row(f"{home}.{module_class}", gives, paper, options=f"{home}.options:{options}")
+
+
 def _reader(module_class: str, gives: str, paper: str, options: str = "PlainOptions") -> Row:
     home = "tenfold.systems.rehearsal"
     return Row(f"{home}.rivals:{module_class}", gives, paper, options=f"{home}.options:{options}")
@@ -134,6 +140,15 @@ BASELINES = {
         "rehearsal-next": Row("tenfold.systems.rehearsal.next_items:RehearsalNext",
                               "next items from Rehearsal Memory's state of one size", "2106.01096",
                               options="tenfold.systems.rehearsal.options:NextOptions"),
+        "comirec-sa": _several("rivals:ComiRecSA", "next items from several weighted means of a history",
+                               "2005.09347"),
+        "comirec-dr": _several("rivals:ComiRecDR", "next items from several vectors found by dynamic routing",
+                               "2005.09347"),
+        "mind": _several("rivals:MIND", "next items from routed vectors and label-aware attention", "1904.08030"),
+        "mimn": _several("memories:MIMN", "next items from the slots of a neural Turing machine", "1905.09248"),
+        "hpmn": _several("memories:HPMN", "next items from recurrent networks of growing periods", "1905.00758",
+                         "HPMNOptions"),
+        "running-mean": _several("rivals:RunningMean", "next items from one mean that fades", "-"),
         "popularity": _baseline("counted:Popularity", "the most popular items, for everybody", "-"),
     },
     "classification": {

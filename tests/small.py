@@ -124,6 +124,10 @@ ALIKE = {
     "full-attention",
     "seq2seq",
     "forced-beam",
+    "comirec-sa",
+    "mind",
+    "hpmn",
+    "running-mean",
 }
 
 

@@ -325,6 +325,25 @@ def test_a_folded_copy_answers_and_slopes_as_the_network_does_and_follows_it(mak
         network.train()
 
 
+def test_many_channels_of_few_places_lie_plane_by_plane():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(C, 256, 3, 2, 1), nn.BatchNorm2d(256), nn.ReLU(), nn.Conv2d(256, 256, 1), nn.ReLU(),
+              nn.Flatten(), nn.LazyLinear(K)]  # fmt: skip
+    network, x, y = nn.Sequential(*layers).eval(), torch.rand(2, C, 8, 8), torch.arange(2)
+    network(x)
+    folded = Folded(network)
+    for _ in range(2):
+        assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
+        mine, theirs = (attacks.input_gradient(m, x, y, attacks.cross_entropy)[0] for m in (folded, network))
+        assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+        folded.refresh()
+    first, second = (folded.copy.get_submodule(name) for name in ("0", "3"))
+    assert first.weight.is_contiguous() and second(x.new_ones(2, 256, 4, 4)).is_contiguous()
+    wide = x.repeat(1, 1, 4, 4)
+    maps = folded.copy.get_submodule("0")(wide.contiguous(memory_format=torch.channels_last))
+    assert maps.is_contiguous(memory_format=torch.channels_last)  # many places
+
+
 def test_convolutions_take_their_norms_up():
     assert len(Folded(SmallNetwork(K)).pairs) == 4 and len(Folded(ResNet18(K, width=8)).pairs) == 20
 

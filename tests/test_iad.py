@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -285,6 +286,9 @@ def test_a_picture_is_classified_with_the_budget_that_flips_it(fitted, tmp_path)
     assert fitted.classify(tmp_path / "a.png") == found
     assert fitted.classify(pixels / np.float32(255)) == found
     assert fitted.answer(str(tmp_path / "a.png"), flips=True).rows[0][0] == found.label
+    coloured = AT(AT.tiny).fit(replace(blobs(), pixels=blobs().pixels.repeat(3, 3)), max_epochs=1, accelerator="cpu")
+    with pytest.raises(DataError, match=r"was fitted on \(3, 4, 4\); they are all grey, so save them in colour"):
+        coloured.evaluate(blobs())
     with pytest.raises(DataError, match=r"expected \(1, 4, 4\)"):
         fitted.classify(pixels[:3])
     with pytest.raises(DataError, match=r"pixels from \d+ to \d+; attacks act on"):
@@ -388,6 +392,19 @@ def test_an_attack_writes_figures_pictures_and_what_one_looks_at(fitted, tmp_pat
     assert np.array_equal(again, held["answer_attacked"])
     assert np.array_equal(held["robust"], found.attacked.robust)
     assert (held["answer_attacked"] == held["y"])[held["robust"]].all()
+
+
+def test_an_attack_on_iad_also_shows_what_its_teacher_was_worth(tmp_path):
+    from tenfold.tasks.classification.attack_report import attack_report, trust_in_teacher
+
+    system = IAD(IAD.tiny).fit(blobs(), max_epochs=1, accelerator="cpu")
+    found = attack_report(system, blobs(), tmp_path / "a", attacks=("pgd",), steps=2)
+    assert {"teacher.png", "trust.png"} <= {path.name for path in found.files}
+    x, y = torch.from_numpy(found.attacked.pictures["pgd"]), found.tested.y()
+    alpha = trust_in_teacher(system, x, y)
+    with torch.no_grad():
+        shares = system.network["teacher"].eval()(x).softmax(1)[torch.arange(len(y)), y]
+    np.testing.assert_allclose(alpha, shares.numpy() ** system.options.trust.beta, rtol=1e-4)
 
 
 def test_an_attack_that_was_interrupted_goes_on(fitted, tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def test_a_pickle_that_wants_to_run_something_is_not_read(tmp_path):
             return os.system, (f"touch {tmp_path}/ran",)
 
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
-    assert "asks for posix.system, which no file of pictures needs" in refused(tmp_path)
+    assert "asks for posix.system, which no file of arrays needs" in refused(tmp_path)
     assert not (tmp_path / "ran").exists()
     (tmp_path / "data_batch_1").write_bytes(b"\x80\x04 nonsense")
     assert "is no batch of CIFAR" in refused(tmp_path)

@@ -1,12 +1,9 @@
-"""The synthetic worlds have the oracle that is told, and the rivals of the room learn and stream their sums."""
+"""The synthetic worlds have the oracle that is told, and the room's claims their names."""
 
 import numpy as np
 import pytest
-import torch
-from torch.testing import assert_close
 
 from tenfold.claims import claims_of
-from tenfold.systems.limarec.rivals import ComiRecSA, RunningMean
 from tenfold.systems.limarec.synthetic import (
     FAVOURITES,
     GROUPS,
@@ -47,23 +44,6 @@ def test_memory_is_worth_what_the_page_says():
     assert 0.6 < ideal(early(5, 300, 0, gap=60)) < 0.82
     assert ideal(early(5, 300, 0, gap=60), last=50) < 0.06  # 0.02, and luck
     assert 0.7 < ideal(returning(5, 300, 0)) < 0.83
-
-
-@pytest.mark.parametrize("cls", [ComiRecSA, RunningMean])
-def test_the_rivals_sums_are_their_means(cls, events):
-    system = cls(**{"dim": 12, "dropout": 0.0, "training.lr": 0.01, "training.batch_size": 8})
-    system.fit(events, max_epochs=2, progress="none", accelerator="cpu")
-    assert system.evaluate(events)["ndcg@10"] > 0.1
-    rows = torch.randint(1, 25, (2, 9))
-    with torch.no_grad():
-        f, _ = system.network(rows)
-        x = system.network.item(rows)
-        if cls is ComiRecSA:
-            a = system.network.score(x).exp()  # (B, L, K)
-        else:
-            age = torch.arange(8, -1, -1)[None, :, None]
-            a = system.network.left.sigmoid() ** age.expand(2, 9, 1)
-        assert_close(f[:, -1], torch.einsum("blk,bld->bkd", a, x) / a.sum(1).unsqueeze(-1), rtol=1e-4, atol=1e-5)
 
 
 def test_every_claim_has_a_name_of_its_own():

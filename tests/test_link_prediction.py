@@ -1,6 +1,7 @@
 """The task: nothing sees the future, rules are what they say, false pairs are false, answers name their past."""
 
 import json
+import pickle
 from functools import partial
 
 import numpy as np
@@ -222,6 +223,62 @@ def test_evaluation_has_all_its_figures(fitted):
     assert len(some.per_unit["mrr"]) == 5 and "5 of them" in some.protocol
 
 
+def written(folder, kind, rows, asked, graph):
+    """A file of false partners, asked (n, C), each by its id."""
+    ends = [graph.ids(column[rows]) for column in (graph.sources, graph.destinations)]
+    lists = [[v for v, number in zip(graph.ids(np.maximum(own, 1)), own, strict=True) if number] for own in asked]
+    columns = {"source": ends[0], "destination": ends[1], "time": graph.times[rows].tolist()}
+    path = folder / f"asked.{kind}"
+    if kind == "npz":
+        np.savez(path, negatives=np.array(lists), **{name: np.array(own) for name, own in columns.items()})
+    elif kind == "pkl":
+        path.write_bytes(
+            pickle.dumps(dict(zip(zip(*columns.values(), strict=True), map(np.array, lists), strict=True)))
+        )
+    else:
+        made = pl.DataFrame(columns | {"negatives": lists})
+        made.write_parquet(path) if kind == "parquet" else made.write_ndjson(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet", "jsonl", "pkl"])
+def test_false_partners_of_a_file_are_those_that_are_ranked(tmp_path, kind):
+    rows = [(1 + n % 5, 6 + (n * n + n // 7) % 4, float(n)) for n in range(90)]
+    graph = read_interactions(frame(rows), bipartite=False)
+    system = load_class("recency")().fit(graph)
+    made = system.prepare(graph, "time")
+    tested_rows = made.rows.test
+    most = 0 if kind == "npz" else 3  # an array has no lists of unequal length
+    asked = candidates(made, tested_rows, made.index.cuts(graph.times[tested_rows]), 5, most, 0)
+    path = written(tmp_path, kind, tested_rows, asked, graph)
+    drawn = system.evaluate(graph, candidates="sampled", random=5, historical=most, pairs=())
+    found = system.evaluate(graph, negatives=str(path), pairs=())
+    assert found["mrr(5 stored)" if not most else f"mrr({asked.shape[1]} stored)"] == next(iter(drawn.values()))
+    assert f"ranked among the false partners of {path}" in found.protocol
+    with pytest.raises(
+        DataError, match=r"no false partners for \d+ of the \d+ .* measured, the first of them \d -> \d"
+    ):
+        system.evaluate(graph, part="validation", negatives=str(path), pairs=())
+
+
+def test_files_of_false_partners_that_do_not_fit_are_refused_in_a_sentence(tmp_path, fitted):
+    def refused(path):
+        with pytest.raises(DataError) as error:
+            fitted.evaluate(meetings(), negatives=str(path), pairs=(), rules=False)
+        return str(error.value)
+
+    pl.DataFrame({"source": ["p1"], "time": [1.0]}).write_parquet(tmp_path / "few.parquet")
+    assert "holds source, time; expected source, destination, time and negatives" in refused(tmp_path / "few.parquet")
+    assert "cannot be read as false partners" in refused(tmp_path / "absent.parquet")
+    assert "are read from .npz" in refused(tmp_path / "asked.csv")
+    (tmp_path / "runs.pkl").write_bytes(pickle.dumps({(1, 2, 3.0): print}))
+    assert "asks for builtins.print" in refused(tmp_path / "runs.pkl")
+    made = links(meetings())
+    path = written(tmp_path, "jsonl", made.rows.test, np.ones((len(made.rows.test), 1), np.int64), made.graph)
+    path.write_text(path.read_text().replace('"negatives":["', '"negatives":["nobody-'))
+    assert "names the partner 'nobody-p" in refused(path)
+
+
 @pytest.mark.parametrize(
     "protocol",
     [
@@ -358,7 +415,7 @@ def test_predict_links(fitted):
     found = fitted.predict_links("p1", at=905.0, k=4, evidence=2)
     assert len(found) == 4 and [p.score for p in found] == sorted((p.score for p in found), reverse=True)
     assert not found.cold and all(0 < e.weight <= 1 and e.time < 905 for p in found for e in p.evidence)
-    assert found[0].score == pytest.approx(fitted.score([("p1", found[0].node, 905.0)])[0], abs=1e-6)
+    assert found[0].score == pytest.approx(fitted.score([("p1", found[0].node, 905.0)])[0], rel=1e-6)
     seen = {v for u, v, _ in rows_of(meetings()) if u == "p1"} | {u for u, v, _ in rows_of(meetings()) if v == "p1"}
     fresh = fitted.predict_links("p1", k=12, exclude_seen=True)
     assert {p.node for p in fresh} == {f"p{n}" for n in range(1, 13)} - seen
@@ -442,6 +499,19 @@ def test_features_in_npy_files(tmp_path):
     assert graph.features.tolist() == [[4, 5], [2, 3], [6, 7]]  # the rows were sorted by time
     assert graph.node_features.tolist() == [[0, 0], [6, 7], [2, 3], [4, 5]]  # nodes in the file's order: 3, 1, 2
     assert graph.fingerprint != read().fingerprint
+    np.save(tmp_path / "mapped.npy", np.arange(8, dtype=np.float32).reshape(4, 2))
+    mapped = read_interactions(frame(sorted(rows, key=lambda row: row[2])), edge_features=tmp_path / "mapped.npy")
+    assert isinstance(mapped.features.base, np.memmap) and mapped.features.tolist() == [[2, 3], [4, 5], [6, 7]]
+    system = TCL(TCL.tiny)
+    system.vocabularies = system.learn_vocabularies(mapped)
+    made = system.prepare(mapped, "none")
+    kept = system.training_statistics(made)["past_features"]
+    assert np.shares_memory(kept.numpy(), mapped.features)  # none of it was read into memory
+    system.sizes, system.statistics = system.infer_sizes(made), system.training_statistics(made)
+    streams = system.tokens(made).streams(np.array([1]), np.array([3]), np.array([99.0]))
+    expected = np.where(streams.event[0] > 0, mapped.features[:, 1][streams.event[0] - 1], 0)
+    np.testing.assert_array_equal(streams.features[0, :, 1], expected)
+    assert expected.any()
     more = graph.recoded({"entities": graph.entities.extended(meetings(3, people=3).entities)})
     assert more.node_features.shape == (7, 2) and more.node_features[1].tolist() == [6, 7]
     with pytest.raises(DataError, match="has 4 rows and the polars frame 2 interactions"):

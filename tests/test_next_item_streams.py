@@ -10,6 +10,7 @@ from tenfold import GRU4Rec, LRURec, Transformer
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import OptionError
 from tenfold.streaming import key_of, unpack_many
+from tenfold.systems.limarec.memories import HPMN, MIMN
 from tenfold.systems.rehearsal.next_items import RehearsalNext
 from tenfold.tasks.next_item.streams import filled, leaves
 
@@ -17,6 +18,8 @@ SMALL = {"dim": 12, "dropout": 0.0, "training.length": 9}
 STREAMS = {
     "gru4rec": lambda: GRU4Rec(**SMALL),
     "lrurec": lambda: LRURec(**SMALL),
+    "mimn": lambda: MIMN(**SMALL),
+    "hpmn": lambda: HPMN(**SMALL),
     "rehearsal-next": lambda: RehearsalNext(**SMALL, **{"memory.segment": 5}),
     **{
         name: lambda name=name: Transformer(attention=name, heads=3, features=7, codewords=5, **SMALL)

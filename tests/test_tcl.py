@@ -160,6 +160,20 @@ def test_a_place_in_a_list_is_three_numbers():
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_whose_turn_it_is_and_who_is_about():
+    rows = [("a", "b", 1.0), ("b", "a", 2.0), ("a", "c", 3.0), ("c", "d", 5.0), ("e", "f", 6.0)]
+    graph = read_interactions(pl.DataFrame(rows, schema=["source", "destination", "time"], orient="row"))
+    made = Links.of(graph, "none", graph.vocabularies, {})
+    queries = Queries(graph.source_numbers(["a"]), np.array([9.0]), np.array([5]))
+    asked = graph.destination_numbers(["b", "c", "f", "a"]).astype(np.int64)[None]
+    found = pair_numbers(made, queries, asked, 1.0, 2.0)[0, :, 30:].T
+    newest = np.exp(-np.array([2, 1, 1, 1]) / 3) * [1, 1, 0, 0]  # c was met last, then b; f and itself never
+    due = np.array([1, 0, 0, 0])  # b had the last word, and is not the newest
+    ago = np.log1p([7.0, 4.0, 3.0, 6.0]) / 3  # since b's, c's, f's and a's own last interaction
+    expected = [due, due * newest, due * 0, ago, ago * [1, 1, 0, 0], ago * newest]
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-6)
+
+
 # Probabilities, pictures, the verb ------------------------------------------------------------------------------------
 
 

@@ -60,6 +60,7 @@ FEATURE = r"(features?|feats?|f)[_ ]?\d*"  # what columns of features are called
 IN_ORDER = "source=1,destination=2,time=3"  # columns of a file without a header that are separated by spaces
 TEMPORAL_DATA = ("src", "dst", "t", "msg")  # what PyTorch Geometric's TemporalData holds
 SHARES = (0.7, 0.15)  # of the time, for training and for validation
+AT_ONCE = 100_000  # rows of a file of features that are looked at together
 
 
 class Rows(NamedTuple):
@@ -240,8 +241,9 @@ def read_interactions(
     features: columns of numbers, or lists of them; by default those called feature..., feat... or f0, f1 ...
     bipartite: sources and destinations are two sets of ids, so that user 5 is not item 5; by default they are if the
     destination's column is called as items are.  edge_features: a .npy file of one row for each interaction of the
-    file, or one more, whose first is padding.  node_features: one of a row for each node, by its id, a whole number.
-    require_sorted: refuse what is not in order of time.  separator, quote, time_format: as `ReadOptions` of event logs.
+    file, or one more, whose first is padding; of float32 and in order of time it stays on the disk.  node_features: one
+    of a row for each node, by its id, a whole number.  require_sorted: refuse what is not in order of time.  separator,
+    quote, time_format: as `ReadOptions` of event logs.
     Raises DataError with the line of what is wrong, OptionError.
     """
     if all(hasattr(data, name) for name in TEMPORAL_DATA):
@@ -275,20 +277,23 @@ def _frame_of(data: Any) -> pl.DataFrame:
 
 
 def _numbers_in(path: Path) -> np.ndarray:
-    """(n, d) float32, read when it is looked at. Raises DataError."""
+    """(n, d), read when it is looked at; what is written into it stays here. Raises DataError."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no .npy file of numbers: {error}") from None
     if found.ndim != 2 or found.dtype.kind not in "fiu":
         raise DataError(f"{path} holds {found.dtype} of shape {found.shape}; expected a row of numbers for each")
-    if not np.isfinite(found).all():
-        row = int(np.flatnonzero(~np.isfinite(found).all(1))[0])
-        raise DataError(f"{path}, row {row}: a feature is NaN or infinite; give numbers")
+    for first in range(0, len(found), AT_ONCE):
+        wrong = ~np.isfinite(found[first : first + AT_ONCE]).all(1)
+        if wrong.any():
+            row = first + int(wrong.argmax())
+            raise DataError(f"{path}, row {row}: a feature is NaN or infinite; give numbers")
     return found
 
 
 def _edge_rows(path: Path, graph: TemporalGraph, order: np.ndarray | None) -> np.ndarray:
+    """(E, d) float32. The file itself, read as it is needed, where that is float32 and in order of time."""
     found = _numbers_in(path)
     if len(found) not in (len(graph), len(graph) + 1) or graph.report.bad or graph.report.left_out:
         raise DataError(

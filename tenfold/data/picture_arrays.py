@@ -158,7 +158,7 @@ class OnlyArrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in HARMLESS:
             return super().find_class(module, name)
-        raise DataError(f"it asks for {module}.{name}, which no file of pictures needs: it was not read")
+        raise DataError(f"it asks for {module}.{name}, which no file of arrays needs: it was not read")
 
 
 def unpickled(path: Path) -> dict[str, Any]:

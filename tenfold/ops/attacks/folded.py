@@ -1,8 +1,10 @@
 """A private copy of a network for answering fast: batch norm folded into the convolutions before it, weights at rest.
 
 An attack asks a network some twenty times a step, with weights that stay. Folding saves a pass over every map of
-numbers, and another one backwards; weights that want no gradient save theirs. On a graphics card channels last suits
-convolutions; on two cores it cost a third more.
+numbers, and another one backwards; weights that want no gradient save theirs. Maps lie with channels last, which suits
+convolutions on a graphics card and, measured by pgd on a processor, makes small networks 1.2 to 1.35 times and
+MobileNetV2 1.5 times as fast; but not where many channels meet few places there: the last stage of ResNet-18 lies plane
+by plane, which together is 1.3 times as fast.
 """
 
 import copy
@@ -10,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+
+MANY, FEW = 256, 16  # output channels from which, and places of an output up to which, planes are faster
 
 
 class _Tracer(fx.Tracer):
@@ -27,10 +31,10 @@ class Folded:
     """
 
     def __init__(self, network: nn.Module, *, channels_last: bool | None = None) -> None:
-        """channels_last: how maps lie in memory; none: so on a graphics card only."""
-        weights = next(network.parameters(), None)
+        """channels_last: how maps lie in memory; none: so where the network has convolutions."""
         self.network = network
-        self.channels_last = weights is not None and weights.is_cuda if channels_last is None else channels_last
+        has_maps = any(isinstance(each, nn.Conv2d) for each in network.modules())
+        self.channels_last = has_maps if channels_last is None else channels_last
         self.pairs: list[tuple[str, str]] = []  # convolution, and the norm that goes into it
         copied = copy.deepcopy(network).eval().requires_grad_(False)
         copied.zero_grad(set_to_none=True)
@@ -43,6 +47,9 @@ class Folded:
             self._fold(traced)
         if self.channels_last:
             self.copy = self.copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for each in self.copy.modules():
+                if isinstance(each, nn.Conv2d) and each.out_channels >= MANY and each.groups == 1:
+                    each.register_forward_pre_hook(_plane_by_plane)
         self.refresh()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -90,6 +97,18 @@ class Folded:
             bias: Any = 0.0 if old.bias is None else old.bias
             shift = 0.0 if kept.bias is None else kept.bias
             mine[f"{convolution}.bias"].copy_((bias - kept.running_mean) * scale + shift)  # type: ignore[operator]
+
+
+def _plane_by_plane(convolution: nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """Before a convolution on a processor: its maps and weights lie plane by plane where it gives few places."""
+    (x,) = inputs
+    places = (x.shape[-2] // convolution.stride[0]) * (x.shape[-1] // convolution.stride[1])
+    if x.device.type != "cpu" or places > FEW:
+        return None
+    weight = convolution.weight
+    if weight.stride(-1) != 1:  # also of 1 x 1, whose order is told by its strides alone
+        weight.data = torch.empty(weight.shape).copy_(weight)
+    return (x.contiguous(),)
 
 
 def _relu_in_place(traced: fx.GraphModule, modules: dict[str, nn.Module]) -> None:

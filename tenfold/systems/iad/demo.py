@@ -14,8 +14,8 @@ from tenfold.shop.labels import draw
 from tenfold.shop.options import Options as ShopOptions
 from tenfold.systems.iad.system import IAD
 from tenfold.tasks.classification import pictures
+from tenfold.tasks.classification.attack_report import trust_in_teacher
 from tenfold.tasks.classification.baselines.trained import AT, Plain
-from tenfold.tasks.classification.losses import trust
 from tenfold.tasks.classification.task import Classifier
 
 LABELS, SIZE, EPOCHS = 1_200, 16, 5
@@ -86,12 +86,6 @@ def _flips(fitted: dict[str, Classifier], data: LabelledPictures) -> Section:
         parts += paragraph("What IAD's teacher was worth on the student's attacked labels, epoch by epoch:")
         parts += picture(teacher, "the teacher's accuracy, and the cases")
         parts += paragraph("How far it is trusted with each attacked label that was not trained on (1: wholly):")
-        parts += picture(pictures.trust_histogram(_trust(fitted["IAD"], robust.pictures["pgd"], tested)), "trust")
+        alpha = trust_in_teacher(fitted["IAD"], torch.from_numpy(robust.pictures["pgd"]), tested.y())
+        parts += "" if alpha is None else picture(pictures.trust_histogram(alpha), "trust")
     return Section("IAD: what flips", parts)
-
-
-@torch.no_grad()
-def _trust(system: Classifier, attacked: np.ndarray, tested: LabelledPictures) -> np.ndarray:
-    """alpha of each attacked picture (N,)."""
-    teacher = system.network["teacher"].eval()
-    return trust(teacher(torch.from_numpy(attacked)), tested.y(), system.options.trust.beta).numpy()

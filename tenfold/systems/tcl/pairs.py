@@ -14,7 +14,8 @@ from tenfold.tasks.link_prediction.negatives import near_partners, uniforms
 
 STILL = 16  # numbers that are facts, each alone
 PLACES = (Fact.RECENCY, Fact.BY_LAST, Fact.BY_SECOND)  # each as: there at all, newest few, newest dozen
-PAIR = STILL + 3 * len(PLACES) + 5
+TURNS = STILL + 3 * len(PLACES) + 5  # from here on: whose turn it is, and whether the candidate is about
+PAIR = TURNS + 6
 LEARNED_ON = 2_000  # interactions that the first weights are learned from: a second or two
 EVENLY = 30  # random destinations of each, which stand for all
 SIZE = 5.0  # of a weight, by what is believed of it before anything is seen
@@ -42,7 +43,8 @@ def pair_numbers(links: Links, queries: Queries, candidates: np.ndarray, unit: f
     out[..., 13] = np.where(found[..., Fact.POPULARITY] > NEVER, np.clip(faded, -10, 10) / 5, -3)
     out[..., 14] = np.log1p(found[..., Fact.TIMES_MET]) / 3
     out[..., 15] = found[..., Fact.MUTUAL]
-    _places(found, out[..., STILL:])
+    _places(found, out[..., STILL:TURNS])
+    _turns(found, now, moments, unit, out[..., TURNS:])
     return torch.from_numpy(out)
 
 
@@ -58,6 +60,18 @@ def _places(found: np.ndarray, out: np.ndarray) -> None:
     met, lately, by_last, newest_by_last, by_second, newest_by_second = (out[..., n] for n in (0, 1, 3, 4, 6, 7))
     out[..., 9], out[..., 10], out[..., 11] = by_last * lately, newest_by_last * lately, newest_by_last * met
     out[..., 12], out[..., 13] = by_second * lately, newest_by_second * lately
+
+
+def _turns(found: np.ndarray, now: np.ndarray, moments: np.ndarray, unit: float, out: np.ndarray) -> None:
+    """Whether the candidate had the last word of the two, so that an answer is due; and how long ago it was active at
+    all. Both also by how newly the two met, since each says something else of a partner and of a stranger."""
+    sent, received, last = (found[..., fact] for fact in (Fact.LAST_SENT, Fact.LAST_RECEIVED, Fact.LAST_OF))
+    met, due = np.maximum(sent, received) > 0, received > sent
+    place = found[..., Fact.RECENCY].astype(np.float32)
+    newest = np.where(met, np.exp(-place / np.float32(3)), 0)
+    active = np.where(last > 0, np.log1p(np.maximum(now - moments[last.astype(np.int64)], 0) / unit), 5) / 3
+    out[..., 0], out[..., 1], out[..., 2] = due, due * newest, due & (place == 1)
+    out[..., 3], out[..., 4], out[..., 5] = active, active * met, active * newest
 
 
 def first_weights(links: Links, unit: float, half_life: float, seed: int) -> Tensor:

@@ -50,7 +50,7 @@ class Tokens:
         self.rows = identity_rows(links, options)
         graph = links.graph
         self.kinds = None if graph.kinds is None else torch.from_numpy(_pad(graph.kinds).astype(np.int64))
-        self.features = None if graph.features is None else torch.from_numpy(_pad(graph.features))
+        self.features = graph.features  # as they stand in the file, where they are left there
         self.about = None if graph.node_features is None else torch.from_numpy(graph.node_features)
 
     def streams(self, nodes: np.ndarray, cuts: np.ndarray, times: np.ndarray) -> Streams:
@@ -133,7 +133,7 @@ class Tokens:
             torch.from_numpy(np.ascontiguousarray(keep)),
             reach=None if reach is None else torch.from_numpy(reach),
             kind=None if self.kinds is None else self.kinds[its_event],
-            features=None if self.features is None else self.features[its_event],
+            features=None if self.features is None else _of_events(self.features, event),
             about=None if self.about is None else self.about[its_number],
         )
 
@@ -176,6 +176,11 @@ def identity_rows(links: Links, options: Options) -> np.ndarray:
         rows = 1 + (words % np.uint64(options.tokens.buckets - 1)).astype(np.int64)
         return np.where(np.arange(graph.size + 1) > 0, rows, 0)
     return links.identity()
+
+
+def _of_events(column: np.ndarray, event: np.ndarray) -> Tensor:
+    """column (E, d), event (R, S) -> (R, S, d): 0 for event 0."""
+    return torch.from_numpy(column[np.maximum(event - 1, 0)] * (event > 0)[..., None]).float()
 
 
 def _pad(column: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What `tenfold attack` writes: figures with intervals, per class; the changed pictures; what one looks at.
 
-Files of the folder: attack.json, adversarial.npz, sheet.png, budgets.png, classes.png, surface.png, and teacher.png
-where the classifier had a teacher. Parts that are done wait in `parts`, so that an interrupted attack goes on.
+Files of the folder: attack.json, adversarial.npz, sheet.png, budgets.png, classes.png, surface.png; teacher.png where
+the classifier had a teacher, and trust.png where that was trained with it. Parts that are done wait in `parts`, so that
+an interrupted attack goes on.
 """
 
 import json
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tenfold import artifact
 from tenfold.data.labelled_pictures import LabelledPictures
@@ -22,7 +25,8 @@ from tenfold.ops.attacks import Folded, Threat
 from tenfold.options import parse
 from tenfold.system import System
 from tenfold.tasks.classification import pictures
-from tenfold.tasks.classification.evaluation import Attacked, Chunks
+from tenfold.tasks.classification.evaluation import AT_ONCE, Attacked, Chunks
+from tenfold.tasks.classification.losses import trust
 from tenfold.tasks.classification.options import Protocol
 
 CURVE = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)  # budgets, in times of the one asked for
@@ -126,9 +130,23 @@ def _pictures(
     teacher = pictures.teacher_over_epochs(system.history.get("student", []))
     if teacher is not None:
         drawn["teacher"] = teacher
+    alpha = trust_in_teacher(system, torch.from_numpy(changed["x"]).float(), tested.y())
+    if alpha is not None:
+        drawn["trust"] = pictures.trust_histogram(alpha)
     for name, figure in drawn.items():
         save_figure(figure, folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]
+
+
+@torch.no_grad()
+def trust_in_teacher(system: Any, x: Tensor, y: Tensor) -> np.ndarray | None:
+    """alpha (N,) of attacked pictures x (N, C, H, W), by the teacher that was trained with the classifier; None where
+    the method knows no trust, or its teacher was given from elsewhere."""
+    if "teacher" not in system.network or not hasattr(system.options, "trust"):
+        return None
+    teacher, device = system.network["teacher"].eval(), system.device
+    logits = torch.cat([teacher(part.to(device)).float().cpu() for part in x.split(AT_ONCE)])
+    return trust(logits, y, system.options.trust.beta).numpy()
 
 
 def _figures(folder: Path, evaluation: Evaluation, tested: LabelledPictures, per_class: dict[str, np.ndarray]) -> Path:

@@ -283,12 +283,17 @@ class Classifier(System):
         return self.prepare(dataset, name).part(part)
 
     def _check_shape(self, data: LabelledPictures) -> None:
-        if data.shape != self.shape:
-            raise DataError(
-                f"the pictures are {data.shape} (channels, height, width), and {type(self).__name__} was fitted on "
-                f"{self.shape}; bring them to that size with size={self.shape[1]}"
-                + (", or make them grey with grey=true" if self.shape[0] == 1 and data.shape[0] == 3 else "")
-            )
+        if data.shape == self.shape:
+            return
+        ways = [] if data.shape[1:] == self.shape[1:] else [f"bring them to that size with size={self.shape[1]}"]
+        if (self.shape[0], data.shape[0]) == (1, 3):
+            ways.append("make them grey with grey=true")
+        elif (self.shape[0], data.shape[0]) == (3, 1):
+            ways.append("they are all grey, so save them in colour, each level three times")
+        raise DataError(
+            f"the pictures are {data.shape} (channels, height, width), and {type(self).__name__} was fitted on "
+            f"{self.shape}; {' and '.join(ways)}"
+        )
 
     # Answering.
 

@@ -6,6 +6,7 @@ are scored in one pass. Shapes: n interactions, C candidates.
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tenfold.registry import load_class
 from tenfold.tasks.link_prediction.data import Links, Queries
 from tenfold.tasks.link_prediction.negatives import BATCH, candidates, false_pairs
 from tenfold.tasks.link_prediction.options import Protocol
+from tenfold.tasks.link_prediction.stored import stored
 
 if TYPE_CHECKING:
     from tenfold.tasks.link_prediction.task import LinkPrediction
@@ -31,7 +33,6 @@ KINDS = ("repeat", "new pair", "new node")
 class Ranks:
     above: np.ndarray  # (n,)
     tied: np.ndarray  # (n,)
-    words: str = ""  # what the candidates were, where they are not all
 
 
 def measure(system: "LinkPrediction", links: Links, part: str, how: Protocol) -> Evaluation:
@@ -41,7 +42,7 @@ def measure(system: "LinkPrediction", links: Links, part: str, how: Protocol) ->
     asked = _asked(links, rows, queries, how)
     ranks = rank(system, links, rows, queries, asked)
     average = how.ties == "average"
-    per_unit = temporal.rank_figures(ranks.above, ranks.tied, average=average, protocol=ranks.words)
+    per_unit = temporal.rank_figures(ranks.above, ranks.tied, average=average, protocol=_words(asked, how))
     statistics = _by_kind(links, rows, per_unit)
     whole: dict[str, float] = {}
     notes = [*links.sentences()]
@@ -64,7 +65,7 @@ def figure_names(links: Links, part: str, how: Protocol) -> list[str]:
     """What `measure` will call its figures. Raises DataError, OptionError."""
     rows = tested(links, part, how)
     asked = _asked(links, rows, links.queries(rows, how.block), how)
-    words = "" if asked.ndim == 1 else f"{asked.shape[1]} sampled"
+    words = _words(asked, how)
     nobody = np.zeros(len(rows), np.int64)
     found = temporal.rank_figures(nobody, nobody + 1, average=how.ties == "average", protocol=words)
     names = [*found, *_by_kind(links, rows, found)]
@@ -97,9 +98,16 @@ def _asked(links: Links, rows: np.ndarray, queries: Queries, how: Protocol) -> n
             f"{links.graph.report.source} has one destination only: there is nothing to rank; give interactions with "
             "several"
         )
+    if how.negatives:
+        return stored(links, rows, Path(how.negatives))
     if how.candidates == "all" or (how.candidates == "auto" and len(every) * len(rows) <= BUDGET):
         return every
     return candidates(links, rows, queries.cuts, how.random, how.historical, how.draw)
+
+
+def _words(asked: np.ndarray, how: Protocol) -> str:
+    """What the candidates were, where they are not all."""
+    return "" if asked.ndim == 1 else f"{asked.shape[1]} {'stored' if how.negatives else 'sampled'}"
 
 
 def rank(system: "LinkPrediction", links: Links, rows: np.ndarray, queries: Queries, asked: np.ndarray) -> Ranks:
@@ -133,7 +141,7 @@ def rank(system: "LinkPrediction", links: Links, rows: np.ndarray, queries: Quer
             else:
                 there[n - first] &= asked[n] != destination
         above[part], tied[part] = temporal.places(positive, scores, there)
-    return Ranks(above, tied, "" if shared else f"{asked.shape[1]} sampled")
+    return Ranks(above, tied)
 
 
 def kinds_of(links: Links, rows: np.ndarray) -> np.ndarray:
@@ -211,6 +219,8 @@ def _told(links: Links, part: str, how: Protocol, asked: np.ndarray) -> str:
     ranked = (
         f"all {len(asked):,} destinations"
         if asked.ndim == 1
+        else f"the false partners of {how.negatives}"
+        if how.negatives
         else f"{how.random} random destinations and up to {how.historical} earlier partners, seed {how.draw}"
     )
     tied = "a random order of ties" if how.ties == "expectation" else "the middle rank of ties"

@@ -48,6 +48,9 @@ class Protocol:
     candidates: Annotated[Literal["auto", "all", "sampled"], option("the true partner is ranked among")] = "auto"
     random: Annotated[int, option("random destinations of the sampled candidates", ge=1)] = 100
     historical: Annotated[int, option("earlier partners among the sampled candidates, at most", ge=0)] = 50
+    negatives: Annotated[
+        str, option("a file of false partners for each interaction, among which the true one is ranked instead")
+    ] = ""
     pairs: Annotated[
         tuple[Pairs, ...], option("false pairs that average precision is taken against; repeat for more")
     ] = ("random", "historical")

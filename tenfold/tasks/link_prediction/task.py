@@ -105,14 +105,15 @@ class LinkPrediction(System):
         return Links.of(dataset, split, self.vocabularies, self.sizes)
 
     def training_statistics(self, prepared: Links, older: Any = None) -> dict[str, Tensor]:
-        """The interactions, and which of them were trained on."""
+        """The interactions, and which of them were trained on. Features that stand in a file are not copied."""
         graph = prepared.graph
         columns = {"sources": graph.sources, "destinations": graph.destinations, "times": graph.times}
         columns |= {"trained_on": prepared.rows.train}
-        columns |= {
-            name: own for name in ("features", "kinds", "node_features") if (own := getattr(graph, name)) is not None
-        }
-        return {f"past_{name}": torch.from_numpy(np.array(column)) for name, column in columns.items()}
+        columns |= {name: own for name in ("kinds", "node_features") if (own := getattr(graph, name)) is not None}
+        found = {f"past_{name}": torch.from_numpy(np.array(column)) for name, column in columns.items()}
+        if graph.features is not None:
+            found["past_features"] = torch.from_numpy(np.require(graph.features, requirements=["C", "W"]))
+        return found
 
     @property
     def past(self) -> Links:

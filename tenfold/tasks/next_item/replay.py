@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 USERS_AT_ONCE = 16_384  # of a part, at most
 BYTES_AT_ONCE = 256 << 20  # of a part's states, about
-CELLS = 1 << 15  # events in one pass through the network: what it holds of them stays in the cache
+CELLS = 1 << 14  # events in one pass through the network: what it holds of them stays in the cache
 PROGRESS = b"\0replay"  # no user's key begins so
 
 
