@@ -8,15 +8,17 @@ import torch
 from small_tables import people
 from test_sana import KEYS, LONGEST, SMALL, WORDS, editor, skeletons, tables, texts_of
 
+from tenfold.metrics.texts import bleu
 from tenfold.systems.sana.decoding import Draft, begin, filled, refine, resolved, unsaid
 from tenfold.systems.sana.editor import NEVER_WRITTEN, Editor
 from tenfold.systems.sana.learning import EditPairs, edit_batch, edit_loss
-from tenfold.systems.sana.options import EditOptions
+from tenfold.systems.sana.options import EditOptions, SketchOptions
 from tenfold.systems.sana.rivals import SketchAndWrite
 from tenfold.systems.sana.skeleton import Sketcher, hand_on
 from tenfold.systems.sana.starts import Start, kept_together
 from tenfold.systems.sana.system import PENALTIES, SANA
 from tenfold.tasks.table_text.encoding import BOS, EOS, INS, UNK, Numbers, TableBatch, padded
+from tenfold.tasks.table_text.options import SearchOptions
 from tenfold.tasks.table_text.skeletons import phrased_skeleton
 from tenfold.tasks.table_text.training import Pair
 from tenfold.training import Draw
@@ -183,26 +185,40 @@ def test_stage_two_begins_with_stage_one_only_where_it_is_new(cls, tmp_path):
     assert (later.editor.encoder.key.weight.detach() - encoder).abs().max() < 0.1
 
 
-def test_validation_chooses_how_much_is_written(tmp_path):
-    budget = {"max_epochs": 3, "progress": "none", "threads": 1}
-    system = SANA(SANA.tiny).fit(people(60), **budget)
-    chosen = float(system.network.penalty)
-    assert chosen in PENALTIES
+@pytest.mark.parametrize("cls", [SANA, SketchAndWrite])
+def test_validation_chooses_how_much_is_written(cls, tmp_path):
+    system = cls(cls.tiny).fit(people(60), max_epochs=3, progress="none", threads=1)
+    chosen = {stage: float(system.network.get_buffer(f"{stage}_penalty")) for stage in cls.penalised}
     part = people(60).split("validation")
-    some = [system.splitter.table(table, "t") for table in part]
+    tables = [system.splitter.table(table, "t") for table in part]
     texts = [[system.splitter.text(text) for text in table.texts] for table in part]
     found = {}
-    for penalty in PENALTIES:
-        system.network.penalty.fill_(penalty)
-        found[penalty] = system.validate_text(some, texts)["bleu"]
-    assert found[chosen] == max(found.values())
-    system.network.penalty.fill_(chosen)
+    for penalty in PENALTIES:  # of the last one that was chosen
+        system.network.sketch_penalty.fill_(penalty)
+        found[penalty] = bleu([text.tokens for text in system.write(tables)], texts)
+    assert found[chosen["sketch"]] == max(found.values())
+    for stage, penalty in chosen.items():
+        system.network.get_buffer(f"{stage}_penalty").fill_(penalty)
     system.save(tmp_path / "own")
-    assert float(SANA.load(tmp_path / "own").network.penalty) == chosen
+    again = cls.load(tmp_path / "own").network
+    assert {stage: float(again.get_buffer(f"{stage}_penalty")) for stage in cls.penalised} == chosen
+
+
+def test_a_penalised_end_makes_skeletons_longer():
+    torch.manual_seed(3)
+    sketcher, some = Sketcher(WORDS, KEYS, SMALL).eval(), TableBatch.of(tables(50))
+    options = SketchOptions(search=SearchOptions(beam=1), longest=12)
+    short, long = (sketcher.search(some, options, eos_penalty=each).tokens for each in (0.0, 3.0))
+    assert (long != 0).sum() > (short != 0).sum()
 
 
 def test_the_papers_preset_has_none_of_it():
     options = SANA(preset="paper").options
     assert not options.sketch.phrases and not options.edit.together and not options.edit.from_sketch
-    assert options.edit.from_skeleton == 0 and options.edit.passes == 1 and options.edit.eos_penalty == 0
+    assert (
+        options.sketch.eos_penalty == 0
+        and options.edit.from_skeleton == 0
+        and options.edit.passes == 1
+        and options.edit.eos_penalty == 0
+    )
     assert options.edit.surely == 0.5 and options.edit.repeats

@@ -25,7 +25,7 @@ from tenfold.tasks.table_text.task import TableText
 
 PUBLISHED = {"text.tokens": "spaces", "text.case": "keep"}
 SEEDS: Mapping[Size, int] = {"cpu": 3, "gpu": 3, "quick": 2}
-TEXTS: Mapping[Size, int] = {"cpu": 100_000, "gpu": 2_000_000, "quick": 48}  # that an arm learns from, repeats counted
+TEXTS: Mapping[Size, int] = {"cpu": 60_000, "gpu": 2_000_000, "quick": 48}  # that an arm learns from, repeats counted
 TESTED: Mapping[Size, int | None] = {"cpu": 500, "gpu": None, "quick": 20}
 NETWORKS: Mapping[Size, Mapping[str, Any]] = {
     "cpu": {
@@ -169,7 +169,7 @@ def on_mentioned(figure: str, arms: Mapping[str, Arm]) -> Any:
 
 OWN_OR_GOLD = {"gold skeletons": with_protocol(skeletons="gold"), "own skeletons": SANA_ARM}
 PAPER = "the abstract"
-EQUAL = "equal numbers of texts to learn from, not equal time: 100,000 each, all stages together; small networks"
+EQUAL = "equal numbers of texts to learn from, not equal time: 60,000 each, all stages together; small networks"
 ON_MENTIONED = "on the mentioned cells, so that no further network is trained; " + EQUAL
 
 CLAIMS = [  # first those that one fitted network answers

@@ -19,6 +19,10 @@ class SketchOptions:
     phrases: Annotated[
         bool, option("skeletons to learn from have the stop words within what is copied word for word: bank of russia")
     ] = True
+    eos_penalty: Annotated[
+        float | None,
+        option("taken from the score of a skeleton's end: longer ones; none: validation chooses", ge=0),
+    ] = None
     repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = True
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
     share: Annotated[
@@ -73,8 +77,8 @@ class Options:
             "network.word_dim": 420,
             "network.key_dim": 80, "network.dropout": 0.3, "network.norm": "post",
             "text.vocabulary": 24_996, "training.lr": 5e-4, "training.warmup": 10_000, "sketch.end_anchor": ".",
-            "sketch.phrases": False, "edit.from_skeleton": 0.0, "edit.from_sketch": False, "edit.passes": 1,
-            "edit.surely": 0.5, "edit.repeats": True, "edit.together": False, "edit.eos_penalty": 0.0,
+            "sketch.phrases": False, "sketch.eos_penalty": 0.0, "edit.from_skeleton": 0.0, "edit.from_sketch": False,
+            "edit.passes": 1, "edit.surely": 0.5, "edit.repeats": True, "edit.together": False, "edit.eos_penalty": 0.0,
         },
     }  # fmt: skip
 

@@ -35,7 +35,7 @@ from tenfold.training import Stage
 class Levenshtein(SANA):
     """The edit model alone (Gu et al. 2019): texts begin empty, any token may be taken out in training."""
 
-    grows = True
+    penalised, grows = ("edit",), True
     # After a second of training nothing seems to be missing in an empty text: the penalty makes it write one.
     tiny = replace(
         SANA.tiny,
@@ -61,7 +61,7 @@ class Levenshtein(SANA):
             clip=training.clip,
             validate=self._validation(prepared, self.validate_text),
         )
-        self._choose_penalty(prepared)
+        self._choose_penalties(prepared)
 
     def write(self, tables: Sequence[Table], *, constraint: str = "none", **how: Any) -> list[Written]:
         return super().write(tables, constraint="none", **how)
@@ -73,6 +73,7 @@ class SketchWriter(nn.Module):
     def __init__(self, sketch: Sketcher, write: Generator) -> None:
         super().__init__()
         self.sketch, self.write = sketch, write
+        self.register_buffer("sketch_penalty", torch.zeros(()))
 
 
 class SketchAndWrite(SANA):
@@ -108,6 +109,7 @@ class SketchAndWrite(SANA):
             clip=training.clip,
             validate=self._validation(prepared, self.validate_text),
         )
+        self._choose_penalties(prepared)
 
     @property
     def editor(self) -> Any:
@@ -116,7 +118,7 @@ class SketchAndWrite(SANA):
     def _hand_on(self) -> None:
         hand_on(self.sketcher, self.network.write.encoder, self.network.write.writer)
 
-    forced = False
+    penalised, forced = ("sketch",), False
 
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Any) -> list[Written]:
         return self.write(tables)

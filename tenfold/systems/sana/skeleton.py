@@ -29,13 +29,22 @@ class Sketcher(nn.Module):
         return self.writer.loss(skeleton, self.read(table), smoothing)
 
     @torch.no_grad()
-    def search(self, table: TableBatch, options: SketchOptions, *, beam: int | None = None, answers: int = 1) -> Found:
-        """beam: in place of the option, as in training: then tokens may come again."""
+    def search(
+        self,
+        table: TableBatch,
+        options: SketchOptions,
+        *,
+        beam: int | None = None,
+        answers: int = 1,
+        eos_penalty: float = 0.0,
+    ) -> Found:
+        """beam: in place of the option, as in training: then tokens may come again.  eos_penalty: taken from the score
+        of the end, for longer skeletons."""
         read = self.read(table)
         return beam_search(
             self.writer,
             read,
-            rule=None if options.repeats or beam is not None else AsOften(read),
+            rule=Longer(read, eos_penalty, AsOften(read) if not options.repeats and beam is None else None),
             beam=max(beam or options.search.beam, answers),
             longest=options.longest,
             length_penalty=options.search.length_penalty,
@@ -54,6 +63,17 @@ def hand_on(sketcher: Sketcher, encoder: TableEncoder, decoder: Any) -> None:
     decoder.word.load_state_dict(sketcher.writer.word.state_dict())
     decoder.blocks.load_state_dict(sketcher.writer.blocks.state_dict())
     decoder.places.copy_(sketcher.writer.places)
+
+
+class Longer:
+    """A rule of beam search: the end is less likely than it is; and another rule, where there is one."""
+
+    def __init__(self, read: Read, penalty: float, other: "AsOften | None" = None) -> None:
+        self.penalty, self.other = penalty * (read.choices == EOS), other
+
+    def __call__(self, tokens: Tensor, table: Tensor, log_p: Tensor) -> Tensor:
+        log_p = log_p - self.penalty[table]
+        return log_p if self.other is None else self.other(tokens, table, log_p)
 
 
 class AsOften:

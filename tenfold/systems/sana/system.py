@@ -28,7 +28,7 @@ from tenfold.tasks.table_text.training import Pair, PairBatch, Pairs, bounded, o
 from tenfold.training import Loss, Losses, Stage
 
 TABLES_AT_ONCE = 64
-PENALTIES = (0.0, 1.0, 2.0, 3.0, 4.0)  # of "nothing is missing"; the validation part chooses
+PENALTIES = (0.0, 1.0, 2.0, 3.0, 4.0)  # the validation part chooses
 
 
 class Sketch(NamedTuple):
@@ -48,18 +48,20 @@ class Edited(NamedTuple):
 
 
 class Networks(nn.ModuleDict):
-    """Both stages, and the penalty of "nothing is missing" that the validation part has chosen."""
+    """Both stages, and the penalties that the validation part has chosen: of a skeleton's end, and of "nothing is
+    missing" in a text."""
 
     def __init__(self, parts: dict[str, nn.Module]) -> None:
         super().__init__(parts)
-        self.penalty: torch.Tensor
-        self.register_buffer("penalty", torch.zeros(()))
+        for stage in ("sketch", "edit"):
+            self.register_buffer(f"{stage}_penalty", torch.zeros(()))
 
 
 class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
     lower_is_better = (*LOWER_IS_BETTER, "rounds")
+    penalised = ("edit", "sketch")  # stages whose end is too early after training, in the order in which it is mended
     grows = False  # texts that begin with nothing need more than a round's insertions
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
@@ -118,20 +120,29 @@ class SANA(TableText):
             data=EditPairs(pairs, written, self.options.edit, self.anchor),
             validate=self._validation(prepared, self.validate_text),
         )
-        self._choose_penalty(prepared)
+        self._choose_penalties(prepared)
 
     def _hand_on(self) -> None:
         hand_on(self.sketcher, self.editor.encoder, self.editor)
 
-    def _choose_penalty(self, prepared: Prepared) -> None:
-        """Of texts that are too short, because most gaps lack nothing, the penalty makes longer ones."""
-        chosen = self._validation(prepared, self.validate_text)
-        if self.options.edit.eos_penalty is None and chosen is not None:
-            found = {}
-            for penalty in PENALTIES:
-                self.network.penalty.fill_(penalty)
-                found[penalty] = chosen()["bleu"]
-            self.network.penalty.fill_(max(found, key=found.__getitem__))
+    def _choose_penalties(self, prepared: Prepared) -> None:
+        """Texts that are too short, because most gaps lack nothing or skeletons end early, are made longer."""
+        rows = self._validated(prepared)
+        if not rows:
+            return
+        tables, texts = [prepared.tables[row] for row in rows], [prepared.texts[row] for row in rows]
+        for stage in self.penalised:
+            if getattr(self.options, stage).eos_penalty is None:
+                found = {}
+                for value in PENALTIES:
+                    self.network.get_buffer(f"{stage}_penalty").fill_(value)
+                    found[value] = bleu([text.tokens for text in self.write(tables)], texts)
+                best = max(found, key=found.__getitem__)
+                self.network.get_buffer(f"{stage}_penalty").fill_(best)
+
+    def _penalty(self, stage: str) -> float:
+        asked = getattr(self.options, stage).eos_penalty
+        return float(self.network.get_buffer(f"{stage}_penalty")) if asked is None else asked
 
     def training_statistics(self, prepared: Prepared, older: Any = None) -> dict[str, torch.Tensor]:
         self.begins = older is None  # else the edits' network has weights of its own already
@@ -171,16 +182,20 @@ class SANA(TableText):
         found: list[list[int]] = [[] for _ in tables]
         for rows in batches_of([table.rows.shape[1] for table in tables]):
             batch = TableBatch.of([tables[i] for i in rows]).to(self.device)
-            tokens = sketcher.search(batch, self.options.sketch, beam=beam).tokens[:, 0].tolist()
+            best = sketcher.search(batch, self.options.sketch, beam=beam, eos_penalty=self._penalty("sketch"))
+            tokens = best.tokens[:, 0].tolist()
             for row, own in zip(rows, tokens, strict=True):
                 found[row] = tidied([token for token in own if token != PAD], self.anchor)
         return found
 
     # Validation.
 
-    def _validation(self, prepared: Prepared, figure: Any) -> Any:
+    def _validated(self, prepared: Prepared) -> list[int]:
         rows = [row for row in prepared.parts["validation"].tolist() if prepared.texts[row]]
-        rows = rows[: self.options.training.validated]
+        return rows[: self.options.training.validated]
+
+    def _validation(self, prepared: Prepared, figure: Any) -> Any:
+        rows = self._validated(prepared)
         return (
             partial(figure, [prepared.tables[row] for row in rows], [prepared.texts[row] for row in rows])
             if rows
@@ -314,7 +329,10 @@ class SANA(TableText):
         """Different skeletons of each table, the best first."""
         found = []
         for table in numbers:
-            best = self.sketcher.search(TableBatch.of([table]).to(self.device), self.options.sketch, answers=answers)
+            batch = TableBatch.of([table]).to(self.device)
+            best = self.sketcher.search(
+                batch, self.options.sketch, answers=answers, eos_penalty=self._penalty("sketch")
+            )
             rows = [tidied([t for t in row if t != PAD], self.anchor) for row in best.tokens[0].tolist()]
             distinct = list(dict.fromkeys(map(tuple, rows)))
             found.append([list(row) for row in distinct])
@@ -344,7 +362,7 @@ class SANA(TableText):
             Draft(*(each.to(self.device) for each in draft)),
             longest=self.options.text.longest + 2,
             most_rounds=edit.most_rounds,
-            eos_penalty=float(self.network.penalty) if edit.eos_penalty is None else edit.eos_penalty,
+            eos_penalty=self._penalty("edit"),
             surely=edit.surely,
             penalised=edit.most_rounds if self.grows else 1,
             passes=edit.passes,
