@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -61,7 +61,8 @@ class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
     lower_is_better = (*LOWER_IS_BETTER, "rounds")
-    penalised = ("edit", "sketch")  # stages whose end is too early after training, in the order in which it is mended
+    # stages whose end is too early after training, in the order in which it is mended
+    penalised: ClassVar[tuple[str, ...]] = ("edit", "sketch")
     grows = False  # texts that begin with nothing need more than a round's insertions
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
