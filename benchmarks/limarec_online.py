@@ -1,9 +1,9 @@
 """LimaRec online: one event and one answer (k = 10) at histories of 100 and 100,000 events, bytes a user, replay.
 
-The default (d = 64, H = 4, K = 4) and `faithful`, 3,416 items, random weights. Latencies as in lisa_streaming: every
-measured user is met once, who comes first alternates. Beside it SASRec (D = 64, two blocks), which keeps no state and
-reads the last 200 events again; at 10,000 events SASRec's first block alone, computing all positions, the
-last query only, and with a cache of keys and values, whose bytes are what a state saves.
+The default but for K (d = 64, H = 4, K = 4) and `faithful`, 3,416 items, random weights. Latencies as in
+lisa_streaming: every measured user is met once, who comes first alternates. Beside it SASRec (D = 64, two blocks),
+which keeps no state and reads the last 200 events again; at 10,000 events SASRec's first block alone, computing all
+positions, the last query only, and with a cache of keys and values, whose bytes are what a state saves.
 
 Replay: MovieLens-1M and a drawn log of a million events of 200,000 users, from file to LMDB, synced; beside it
 `update_many` of events of drawn users, 1,000 a batch. Training: seconds
@@ -42,7 +42,7 @@ def online(quick: bool) -> dict[str, float]:
     rounds, compared = (30, 500) if quick else (300, 5_000)
     rival, figures = untrained(SASRec(), ITEMS), dict[str, float]()
     for name, system in {
-        "": untrained(LimaRec(), ITEMS),
+        "": untrained(LimaRec(interests=4), ITEMS),
         "faithful_": untrained(LimaRec(preset="faithful"), ITEMS),
     }.items():
         ids = system.vocabularies["items"].ids(np.arange(1, ITEMS + 1))
@@ -108,7 +108,7 @@ def replays(quick: bool) -> dict[str, float]:
     figures = dict[str, float]()
     file = harness.data("seqrec/ml-1m.txt.gz")
     movies = read_events(file)
-    system = LimaRec()
+    system = LimaRec(interests=4)
     system.vocabularies, system.sizes = {"items": movies.catalogue}, {"items": len(movies.catalogue)}
     torch.manual_seed(0)
     system._network = system.build().eval()
@@ -117,7 +117,7 @@ def replays(quick: bool) -> dict[str, float]:
         events = len(movies.items)
         if not quick:
             log = drawn_log(200_000, 1_000_000)
-            wide = LimaRec()
+            wide = LimaRec(interests=4)
             wide.vocabularies, wide.sizes = {"items": log.catalogue}, {"items": len(log.catalogue)}
             wide._network = wide.build().eval()
             figures |= into_lmdb(wide, log, Path(folder) / "drawn", "replay_1m_events_200k_users")
@@ -139,7 +139,7 @@ def replays(quick: bool) -> dict[str, float]:
 def training(quick: bool) -> dict[str, float]:
     """Slopes (log-log) of seconds and of bytes over the length of one history."""
     lengths = (512, 2_048) if quick else (512, 2_048, 8_192, 16_384)
-    system = LimaRec(**{"memory.stretch": max(lengths)})
+    system = LimaRec(**{"interests": 4, "memory.stretch": max(lengths)})
     system.sizes = {"items": 500}
     network = system._network = system.build().train()
     seconds, kept = [], []

@@ -1,7 +1,7 @@
 """LimaRec as a service: requests a second and latencies, by wrk on the same cores, beside an empty FastAPI handler.
 
 One process; 64 connections; half of the requests are one event each, half ask for ten items; 10,000 users, 3,416 items,
-d = 64, states in LMDB, synced at each commit; a token, figures and a line of log for each request. Random weights.
+d = 64, K = 4, random weights; states in LMDB, synced at each commit; a token, figures and a line of log a request.
 `ratio_to_empty_fastapi`: requests a second over those of a FastAPI handler that takes JSON and returns {}, in the same
 run; `memory_`: of a service whose states are in memory. Counts are compared with what /metrics says.
 """
@@ -107,7 +107,7 @@ def main() -> None:
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         harness.skip(f"{error.name} is not installed; pip install 'tenfold[serve]'")
-    seconds, system = 4 if quick else 20, untrained(LimaRec(), ITEMS)
+    seconds, system = 4 if quick else 20, untrained(LimaRec(interests=4), ITEMS)
     ids = system.vocabularies["items"].ids(np.arange(1, ITEMS + 1))
     figures = dict[str, float]()
     with tempfile.TemporaryDirectory() as name:

@@ -87,7 +87,7 @@ QUALITY = [
 # The same for the README of a room; the configuration may be left out where all rows have one.
 ROOMS = {
     "limarec": [
-        ("limarec_online.answers", "state_bytes", "kept of a user, by default (d = 64, H = 4, K = 4)", "{} bytes"),
+        ("limarec_online.answers", "state_bytes", "kept of a user with four interests (d = 64, H = 4)", "{} bytes"),
         ("limarec_online.answers", "faithful_state_bytes", "the same of `preset=faithful`", "{} bytes"),
         ("limarec_online.answers", "record_bytes", "a record in a store, with its header and 64 event ids", "{} bytes"),
         (

@@ -180,7 +180,7 @@ def stretches(system, events, size=9, epoch=0):
 
 @pytest.mark.parametrize("kind", ["faithful", "default"])
 def test_a_stretch_is_its_windows_in_order_without_gradients_between(events, kind):
-    system = unfitted(events, **KINDS[kind])
+    system = unfitted(events, **KINDS[kind] | {"interest.negatives_by": "chosen"})
     _, batch = stretches(system, events)
     rows = batch.events
     assert rows.events.shape[1] > 2 * 6

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
@@ -163,6 +164,31 @@ def test_requests_that_wait_are_answered_together_and_each_its_own(app, fitted):
     for n, (status, answer) in enumerate(found):
         expected = fitted.recommend([f"r0i{n % 6}"], k=1 + n % 5)
         assert status == 200 and [each["item"] for each in answer["items"]] == [each.item for each in expected]
+
+
+def test_answers_do_not_wait_for_the_disk(app):
+    """A recommendation is answered while an event is being written, and does not know of it yet."""
+    store, writes, go_on = app.service.session.store, threading.Event(), threading.Event()
+    change = store.change_many
+
+    def slow(*given):
+        writes.set()
+        assert go_on.wait(60)
+        return change(*given)
+
+    store.change_many = slow
+
+    async def meanwhile():
+        event = asyncio.ensure_future(asked(app, "POST", "/events", {"user": "u", "item": "r0i1"}))
+        while not writes.is_set():
+            await asyncio.sleep(0.001)
+        status, answer = await asked(app, "POST", "/recommend", {"user": "u"})
+        assert status == 200 and answer["by_popularity"] and not event.done()
+        go_on.set()
+        assert (await event)[1]["applied"] == 1
+        return await asked(app, "POST", "/recommend", {"user": "u"})
+
+    assert not asyncio.run(meanwhile())[1]["by_popularity"]
 
 
 def test_one_that_is_wrong_spoils_no_other(fitted):

@@ -7,6 +7,7 @@ GET /users/{id}, DELETE /users/{id}
 POST /reload     another model, where a log of all events is kept
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NotRequired
@@ -125,6 +126,8 @@ class NextItemService(Service):
         """states: where they are kept, as `NextItem.open` takes it, and session what it takes beside. Raises DataError
         for a file of items that cannot be read."""
         self.options, self.how = options, session
+        # /recommend has a thread of its own. Who needs both takes them in this order.
+        self.changing, self.reading = threading.RLock(), threading.Lock()
         self.session: Session | None = system.open(states, **session) if system.state_size else None
         if self.session is None and states is not None:
             raise OptionError(
@@ -151,7 +154,7 @@ class NextItemService(Service):
     def endpoints(self) -> Sequence[Endpoint]:
         recommend = Endpoint(
             method="POST", path="/recommend", summary="what comes next for a user or after a history",
-            takes=TypeAdapter(Question), gives=TypeAdapter(Answer), answer=self.recommend,
+            takes=TypeAdapter(Question), gives=TypeAdapter(Answer), answer=self.recommend, apart=True,
             refusals={409: "the user's state cannot be read: it is damaged, or another model's"},
         )  # fmt: skip
         similar = Endpoint(
@@ -199,13 +202,14 @@ class NextItemService(Service):
 
     def _each(self, answer: Any) -> Any:
         def answers(requests: Sequence[Any]) -> list[Any]:
-            self._exchange()
             found: list[Any] = []
-            for request in requests:
-                try:
-                    found.append(answer(request))
-                except Refused as refused:
-                    found.append(refused)
+            with self.changing:
+                self._exchange()
+                for request in requests:
+                    try:
+                        found.append(answer(request))
+                    except Refused as refused:
+                        found.append(refused)
             return found
 
         return answers
@@ -228,7 +232,11 @@ class NextItemService(Service):
 
     def events(self, requests: Sequence[Any]) -> list[Any]:
         """All that wait are one transaction."""
-        self._exchange()
+        with self.changing:
+            self._exchange()
+            return self._written(requests)
+
+    def _written(self, requests: Sequence[Any]) -> list[Any]:
         assert self.session is not None
         sizes, events = list[int](), list[Any]()
         latest = time.time() + self.options.max_ahead
@@ -259,6 +267,10 @@ class NextItemService(Service):
     def recommend(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Those that ask alike are answered together."""
         self._exchange()
+        with self.reading:
+            return self._answered(requests)
+
+    def _answered(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
         alike: dict[Any, list[int]] = {}
         answers: list[Any] = [None] * len(requests)
         for place, request in enumerate(requests):
@@ -364,16 +376,19 @@ class NextItemService(Service):
         """Between two requests: the new model, where it has read nearly all, reads the rest and takes over."""
         if self.reload is None or not self.reload.ready:
             return
-        new, self.reload = self.reload, None
-        try:
-            session = new.finish()
-        except TenfoldError as error:  # the old model goes on
-            new.problem, self.reload = str(error), new
-            return
-        assert self.session is not None
-        self.session.close()
-        self.session = session
-        self._serve(new.system, self.catalogue_to_come)
+        with self.changing, self.reading:  # no event comes to the log meanwhile, and nobody reads the old states
+            if self.reload is None or not self.reload.ready:  # another thread was quicker
+                return
+            new, self.reload = self.reload, None
+            try:
+                session = new.finish()
+            except TenfoldError as error:  # the old model goes on
+                new.problem, self.reload = str(error), new
+                return
+            assert self.session is not None
+            self.session.close()
+            self.session = session
+            self._serve(new.system, self.catalogue_to_come)
 
     def _how_far(self) -> dict[str, Any]:
         return {"model": self.model, "next": None if self.reload is None else self.reload.said}

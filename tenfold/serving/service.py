@@ -35,6 +35,7 @@ class Endpoint:
     gives: TypeAdapter[Any]
     answer: Callable[[Sequence[Any]], Sequence[Any]]
     query: Mapping[str, str] = field(default_factory=dict)  # names and what they mean, for those without a body
+    apart: bool = False  # answered in a thread of its own, while the others' waits for the disk
     refusals: Mapping[int, str] = field(default_factory=dict)  # status and when, beside those that all endpoints have
 
     @property
@@ -43,7 +44,8 @@ class Endpoint:
 
 
 class Service(ABC):
-    """Made of a fitted system and of where its states are; used by one thread at a time."""
+    """Made of a fitted system and of where its states are; used by one thread at a time, but for endpoints that
+    stand `apart`: beside one thread for all others, one answers these."""
 
     takes: frozenset[str] = (
         frozenset()

@@ -13,7 +13,7 @@ from tenfold.systems.limarec.pictures import cost_over_length, interests_over_ti
 from tenfold.systems.limarec.system import LimaRec
 from tenfold.tasks.next_item.baselines.sasrec import SASRec
 
-TRAINED = {"dim": 64, "training.batch_size": 32, "training.lr": 0.003}
+TRAINED = {"dim": 64, "interests": 4, "training.batch_size": 32, "training.lr": 0.003}
 SHOWN = 80  # events in the picture
 BEST = 3  # titles of an interest
 

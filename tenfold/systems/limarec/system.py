@@ -119,7 +119,7 @@ class LimaRec(NextItem):
         """f (B, L, M, d): the next item is scored by the chosen interest, the others by it or by the best."""
         options, table = self.options, self.network.item.weight
         user = self.chosen(f, F.embedding(window.next, table), noise)  # (B, L, d)
-        if options.interest.negatives_by == "chosen":
+        if options.interest.negatives_by == "chosen" or f.shape[2] == 1:
             return next_item_loss(options.loss, user, table, window)
         own = (user * F.embedding(window.next, table)).sum(-1)  # (B, L)
         if options.loss.name == "softmax":
