@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
-from tenfold.nn.slot_memory import GatedCell, SlotMemory, apart_after, step_reference
+from tenfold.nn.slot_memory import Beside, GatedCell, SlotMemory, apart_after, step_reference
 
 
 def machine(dim=16, slots=5, segment=4, **more):
@@ -26,9 +26,11 @@ def streams(batch=3, segments=6, segment=4, dim=16, seed=1):
 
 @pytest.mark.parametrize("score", ["dot", "additive"])
 @pytest.mark.parametrize("gate", ["shared", "per_slot"])
-@pytest.mark.parametrize("strict", [False, True])
-def test_a_step_is_the_plain_definition(score, gate, strict):
-    memory = machine(score=score, gate=gate, strict=strict)
+@pytest.mark.parametrize("more", [{}, {"competition": False}, {"strict": True}])
+def test_a_step_is_the_plain_definition(score, gate, more):
+    memory = machine(score=score, gate=gate, **more)
+    if memory.competition:
+        torch.nn.init.normal_(memory.nobody)
     x, keep = streams()
     keys, values = memory.read_segments(x, keep)
     before = torch.randn(3, 5, 16)
@@ -63,7 +65,8 @@ def test_a_cell_of_each_slot_is_the_shared_one_where_weights_are_tied():
     assert_close(each(read, memory)[0], shared(read, memory)[0])
 
 
-@pytest.mark.parametrize("more", [{}, {"self_keys": True}, {"competition": True}, {"periods": 3}, {"sparse_write": 2}])
+@pytest.mark.parametrize("more", [{}, {"competition": False, "self_keys": True}, {"competition": False}, {"periods": 3},
+                                  {"sparse_write": 2}, {"beside": False}])  # fmt: skip
 def test_padding_changes_nothing(more):
     memory = machine(**more)
     x, keep = streams()
@@ -122,13 +125,18 @@ def test_slots_differ_for_ever_and_those_of_the_public_code_never():
 
 def test_a_larger_keep_bias_tells_older_things_apart():
     """The problem of early forgetting in one table: what is left of a difference after 8, 32 and 128 segments."""
-    left = {
-        bias: [apart_after(machine(keep_bias=float(bias)), count) for count in (8, 32, 128)] for bias in (0, 1, 2, 3)
-    }
+    counts = (8, 32, 128)
+
+    def left_by(bias, **more):
+        return [apart_after(machine(keep_bias=float(bias), **more), count) for count in counts]
+
+    left = {bias: left_by(bias, competition=False) for bias in (0, 1, 2, 3)}
     for after in range(3):  # what is below 1e-6 is rounding
         ordered = [max(left[bias][after], 1e-6) for bias in (0, 1, 2, 3)]
         assert ordered == sorted(ordered)
     assert left[0][1] < 1e-3 and left[3][1] > 0.1 and left[3][2] > 100 * left[1][2]
+    for bias in (0, 1, 2):  # a slot that is not written by every segment holds longer
+        assert left_by(bias)[1] > 2 * left[bias][1]
 
 
 def test_sparse_writing_leaves_the_other_slots_exactly():
@@ -140,6 +148,46 @@ def test_sparse_writing_leaves_the_other_slots_exactly():
     same = (after == before).all(-1)
     assert same.sum(1).tolist() == [3, 3, 3]
     assert torch.equal(writes.keep == 1, same) and torch.equal(writes.attention.sum(-1) == 0, same)
+
+
+@torch.no_grad()
+def test_a_slot_that_wins_nothing_stays_what_it_was():
+    """Each of three items has a slot's address for its key: that slot moves, and the others do not. Of two items of one
+    slot the later one is written over the earlier."""
+    memory = machine()
+    torch.nn.init.zeros_(memory.query.weight)  # what slots hold has no part in who wins
+    before, values = torch.randn(1, 5, 16), torch.randn(1, 3, 16)
+    keys = 4 * memory.address[[3, 0, 3]].unsqueeze(0)
+    after, writes = memory.step(before, keys, values, None)
+    won = torch.zeros(5, 3)
+    won[[0, 3], [1, 2]] = 1.0
+    assert_close(writes.attention[0, [0, 3]], won[[0, 3]], rtol=0, atol=2e-3)
+    assert_close(after[0, [1, 2, 4]], before[0, [1, 2, 4]], rtol=0, atol=1e-3)
+    assert_close(writes.keep[0, [1, 2, 4]], torch.ones(3), rtol=0, atol=1e-4)
+    last = memory.cell(memory.out(values[:, 2:]), before[:, 3:4])[0]
+    assert_close(after[:, 3:4], last, rtol=1e-2, atol=1e-3)
+    memory.nobody_bias.fill_(1e4)  # and what nobody is to keep changes nothing at all
+    assert torch.equal(memory.step(before, keys, values, None)[0], before)
+
+
+@torch.no_grad()
+def test_items_have_winners_from_the_first_step_on():
+    """With equal shares slots would be written alike, and would have to be told apart by their answers."""
+    memory = machine(dim=32, slots=8)
+    x = torch.randn(64, 1, 4, 32)
+    keys, _ = memory.read_segments(x, torch.ones(64, 1, 4, dtype=torch.bool))
+    shares = memory._won(memory.start(64), keys[:, 0], None)[0][:, 0]
+    assert shares.max(1).values.mean() > 0.4  # an equal share is 1 / 9
+    assert shares.mean((0, 2)).min() > 0.02  # and every slot wins something
+
+
+def test_an_item_begins_with_its_neighbours_and_with_no_padding():
+    torch.manual_seed(0)
+    beside, x = Beside(6), torch.randn(1, 3, 6)
+    keep = torch.tensor([[True, True, False]])
+    a, b = beside.before.weight, beside.behind.weight
+    wanted = torch.stack([x[0, 0] + b @ x[0, 1], x[0, 1] + a @ x[0, 0]])
+    assert_close(beside(x, keep)[0, :2], wanted)
 
 
 def test_slots_of_other_periods_are_written_in_their_turn():
@@ -158,6 +206,7 @@ def test_slots_of_other_periods_are_written_in_their_turn():
         ({"segment": 0}, "segments of one item or more"),
         ({"heads": 3}, "width must be a multiple of heads"),
         ({"sparse_write": 9}, "no more than all slots"),
+        ({"self_keys": True}, "self_keys is for competition=false"),
     ],
 )
 def test_what_cannot_be_built_is_refused(asked, sentence):

@@ -132,7 +132,7 @@ def _writing(data: Streams, system: Rehearsal) -> Section:
     said = (
         "What went where while one of these streams was read. Arrows are the keys and values that are asked about. "
         "Above, a dark column is a word that slots took in; below, a light one is a segment in which they gave up old "
-        "content. After so short a training all slots are still written alike: a later fact overwrites an earlier "
-        "one, and that, more than age, is what is forgotten."
+        "content. Slots compete for words, and one that wins nothing keeps what it holds: what is forgotten is what "
+        "another fact of the same slot was written over."
     )
     return Section("Rehearsal Memory: what is written, and what is kept", paragraph(said) + drawn)

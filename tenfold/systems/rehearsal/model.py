@@ -24,7 +24,8 @@ PLACES = 32  # of a word in its item that have a weight of their own; later word
 
 
 class Told(nn.Module):
-    """A few words as one vector: sum_j p_j E[w_j], p_j learned for each place (Sukhbaatar et al. 2015, section 4.1)."""
+    """A few words as one vector: sum_j p_j E[w_j], p_j learned for each place (Sukhbaatar et al. 2015, section 4.1), by
+    the root of how many there are: a long sentence is no larger than a word, or than its place in a segment."""
 
     def __init__(self, table: nn.Embedding) -> None:
         super().__init__()
@@ -36,7 +37,8 @@ class Told(nn.Module):
         if words.shape[-1] == 1:
             return self.table(words[..., 0]) * self.place[0]
         place = self.place[torch.arange(words.shape[-1], device=words.device).clamp(max=PLACES - 1)]
-        return (self.table(words) * place).sum(-2)
+        count = (words != 0).sum(-1, keepdim=True).clamp(min=1)
+        return (self.table(words) * place).sum(-2) * count.rsqrt()
 
 
 def word_table(words: int, dim: int) -> nn.Embedding:

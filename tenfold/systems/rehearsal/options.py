@@ -49,14 +49,21 @@ class MemoryOptions:
     slots: Annotated[int, option("K, slots of the memory", gt=0)] = 16
     segment: Annotated[int, option("N, items that are written at once: as many as evidence spans, or more", gt=0)] = 8
     layers: Annotated[int, option("blocks of the encoder of a segment", gt=0)] = 2
-    heads: Annotated[int, option("of the encoder and of the slots' attention", gt=0)] = 4
+    heads: Annotated[int, option("of the encoder, and of the slots' attention without competition", gt=0)] = 4
     score: Annotated[Literal["dot", "additive"], option("of a slot's attention to an item")] = "dot"
     gate: Annotated[Literal["shared", "per_slot"], option("one gated cell for all slots, or one each")] = "shared"
-    keep_bias: Annotated[float | None, option("of the keep gate at the start; none: spread, for `horizon`")] = None
-    horizon: Annotated[float, option("segments that a stream has, about; it spreads the keep gates", gt=0)] = 16.0
+    keep_bias: Annotated[
+        float | None, option("of the keep gate at the start; none: 0 with competition, else spread, for `horizon`")
+    ] = None
+    horizon: Annotated[
+        float, option("segments that a stream has, about; without competition it spreads the keep gates", gt=0)
+    ] = 16.0
     strict: Annotated[bool, option("as the public code: slots begin at zero, without identities and biases")] = False
-    self_keys: Annotated[bool, option("a slot may also attend to its own content")] = False
-    competition: Annotated[bool, option("slots share out an item between them")] = False
+    self_keys: Annotated[bool, option("without competition: a slot may also attend to its own content")] = False
+    competition: Annotated[
+        bool, option("slots compete for items, and one that wins nothing stays; false: each reads all, as in the paper")
+    ] = True
+    beside: Annotated[bool, option("an item begins with what stands before and behind it in its segment")] = True
     sparse_write: Annotated[int, option("slots that a segment may write; 0: all", ge=0)] = 0
     periods: Annotated[int, option("slot k is written every 2^(k mod periods) segments", ge=1)] = 1
     bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.nn.attention import FullAttention, SoftmaxAttention
-from tenfold.nn.slot_memory import SegmentEncoder
+from tenfold.nn.slot_memory import Beside, SegmentEncoder
 from tenfold.nn.transformer import Transformer, feed_forward
 from tenfold.options import parse
 from tenfold.systems.rehearsal.model import Found, StreamNetwork
@@ -85,6 +85,7 @@ class Tokens(Machine):
         o = options
         self.beginning = nn.Parameter(0.5 * torch.randn(o.slots, o.dim))
         self.places = nn.Parameter(0.5 * torch.randn(o.segment, o.dim))  # as in SegmentEncoder
+        self.beside = Beside(o.dim)
         self.blocks = Transformer(
             o.dim, o.layers, attention=lambda: FullAttention(o.dim, o.heads, o.dropout),
             feed_forward=lambda: feed_forward("dense", o.dim, 2 * o.dim, o.dropout, "gelu"), norm="pre",
@@ -95,7 +96,7 @@ class Tokens(Machine):
         return self.beginning.expand(streams, -1, -1)
 
     def written(self, memory: Tensor, x: Tensor, keep: Tensor) -> Tensor:
-        both = torch.cat([memory + self.identity, x + self.places[: x.shape[1]]], 1)
+        both = torch.cat([memory + self.identity, self.beside(x, keep) + self.places[: x.shape[1]]], 1)
         y, _ = self.blocks(both, F.pad(keep, (self.slots, 0), value=True))
         return y[:, : self.slots]
 

@@ -47,7 +47,8 @@ def slot_memory(dim: int, m: MemoryOptions, dropout: float) -> SlotMemory:
     return SlotMemory(
         dim, m.slots, m.segment, layers=m.layers, encoder_heads=m.heads, heads=m.heads, score=m.score, gate=m.gate,
         keep_bias=m.keep_bias, horizon=m.horizon, strict=m.strict, self_keys=m.self_keys, competition=m.competition,
-        sparse_write=m.sparse_write, periods=m.periods, dropout=dropout, bptt=m.bptt, recompute=m.recompute,
+        beside=m.beside, sparse_write=m.sparse_write, periods=m.periods, dropout=dropout, bptt=m.bptt,
+        recompute=m.recompute,
     )  # fmt: skip
 
 
