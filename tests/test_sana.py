@@ -237,7 +237,7 @@ def test_all_heads_learn_and_a_batch_is_memorised():
     torch.manual_seed(0)
     network, some = Editor(WORDS, KEYS, SMALL), tables(6)
     own = [[t for t in dict.fromkeys(table.rows[0, :-1].tolist())][:4] for table in some]
-    texts = [[BOS, *[x for i, t in enumerate(s) for x in (t if t > 0 else UNK, 8 + i)], EOS] for s in own]
+    texts = [[BOS, *[x for i, t in enumerate(s) for x in (t, 8 + i)], EOS] for s in own]
     text, batch = padded(texts), TableBatch.of(some)
     inner = (text != PAD) & (text != BOS) & (text != EOS)
     safe = torch.zeros_like(inner)
@@ -278,6 +278,8 @@ def test_what_is_wanted_is_whole_and_in_its_place():
     assert wanted([11, 15], [1, 2]) == ([11, 12, 13, 15], [0, 1, 1, 0])  # by the order of the table
     assert wanted([11, 9], [3], anchor=9) == ([11, 14, 9], [0, 1, 0])
     assert wanted([], [0, 1], [3]) == ([11, 12, 14], [1, 1, 2])
+    assert wanted([], [0, 1, 2], [1]) == ([11, 12, 13], [1, 1, 1])  # it is within another one
+    assert wanted([12, 14], [1], [0, 1, 2]) == ([11, 12, 13, 14], [1, 1, 1, 0])  # whatever comes first
 
 
 # The system.

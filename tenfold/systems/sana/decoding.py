@@ -25,9 +25,9 @@ class Draft(NamedTuple):
 
     text: Tensor
     locked: Tensor  # bool: what no deletion touches
-    phrase: (
-        Tensor  # number of the phrase that a token belongs to; between two of one phrase nothing is inserted; 0: none
-    )
+    # number of the phrase that a token belongs to; between two of one phrase nothing is inserted; 0: none; above 0: one
+    # that the user asked for, below: one of the table
+    phrase: Tensor
     log_p: Tensor  # of each token when it was written; 0 of what was given
 
     @property
@@ -78,15 +78,21 @@ def refine(
     *,
     longest: int,
     most_rounds: int,
+    surely: float = 0.5,
     eos_penalty: float = 0.0,
+    penalised: int = 1,
+    passes: int = 1,
+    again: Tensor | None = None,
     unknown: Tensor | None = None,
     traced: bool = False,
 ) -> Refined:
     """Rounds of edits until none changes a text, at most `most_rounds`.
 
-    memory: of the same rows.  longest: tokens of a text, BOS and EOS included.  eos_penalty: taken from the score of
-    "nothing is missing", for longer texts.  unknown (B,) bool: whether UNK may be written, because the table has tokens
-    without a number to put in its place.
+    memory: of the same rows.  longest: tokens of a text, BOS and EOS included.  surely: a token is deleted where it is
+    wrong with more than this probability.  eos_penalty: taken from the score of "nothing is missing" in the first
+    `penalised` rounds, for longer texts.  passes: as of `filled`.  again (V + 1,) bool: what may be written although
+    the locked tokens have it already; none: anything.  unknown (B, N): the table's tokens without a number, else 0; UNK
+    may be written where there is one to put in its place.
     """
     never = torch.zeros(editor.word.num_embeddings, dtype=torch.bool, device=draft.text.device)
     never[list(NEVER_WRITTEN)] = True
@@ -103,14 +109,16 @@ def refine(
     for number in range(1, most_rounds + 1):
         before = now.text
         if not _nothing_to_delete(now):
-            now = deleted(now, editor.deletions(editor.states(now.text, own)).float().argmax(-1).bool())
+            wrong = editor.deletions(editor.states(now.text, own)).float().softmax(-1)[..., 1]
+            now = deleted(now, wrong > surely)
             keep("deleted", number, now)
         scores = editor.rooms(editor.states(now.text, own)).float().log_softmax(-1)
-        scores[..., 0] -= eos_penalty
+        if number <= penalised:
+            scores[..., 0] -= eos_penalty
         now = with_room(now, *scores.max(-1)[::-1], longest)
         if bool((now.text == INS).any()):
             keep("made room", number, now)
-            now = filled(editor, own, now, never, None if unknown is None else unknown[active])
+            now = filled(editor, own, now, never, None if unknown is None else unknown[active], passes, again)
             keep("filled", number, now)
         rounds[active] = number
         going = ~_same(before, now.text)
@@ -162,7 +170,7 @@ def with_room(draft: Draft, counts: Tensor, log_p: Tensor, longest: int) -> Draf
     """
     real = draft.real
     gap = real[:, 1:]  # the gap before each token but the first
-    same = (draft.phrase[:, 1:] == draft.phrase[:, :-1]) & (draft.phrase[:, 1:] > 0)
+    same = (draft.phrase[:, 1:] == draft.phrase[:, :-1]) & (draft.phrase[:, 1:] != 0)
     counts = counts.masked_fill(~gap | same, 0)
     room = (longest - real.sum(1, keepdim=True)).clamp(min=0)
     order = log_p.masked_fill(~gap, float("-inf")).argsort(dim=1, descending=True, stable=True)
@@ -184,21 +192,68 @@ def with_room(draft: Draft, counts: Tensor, log_p: Tensor, longest: int) -> Draf
     return Draft(text, moved(draft.locked), moved(draft.phrase), moved(draft.log_p))
 
 
-def filled(editor: Editor, memory: Sequence[Memory], draft: Draft, never: Tensor, unknown: Tensor | None) -> Draft:
-    """Every INS replaced by the likeliest token that may be written."""
+def filled(
+    editor: Editor,
+    memory: Sequence[Memory],
+    draft: Draft,
+    never: Tensor,
+    unknown: Tensor | None,
+    passes: int = 1,
+    again: Tensor | None = None,
+) -> Draft:
+    """Every INS replaced by the likeliest token that may be written.
+
+    passes: in each, of the left ones those that are surest, ceil(left / passes left) of them; the next pass sees them.
+    """
+    for left in range(passes, 0, -1):
+        if left < passes and not bool((draft.text == INS).any()):
+            break
+        draft = _filled(editor, memory, draft, never, unknown, left, again)
+    return draft
+
+
+def _filled(
+    editor: Editor,
+    memory: Sequence[Memory],
+    draft: Draft,
+    never: Tensor,
+    unknown: Tensor | None,
+    left: int,
+    again: Tensor | None,
+) -> Draft:
+    """The surest of them: one in `left` of a text's, rounded up."""
     where = draft.text == INS
     scores = editor.words(editor.states(draft.text, memory)[where]).float().masked_fill(never, float("-inf"))
+    if again is not None:
+        said = torch.zeros(len(where), len(never), dtype=torch.bool, device=where.device)
+        said.scatter_(1, draft.text.clamp(min=0) * draft.locked, True)  # padding stands for all others
+        scores = scores.masked_fill((said & ~again)[where.nonzero()[:, 0]], float("-inf"))
     if unknown is not None:
-        allowed = unknown.unsqueeze(1).expand_as(where)[where]
+        free = unknown if again is None else unsaid(unknown, draft)
+        allowed = free.any(1).unsqueeze(1).expand_as(where)[where]
         scores[:, UNK] = scores[:, UNK].masked_fill(~allowed, float("-inf"))
     log_p, token = scores.log_softmax(-1).max(-1)
     text, sure = draft.text.clone(), draft.log_p.clone()
-    text[where], sure[where] = token, log_p
-    return draft._replace(text=text, log_p=sure)
+    if left == 1:
+        text[where], sure[where] = token, log_p
+        return draft._replace(text=text, log_p=sure)
+    found, written = torch.full_like(sure, float("-inf")), text.clone()
+    found[where], written[where] = log_p, token
+    rank = found.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    now = where & (rank < -(-where.sum(1, keepdim=True) // left))
+    return draft._replace(text=torch.where(now, written, text), log_p=torch.where(now, found, sure))
+
+
+def unsaid(unknown: Tensor, draft: Draft) -> Tensor:
+    """(B, N): which of a table's tokens without a number (0: none) the locked ones of its text do not have yet."""
+    said = (unknown.unsqueeze(2) == (draft.text * draft.locked).unsqueeze(1)).any(2)
+    return (unknown < 0) & ~said
 
 
 @torch.no_grad()
-def resolved(editor: Editor, memory: Sequence[Memory], draft: Draft, words: Tensor) -> Draft:
+def resolved(
+    editor: Editor, memory: Sequence[Memory], draft: Draft, words: Tensor, again: Tensor | None = None
+) -> Draft:
     """Each UNK replaced by the token of the table without a number that the last block looks at most.
 
     words (B, N): the table. Equal tokens are one number (encoding.py), and their shares add up.
@@ -210,6 +265,9 @@ def resolved(editor: Editor, memory: Sequence[Memory], draft: Draft, words: Tens
     looks = editor.looks(draft.text[rows], [each.rows(rows) for each in memory])  # (R, L, N)
     own = words[rows]
     looks = looks.masked_fill((own >= 0).unsqueeze(1), 0.0)
+    if again is not None:  # what is said already is said again only where there is nothing else
+        said = (own < 0) & ~unsaid(own.clamp(max=0), draft.rows(rows))
+        looks = torch.where(said.unsqueeze(1), looks * 1e-6, looks)
     same = (own.unsqueeze(2) == own.unsqueeze(1)).to(looks.dtype)  # (R, N, N)
     best = (looks @ same).argmax(-1)  # (R, L)
     token = own.gather(1, best)

@@ -17,11 +17,12 @@ from torch import Tensor
 from tenfold.ops.edits import edits, embedded, gap_counts
 from tenfold.systems.sana.editor import MOST_IN_A_GAP, Editor
 from tenfold.systems.sana.options import EditOptions
-from tenfold.tasks.table_text.encoding import BOS, EOS, INS, PAD, TableBatch, padded
+from tenfold.tasks.table_text.encoding import BOS, EOS, INS, PAD, UNK, TableBatch, padded
 from tenfold.tasks.table_text.network import known
 from tenfold.tasks.table_text.training import Pair
 from tenfold.training import Draw, Losses
 
+ALL = 1 - 1e-6  # of what may be taken out; 1 would be one token too many
 RollIn = Literal["skeleton", "uniform"]
 
 
@@ -61,7 +62,9 @@ class EditPairs:
         if self.options.roll_in == "uniform":
             gone = taken_out_uniformly(text, much, drawn[:, 0])
         else:
-            safe = protected(text, skeleton) & (drawn[:, 1] < self.options.protect)
+            whole = torch.tensor([rng.random() < self.options.from_skeleton for rng in noise])
+            safe = protected(text, skeleton) & (whole.unsqueeze(1) | (drawn[:, 1] < self.options.protect))
+            much = torch.where(whole, ALL, much)
             gone = taken_out(text, safe, much, drawn[:, 0], self.end)
         return edit_batch(TableBatch.of([pair.table for pair in chosen]), text, gone)
 
@@ -129,10 +132,13 @@ def edit_loss(editor: Editor, batch: EditBatch, options: EditOptions, smoothing:
     room = _smoothed(rooms[gaps], batch.missing[gaps], options.room_smoothing)
     hole = batch.holes == INS
     scores = editor.words(states[count:, : batch.holes.shape[1]][hole]).float()[:, 1:]  # padding is no token
-    word = _smoothed(scores, known(batch.text[hole]) - 1, smoothing)
+    target = batch.text[hole]
+    sayable = target != UNK  # what neither vocabulary nor table has cannot be written
+    word = _smoothed(scores[sayable], known(target[sayable]) - 1, smoothing)
     with torch.no_grad():
         drawn = scores.softmax(-1).multinomial(1)[:, 0] if options.sampled else scores.argmax(-1)
-        guess = batch.holes.masked_scatter(hole, drawn + 1)
+        drawn = torch.where((drawn + 1 == UNK) & (target < 0), target, drawn + 1)  # UNK is right for such a token
+        guess = batch.holes.masked_scatter(hole, drawn)
         wrong = edits(guess, batch.text).deleted
     real = guess != PAD
     deletion = _smoothed(editor.deletions(editor.states(guess, memory)).float()[real], wrong[real].long(), 0.0)

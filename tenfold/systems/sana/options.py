@@ -16,6 +16,9 @@ class SketchOptions:
 
     search: SearchOptions = SearchOptions(block=3)
     longest: Annotated[int, option("tokens of a skeleton", gt=0)] = 40
+    phrases: Annotated[
+        bool, option("skeletons to learn from have the stop words within what is copied word for word: bank of russia")
+    ] = True
     repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = True
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
     share: Annotated[
@@ -39,8 +42,26 @@ class EditOptions:
     ] = "skeleton"
     sampled: Annotated[bool, option("deletions are learned on drawn predictions, not on the likeliest")] = False
     room_smoothing: Annotated[float, option("label smoothing of how many tokens are missing", ge=0, lt=1)] = 0.01
+    from_skeleton: Annotated[
+        float,
+        option("share of training texts from which all but the skeleton is taken out, as writing begins", ge=0, le=1),
+    ] = 0.5
+    from_sketch: Annotated[bool, option("the edits' network begins with the weights of stage 1")] = True
     most_rounds: Annotated[int, option("rounds of edits", gt=0)] = 10
-    eos_penalty: Annotated[float, option("taken from the score of 'nothing is missing': longer texts", ge=0)] = 0.0
+    passes: Annotated[int, option("missing tokens are filled in so many passes, the surest first", gt=0)] = 2
+    surely: Annotated[
+        float, option("a token is deleted where it is wrong with more than this probability", ge=0, lt=1)
+    ] = 0.9
+    repeats: Annotated[bool, option("edits may write a skeleton's token once more that is no stop word")] = False
+    together: Annotated[bool, option("what stands together in a cell and in the skeleton has nothing put between")] = (
+        True
+    )
+    eos_penalty: Annotated[
+        float | None,
+        option(
+            "taken from the first round's score of 'nothing is missing': longer texts; none: validation chooses", ge=0
+        ),
+    ] = None
     collapse: Annotated[bool, option("of equal neighbours one is left, unless both must stay")] = True
 
 
@@ -52,6 +73,8 @@ class Options:
             "network.word_dim": 420,
             "network.key_dim": 80, "network.dropout": 0.3, "network.norm": "post",
             "text.vocabulary": 24_996, "training.lr": 5e-4, "training.warmup": 10_000, "sketch.end_anchor": ".",
+            "sketch.phrases": False, "edit.from_skeleton": 0.0, "edit.from_sketch": False, "edit.passes": 1,
+            "edit.surely": 0.5, "edit.repeats": True, "edit.together": False, "edit.eos_penalty": 0.0,
         },
     }  # fmt: skip
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tenfold.systems.sana.learning import EditPairs
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
-from tenfold.systems.sana.skeleton import Sketcher, tidied
-from tenfold.systems.sana.system import SANA, batches_of
+from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
+from tenfold.systems.sana.system import SANA, Networks, batches_of
 from tenfold.tasks.table_text.baselines.generators import Generator
 from tenfold.tasks.table_text.beam import LEAST, beam_search
 from tenfold.tasks.table_text.encoding import (
@@ -35,14 +35,15 @@ from tenfold.training import Stage
 class Levenshtein(SANA):
     """The edit model alone (Gu et al. 2019): texts begin empty, any token may be taken out in training."""
 
+    grows = True
     # After a second of training nothing seems to be missing in an empty text: the penalty makes it write one.
     tiny = replace(
         SANA.tiny,
-        edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0),
+        edit=EditOptions(most_rounds=3, roll_in="uniform", eos_penalty=2.0, passes=1),
         training=replace(SANA.tiny.training, lr=0.01),
     )
 
-    def build(self) -> nn.ModuleDict:
+    def build(self) -> Networks:
         network = super().build()
         del network["sketch"]
         return network
@@ -60,6 +61,7 @@ class Levenshtein(SANA):
             clip=training.clip,
             validate=self._validation(prepared, self.validate_text),
         )
+        self._choose_penalty(prepared)
 
     def write(self, tables: Sequence[Table], *, constraint: str = "none", **how: Any) -> list[Written]:
         return super().write(tables, constraint="none", **how)
@@ -111,6 +113,9 @@ class SketchAndWrite(SANA):
     def editor(self) -> Any:
         return self.network.write  # only named as the last stage's network
 
+    def _hand_on(self) -> None:
+        hand_on(self.sketcher, self.network.write.encoder, self.network.write.writer)
+
     forced = False
 
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Any) -> list[Written]:
@@ -118,7 +123,7 @@ class SketchAndWrite(SANA):
 
     def write(self, tables: Sequence[Table], *, beam: int | None = None, **how: Any) -> list[Written]:
         numbers = [self.numbering.table(table) for table in tables]
-        skeletons = self._sketched(self.sketcher, numbers, beam)
+        skeletons = self.sketched(self.sketcher, numbers, beam)
         found: list[Written | None] = [None] * len(tables)
         for rows in batches_of([each.rows.shape[1] for each in numbers]):
             batch = [with_skeleton(numbers[row], skeletons[row]) for row in rows]

@@ -4,6 +4,7 @@ Whatever the weights are, it writes nothing but tokens of the table: a pointer w
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,18 @@ class Sketcher(nn.Module):
             block=options.search.block,
             extra=answers,
         )
+
+
+@torch.no_grad()
+def hand_on(sketcher: Sketcher, encoder: TableEncoder, decoder: Any) -> None:
+    """What stage 1 knows of tables, tokens and places, to the network of stage 2, which has the same layers.
+
+    decoder: has `word`, `blocks` and `places`; its layers may see all of a text where stage 1's see the past alone.
+    """
+    encoder.load_state_dict(sketcher.encoder.state_dict())
+    decoder.word.load_state_dict(sketcher.writer.word.state_dict())
+    decoder.blocks.load_state_dict(sketcher.writer.blocks.state_dict())
+    decoder.places.copy_(sketcher.writer.places)
 
 
 class AsOften:

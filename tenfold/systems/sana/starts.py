@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tenfold.errors import OptionError
 from tenfold.tasks.table_text.encoding import Numbers, Table
@@ -48,9 +49,12 @@ def wanted_places(table: Table, wanted: Sequence[str], split: Callable[[str], li
 def with_wanted(start: Start, places: Sequence[Sequence[int]], numbers: Numbers, anchor: int | None) -> Start:
     """Each wanted value, whole, where the skeleton already tells of it, else in the order of the table."""
     row = numbers.rows[0].tolist()
-    for number, own in enumerate(places, start=max(start.phrases, default=0) + 1):
+    longer_first = sorted(places, key=len, reverse=True)  # the shorter may stand within them
+    for number, own in enumerate(longer_first, start=max(start.phrases, default=0) + 1):
         value = [row[place] for place in own]
-        at = _whole(start.tokens, value)
+        at = _whole(start, value)
+        if at is not None and start.phrases[at]:
+            continue  # within a value that is kept together already
         if at is None:
             at = next((i for i, token in enumerate(start.tokens) if token in value and not start.phrases[i]), None)
             if at is None:
@@ -66,9 +70,27 @@ def with_wanted(start: Start, places: Sequence[Sequence[int]], numbers: Numbers,
     return start
 
 
-def _whole(tokens: Sequence[int], value: Sequence[int]) -> int | None:
-    places = range(len(tokens) - len(value) + 1)
-    return next((i for i in places if list(tokens[i : i + len(value)]) == list(value)), None)
+def kept_together(start: Start, numbers: Numbers, owner: Sequence[int]) -> Start:
+    """What stands together in a cell, and in the skeleton, stays together: phrases with numbers below 0.
+
+    owner: the cell of each token of the table.
+    """
+    row, phrases = numbers.rows[0].tolist(), list(start.phrases)
+    neighbours = {(row[i], row[i + 1]) for i in range(len(owner) - 1) if owner[i] == owner[i + 1]}
+    for i, pair in enumerate(pairwise(start.tokens)):
+        if pair in neighbours and phrases[i] <= 0 and phrases[i + 1] == 0:
+            phrases[i] = phrases[i] or min(0, *phrases) - 1
+            phrases[i + 1] = phrases[i]
+    return Start(start.tokens, phrases)
+
+
+def _whole(start: Start, value: Sequence[int]) -> int | None:
+    """Where the value stands within one phrase, or where there is none."""
+    tokens, phrases, count = start.tokens, start.phrases, len(value)
+    for i in range(len(tokens) - count + 1):
+        if list(tokens[i : i + count]) == list(value) and len(set(phrases[i : i + count])) == 1:
+            return i
+    return None
 
 
 def _by_order(start: Start, row: Sequence[int], place: int, anchor: int | None) -> int:

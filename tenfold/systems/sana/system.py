@@ -11,21 +11,24 @@ from torch import nn
 from tenfold.errors import OptionError
 from tenfold.metrics.texts import bag_f1, bleu
 from tenfold.options import parse
+from tenfold.systems.sana.crossfit import crossfitted
 from tenfold.systems.sana.decoding import Draft, Step, begin, collapsed, refine, resolved
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import EditBatch, EditPairs, edit_loss
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, Protocol, SketchOptions
-from tenfold.systems.sana.skeleton import Sketcher, tidied
-from tenfold.systems.sana.starts import Start, foreign, wanted_places, with_wanted, without_keys
+from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
+from tenfold.systems.sana.starts import Start, foreign, kept_together, wanted_places, with_wanted, without_keys
 from tenfold.tasks.table_text.encoding import PAD, Numbers, Table, TableBatch, sources_of
 from tenfold.tasks.table_text.evaluation import LOWER_IS_BETTER
 from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions, TextOptions, Training
 from tenfold.tasks.table_text.prepared import Prepared
+from tenfold.tasks.table_text.skeletons import says_nothing
 from tenfold.tasks.table_text.task import Given, TableText, Written
 from tenfold.tasks.table_text.training import Pair, PairBatch, Pairs, bounded, optimizer
 from tenfold.training import Loss, Losses, Stage
 
 TABLES_AT_ONCE = 64
+PENALTIES = (0.0, 1.0, 2.0, 3.0, 4.0)  # of "nothing is missing"; the validation part chooses
 
 
 class Sketch(NamedTuple):
@@ -44,10 +47,20 @@ class Edited(NamedTuple):
     locked: list[bool]
 
 
+class Networks(nn.ModuleDict):
+    """Both stages, and the penalty of "nothing is missing" that the validation part has chosen."""
+
+    def __init__(self, parts: dict[str, nn.Module]) -> None:
+        super().__init__(parts)
+        self.penalty: torch.Tensor
+        self.register_buffer("penalty", torch.zeros(()))
+
+
 class SANA(TableText):
     options: Options
     predict_options, protocol = PredictOptions, Protocol
     lower_is_better = (*LOWER_IS_BETTER, "rounds")
+    grows = False  # texts that begin with nothing need more than a round's insertions
     tiny = Options(
         text=TextOptions(vocabulary=40, longest=24),
         network=NetworkOptions(dim=16, layers=1, heads=2, hidden=16, word_dim=12, key_dim=6, dropout=0.1),
@@ -56,9 +69,9 @@ class SANA(TableText):
         training=Training(lr=0.005, batch_size=8, warmup=9, validated=8),
     )
 
-    def build(self) -> nn.ModuleDict:
+    def build(self) -> "Networks":
         words, keys, options = self.sizes["words"], self.sizes["keys"], self.options.network
-        return nn.ModuleDict({"sketch": Sketcher(words, keys, options), "editor": Editor(words, keys, options)})
+        return Networks({"sketch": Sketcher(words, keys, options), "editor": Editor(words, keys, options)})
 
     @property
     def sketcher(self) -> Sketcher:
@@ -85,7 +98,7 @@ class SANA(TableText):
             clip=self.options.training.clip,
         )
         share = self.options.sketch.share / (self.options.sketch.crossfit + 1)
-        folded = yield from self._crossfitted(partial(stage, share=share), pairs, skeletons)
+        folded = yield from crossfitted(self, partial(stage, share=share), pairs, skeletons)
         if sketches:
             yield stage(
                 name="sketch",
@@ -95,7 +108,9 @@ class SANA(TableText):
                 data=Pairs(sketches),
                 validate=self._validation(prepared, self.validate_sketch),
             )
-        written = folded or self._sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
+        written = folded or self.sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
+        if self.options.edit.from_sketch and self.begins:
+            self._hand_on()
         yield stage(
             name="edit",
             network=self.editor,
@@ -103,31 +118,24 @@ class SANA(TableText):
             data=EditPairs(pairs, written, self.options.edit, self.anchor),
             validate=self._validation(prepared, self.validate_text),
         )
+        self._choose_penalty(prepared)
 
-    def _crossfitted(self, stage: Any, pairs: list[Pair], skeletons: list[list[int]]) -> Any:
-        """Skeletons of each part from a network that was trained on the others; none where crossfit is 0."""
-        folds = self.options.sketch.crossfit
-        if not folds:
-            return None
-        found: list[list[int]] = [[] for _ in pairs]
-        part = np.array([hash_of(pair.table) % folds for pair in pairs])
-        for fold in range(folds):
-            sketcher = Sketcher(self.sizes["words"], self.sizes["keys"], self.options.network)
-            own = [
-                Pair(pair.table, bounded(each))
-                for pair, each, of in zip(pairs, skeletons, part, strict=True)
-                if each and of != fold
-            ]
-            yield stage(
-                name=f"sketch {fold + 1} of {folds}",
-                network=sketcher,
-                loss=partial(self.sketch_loss, sketcher),
-                data=Pairs(own),
-            )
-            rows = np.flatnonzero(part == fold).tolist()
-            for row, tokens in zip(rows, self._sketched(sketcher, [pairs[i].table for i in rows], beam=1), strict=True):
-                found[row] = tokens
-        return found
+    def _hand_on(self) -> None:
+        hand_on(self.sketcher, self.editor.encoder, self.editor)
+
+    def _choose_penalty(self, prepared: Prepared) -> None:
+        """Of texts that are too short, because most gaps lack nothing, the penalty makes longer ones."""
+        chosen = self._validation(prepared, self.validate_text)
+        if self.options.edit.eos_penalty is None and chosen is not None:
+            found = {}
+            for penalty in PENALTIES:
+                self.network.penalty.fill_(penalty)
+                found[penalty] = chosen()["bleu"]
+            self.network.penalty.fill_(max(found, key=found.__getitem__))
+
+    def training_statistics(self, prepared: Prepared, older: Any = None) -> dict[str, torch.Tensor]:
+        self.begins = older is None  # else the edits' network has weights of its own already
+        return super().training_statistics(prepared, older)
 
     def sketch_loss(self, sketcher: Sketcher, batch: PairBatch) -> Loss:
         return sketcher.loss(batch.table, batch.text, self.options.training.smoothing)
@@ -153,11 +161,11 @@ class SANA(TableText):
             numbers, values = self.numbering.table(table), set(table.tokens)
             for text in prepared.texts[row]:
                 if len(text) <= self.options.text.longest:
-                    gold = [token for token in table.skeleton_of(text) if token in values]
+                    gold = [token for token in self.gold_skeleton(table, text) if token in values]
                     found.append(self.numbering.text(gold, numbers)[: self.options.sketch.longest])
         return found
 
-    def _sketched(self, sketcher: Sketcher, tables: Sequence[Numbers], beam: int | None = None) -> list[list[int]]:
+    def sketched(self, sketcher: Sketcher, tables: Sequence[Numbers], beam: int | None = None) -> list[list[int]]:
         """The best skeleton of each table; tables of about one length are written together."""
         sketcher.eval()
         found: list[list[int]] = [[] for _ in tables]
@@ -183,7 +191,7 @@ class SANA(TableText):
         numbers = [self.numbering.table(table) for table in tables]
         written = [
             [self.numbering.token(token, table) for token in own]
-            for own, table in zip(self._sketched(self.sketcher, numbers, beam=1), tables, strict=True)
+            for own, table in zip(self.sketched(self.sketcher, numbers, beam=1), tables, strict=True)
         ]
         return {"skeleton_f1": self.skeleton_f1(written, tables, texts).mean()}
 
@@ -192,13 +200,18 @@ class SANA(TableText):
         rounds = float(np.mean([text.rounds for text in written]))
         return {"bleu": bleu([text.tokens for text in written], texts), "rounds": rounds}
 
-    @staticmethod
+    def gold_skeleton(self, table: Table, text: Sequence[str]) -> list[str]:
+        return table.skeleton_of(text, phrases=self.options.sketch.phrases)
+
     def skeleton_f1(
-        written: Sequence[Sequence[str]], tables: Sequence[Table], texts: Sequence[Sequence[list[str]]]
+        self,
+        written: Sequence[Sequence[str]],
+        tables: Sequence[Table],
+        texts: Sequence[Sequence[list[str]]],
     ) -> np.ndarray:
         """(N,): of each skeleton beside that of its table's text, the best over the texts."""
         each = [
-            max(float(bag_f1([own], [table.skeleton_of(text)])[0, 2]) for text in several)
+            max(float(bag_f1([own], [self.gold_skeleton(table, text)])[0, 2]) for text in several)
             for own, table, several in zip(written, tables, texts, strict=True)
         ]
         return np.array(each)
@@ -206,7 +219,7 @@ class SANA(TableText):
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Protocol) -> list[Written]:
         longest, skeletons = self.options.sketch.longest, None
         if asked.skeletons == "gold":
-            skeletons = [table.skeleton_of(own[0])[:longest] for table, own in zip(tables, texts, strict=True)]
+            skeletons = [self.gold_skeleton(table, own[0])[:longest] for table, own in zip(tables, texts, strict=True)]
         elif asked.skeletons == "cells":
             skeletons = [table.tokens[: self.options.text.longest] for table in tables]
         return self.write(tables, skeletons=skeletons, constraint=asked.constraint)
@@ -224,7 +237,7 @@ class SANA(TableText):
         found = []
         for table in [self.table_of(given) for given in tables]:
             numbers = self.numbering.table(table)
-            tokens = [self.numbering.token(t, table) for t in self._sketched(self.sketcher, [numbers])[0]]
+            tokens = [self.numbering.token(t, table) for t in self.sketched(self.sketcher, [numbers])[0]]
             found.append(Sketch(tokens, [table.owner[place] for place in sources_of(tokens, table) if place >= 0]))
         return found
 
@@ -280,12 +293,14 @@ class SANA(TableText):
         elif asked.answers > 1:
             found = self._several(numbers, asked.answers)
         else:
-            found = [[each] for each in self._sketched(self.sketcher, numbers, beam)]
+            found = [[each] for each in self.sketched(self.sketcher, numbers, beam)]
         most = self.options.text.longest
         starts = []
         for table, own, several in zip(tables, numbers, found, strict=True):
             places = wanted_places(table, asked.must_include, self.splitter.text)
             each = [with_wanted(Start(tokens, [0] * len(tokens)), places, own, self.anchor) for tokens in several]
+            if self.options.edit.together:
+                each = [kept_together(start, own, table.owner) for start in each]
             for start in each:
                 if len(start.tokens) > most:
                     raise OptionError(
@@ -322,19 +337,28 @@ class SANA(TableText):
         draft = begin([start.tokens for start in own], [start.phrases for start in own], locked=hard)
         if asked.constraint != "hard" and asked.must_include:  # what the user wants stays, the rest may go
             draft = draft._replace(locked=draft.locked & (draft.phrase > 0))
+        again = None if edit.repeats else self._again()
         done = refine(
             self.editor,
             memory,
             Draft(*(each.to(self.device) for each in draft)),
             longest=self.options.text.longest + 2,
             most_rounds=edit.most_rounds,
-            eos_penalty=edit.eos_penalty,
-            unknown=(batch.words < 0).any(1),
+            eos_penalty=float(self.network.penalty) if edit.eos_penalty is None else edit.eos_penalty,
+            surely=edit.surely,
+            penalised=edit.most_rounds if self.grows else 1,
+            passes=edit.passes,
+            again=again,
+            unknown=batch.words.clamp(max=0),
             traced=traced,
         )
-        last = resolved(self.editor, memory, done.draft, batch.words)
+        last = resolved(self.editor, memory, done.draft, batch.words, again)
         last = collapsed(last) if edit.collapse else last
         return [self._written(row, table, last, done, own[row]) for row, table in enumerate(tables)]
+
+    def _again(self) -> torch.Tensor:
+        """(V + 1,): tokens that say nothing; those of a skeleton that say something are in it as often as they come."""
+        return torch.tensor([not word or says_nothing(word) for word in self.numbering.word], device=self.device)
 
     def _written(self, row: int, table: Table, last: Draft, done: Any, start: Start) -> Written:
         def tokens(numbers: torch.Tensor) -> list[str]:
@@ -367,10 +391,3 @@ def batches_of(lengths: Sequence[int]) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
     for first in range(0, len(order), TABLES_AT_ONCE):
         yield order[first : first + TABLES_AT_ONCE]
-
-
-def hash_of(table: Numbers) -> int:
-    """The same for equal tables, in every process."""
-    from zlib import crc32
-
-    return crc32(table.rows.tobytes())

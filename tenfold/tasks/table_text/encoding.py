@@ -23,7 +23,7 @@ from tenfold.data.fact_tables import FactTable
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError
 from tenfold.tasks.table_text.options import TextOptions
-from tenfold.tasks.table_text.skeletons import gold_skeleton, says_nothing
+from tenfold.tasks.table_text.skeletons import gold_skeleton, phrased_skeleton, says_nothing
 from tenfold.tasks.table_text.tokens import clean, join_words, split_spaces, split_words
 
 PAD, BOS, EOS, UNK, INS, SEP = range(6)
@@ -66,7 +66,10 @@ class Table:
         """As metrics take them."""
         return [(cell.key_tokens, cell.tokens) for cell in self.cells]
 
-    def skeleton_of(self, text: Sequence[str]) -> list[str]:
+    def skeleton_of(self, text: Sequence[str], *, phrases: bool = False) -> list[str]:
+        """phrases: with the stop words within what is copied word for word."""
+        if phrases:
+            return phrased_skeleton([cell.tokens for cell in self.cells], text)
         return gold_skeleton(set(self.tokens), text)
 
 

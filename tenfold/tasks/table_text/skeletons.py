@@ -6,6 +6,7 @@ all signs. They are pinned: newer lists differ.
 
 import string
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from tenfold.tasks.table_text.tokens import without_mark
 
@@ -36,3 +37,23 @@ def gold_skeleton(values: Collection[str], text: Sequence[str]) -> list[str]:
     values: all tokens of the table's values.  Both in the form in which they are to be compared.
     """
     return [token for token in text if token in values and not says_nothing(token)]
+
+
+def phrased_skeleton(values: Sequence[Sequence[str]], text: Sequence[str]) -> list[str]:
+    """The same, and stop words and signs within what is copied word for word: bank of russia, not bank, russia.
+
+    values: the tokens of each value.
+    """
+    own = {token for value in values for token in value}
+    kept = [token in own and not says_nothing(token) for token in text]
+    for first, last in _neighbours(kept):
+        run = tuple(text[first : last + 1])
+        if any(run == tuple(value[i : i + len(run)]) for value in values for i in range(len(value) - len(run) + 1)):
+            kept[first : last + 1] = [True] * len(run)
+    return [token for token, keep in zip(text, kept, strict=True) if keep]
+
+
+def _neighbours(kept: Sequence[bool]) -> list[tuple[int, int]]:
+    """Of kept tokens that others lie between: the places of both."""
+    places = [place for place, keep in enumerate(kept) if keep]
+    return [(one, other) for one, other in pairwise(places) if other > one + 1]
