@@ -160,9 +160,9 @@ ROOMS = {
         ("attacks", "pgd_foolbox", "foolbox", "{}", "the same"),
         ("attacks", "pgd_art", "ART", "{}", "the same"),
         ("attacks", "alike_torchattacks", "pictures alike with torchattacks", "{}", "the same"),
-        ("attacks", "aa_lite", "right under AA-lite, ours", "{}", "250 of them"),
-        ("attacks", "autoattack_apgd_pair", "under AutoAttack's own APGD pair", "{}", "250 of them"),
-        ("attacks", "square", "under Square, 500 queries", "{}", "250 of them"),
+        ("attacks", "aa_lite", "right under AA-lite, ours", "{}", "120 of them"),
+        ("attacks", "autoattack_apgd_pair", "under AutoAttack's own APGD pair", "{}", "120 of them"),
+        ("attacks", "square", "under Square, 500 queries", "{}", "120 of them"),
         (
             *("iad_step", "time_ratio_vs_official", "a step of IAD-I, in times of the authors'", "{}"),
             "ResNet-18, batch 64, two threads",

@@ -41,9 +41,9 @@ def test_what_is_tested_is_what_the_page_says():
 
 
 def test_memory_is_worth_what_the_page_says():
-    assert 0.6 < ideal(early(5, 300, 0, gap=60)) < 0.82
-    assert ideal(early(5, 300, 0, gap=60), last=50) < 0.06  # 0.02, and luck
-    assert 0.7 < ideal(returning(5, 300, 0)) < 0.83
+    assert 0.6 < ideal(early(5, 120, 0, gap=60)) < 0.82
+    assert ideal(early(5, 120, 0, gap=60), last=50) < 0.06  # 0.02, and luck
+    assert 0.7 < ideal(returning(5, 60, 0)) < 0.83
 
 
 def test_every_claim_has_a_name_of_its_own():

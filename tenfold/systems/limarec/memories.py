@@ -6,8 +6,6 @@ through one linear map, and an item is scored by its best slot, so that all item
 Shapes: B users, L events, d width, M slots, V items (0 is padding, on the right).
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -148,7 +146,7 @@ class HPMN(Remembering):
     """Like HPMN, with as many levels as `interests`, and its penalty on levels that vary together."""
 
     options: HPMNOptions  # type: ignore[assignment]
-    tiny: Any = HPMNOptions(dim=16, interests=3, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
+    tiny = HPMNOptions(dim=16, interests=3, dropout=0.1, training=Training(length=20, batch_size=8, lr=0.01))
 
     def build(self) -> Hierarchy:
         o = self.options
