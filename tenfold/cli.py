@@ -478,6 +478,8 @@ def claims(
     if listing:
         print_rich(claiming.listed(claiming.claims_of(name)))
         return
+    if output is None:
+        say("The results are printed and not kept; -o FOLDER writes them after each claim.")
     results = claiming.run_claims(name, size=cast(Any, size), only=only or (), quick=quick, output=output)
     if failed := [result.claim.name for result in results if result.problem]:
         say(f"error: could not be measured: {', '.join(failed)}")

@@ -335,7 +335,7 @@ def test_a_claim_that_breaks_leaves_the_others(error, events):
     assert "in breaks" in result.trace
 
 
-def test_the_command_ends_with_one_where_a_claim_could_not_be_measured(monkeypatch, capsys):
+def test_the_command_ends_with_one_where_a_claim_could_not_be_measured(monkeypatch, capsys, tmp_path):
     def breaks(size):
         raise FileNotFoundError("no such file")
 
@@ -346,7 +346,9 @@ def test_the_command_ends_with_one_where_a_claim_could_not_be_measured(monkeypat
     assert cli.main(["claims", "gru4rec"]) == 1
     out, err = capsys.readouterr()
     assert "in breaks" in out + err and "error: could not be measured: C2" in err and "C3" in out
-    assert cli.main(["claims", "gru4rec", "--only", "C3"]) == 0
+    assert "printed and not kept; -o FOLDER" in err
+    assert cli.main(["claims", "gru4rec", "--only", "C3", "-o", str(tmp_path)]) == 0
+    assert "not kept" not in capsys.readouterr().err and (tmp_path / "claims_gru4rec_cpu.json").exists()
 
 
 def test_a_plot_without_figures_says_so():
