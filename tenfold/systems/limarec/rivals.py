@@ -69,17 +69,20 @@ class Sums(nn.Module):
 
     def __init__(self, count: int, dim: int, interests: int, dropout: float, *, scores: bool) -> None:
         super().__init__()
-        self.item, self.drop = items(count, dim), Dropout(dropout)
-        self.score = nn.Sequential(nn.Linear(dim, 4 * dim), nn.Tanh(), nn.Linear(4 * dim, interests, bias=False))
-        self.left = None if scores else nn.Parameter(half_lives(interests))
-        if not scores:
-            self.score.requires_grad_(False)
+        self.item, self.drop, self.interests = items(count, dim), Dropout(dropout), interests
+        self.score, self.left = None, None
+        if scores:
+            self.score = nn.Sequential(nn.Linear(dim, 4 * dim), nn.Tanh(), nn.Linear(4 * dim, interests, bias=False))
+        else:
+            self.left = nn.Parameter(half_lives(interests))
 
     def forward(self, events: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """events (B, L) -> f (B, L, K, d) and the sums (B, K, 1, d + 1)."""
         x, keep = self.drop(self.item(events)), events != 0
-        scores = self.score(x).clamp(-LARGEST, LARGEST).mT  # (B, K, L)
-        a = (torch.zeros_like(scores) if self.left is not None else scores).exp() * keep.unsqueeze(1)
+        if self.score is None:
+            a = keep.unsqueeze(1).expand(-1, self.interests, -1).to(x)
+        else:
+            a = self.score(x).clamp(-LARGEST, LARGEST).mT.exp() * keep.unsqueeze(1)  # (B, K, L)
         v = x.unsqueeze(1).expand(-1, a.shape[1], -1, -1)
         fade = None if self.left is None else fading(self.left, events.shape, keep, None)
         one = torch.ones_like(a).unsqueeze(-1)

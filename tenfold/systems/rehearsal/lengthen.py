@@ -102,11 +102,7 @@ def keyed_streams(
         )
     rng = np.random.default_rng((seed, 11))
     items = _background(count, length, background, alpha, rng)
-    score = rng.random((count, length // 2))
-    if oldest < 1:  # the first facts are those that are asked about
-        early = np.argsort(score + (np.arange(length // 2) >= oldest * (length // 2)), axis=1)[:, :queries]
-        np.put_along_axis(score, early, -1.0, axis=1)
-    where = 2 * np.argsort(score, axis=1)[:, :facts]
+    where = 2 * _places_of_facts(count, length // 2, facts, queries, oldest, rng)
     key = np.argsort(rng.random((count, keys)), axis=1)[:, :facts]
     value = rng.integers(values, size=(count, facts))
     rows = np.arange(count)[:, None]
@@ -119,10 +115,8 @@ def keyed_streams(
     asked, answers = key[rows, chosen].ravel(), value[rows, chosen].ravel()
     time, part = np.full(len(stream), length), np.array([None] * len(stream), dtype=object)
     if held:
-        tested = int(held * count)
-        where_held = stream >= count - 2 * tested
-        time = np.where(where_held, length, _some_at_once(places, segment, segments, rng))
-        part = np.where(where_held, np.where(stream >= count - tested, "test", "valid"), "train")
+        part = _part_of_each(stream, count, int(held * count))
+        time = np.where(part == "train", _some_at_once(places, segment, segments, rng), length)
     frame = pl.DataFrame({
         "id": [f"{s}/{n}" for s, n in zip(stream.tolist(), range(len(stream)), strict=True)], "stream": stream,
         "time": time, "question": [f"k{n}" for n in asked.tolist()],
@@ -135,6 +129,22 @@ def keyed_streams(
         Packed((background + asked + 1).astype(np.int32), np.arange(len(stream) + 1)), frame,
         Vocabulary(pl.Series(words)), Vocabulary(pl.Series(sorted(f"v{n}" for n in range(values)))),
         ReadReport(source="keyed streams"))  # fmt: skip
+
+
+def _places_of_facts(
+    count: int, places: int, facts: int, queries: int, oldest: float, rng: np.random.Generator
+) -> np.ndarray:
+    """(count, facts) of the places; those that are asked about come first where they must be among the oldest."""
+    score = rng.random((count, places))
+    if oldest < 1:
+        early = np.argsort(score + (np.arange(places) >= oldest * places), axis=1)[:, :queries]
+        np.put_along_axis(score, early, -1.0, axis=1)
+    return np.argsort(score, axis=1)[:, :facts]
+
+
+def _part_of_each(stream: np.ndarray, count: int, held: int) -> np.ndarray:
+    """The last `held` streams are tested, and as many before them validated on."""
+    return np.where(stream >= count - held, "test", np.where(stream >= count - 2 * held, "valid", "train"))
 
 
 def _background(count: int, length: int, words: int, alpha: float, rng: np.random.Generator) -> np.ndarray:

@@ -234,14 +234,12 @@ def _filled(
         scores[:, UNK] = scores[:, UNK].masked_fill(~allowed, float("-inf"))
     log_p, token = scores.log_softmax(-1).max(-1)
     text, sure = draft.text.clone(), draft.log_p.clone()
-    if left == 1:
-        text[where], sure[where] = token, log_p
-        return draft._replace(text=text, log_p=sure)
-    found, written = torch.full_like(sure, float("-inf")), text.clone()
-    found[where], written[where] = log_p, token
-    rank = found.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    now = where & (rank < -(-where.sum(1, keepdim=True) // left))
-    return draft._replace(text=torch.where(now, written, text), log_p=torch.where(now, found, sure))
+    text[where], sure[where] = token, log_p
+    if left > 1:  # the others stay open
+        rank = sure.masked_fill(~where, float("-inf")).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        later = where & (rank >= -(-where.sum(1, keepdim=True) // left))
+        text, sure = torch.where(later, draft.text, text), torch.where(later, draft.log_p, sure)
+    return draft._replace(text=text, log_p=sure)
 
 
 def unsaid(unknown: Tensor, draft: Draft) -> Tensor:

@@ -22,7 +22,6 @@ from tenfold.tasks.table_text.encoding import PAD, Numbers, Table, TableBatch, s
 from tenfold.tasks.table_text.evaluation import LOWER_IS_BETTER
 from tenfold.tasks.table_text.options import NetworkOptions, SearchOptions, TextOptions, Training
 from tenfold.tasks.table_text.prepared import Prepared
-from tenfold.tasks.table_text.skeletons import says_nothing
 from tenfold.tasks.table_text.task import Given, TableText, Written
 from tenfold.tasks.table_text.training import Pair, PairBatch, Pairs, bounded, optimizer
 from tenfold.training import Loss, Losses, Stage
@@ -72,7 +71,7 @@ class SANA(TableText):
         training=Training(lr=0.005, batch_size=8, warmup=9, validated=8),
     )
 
-    def build(self) -> "Networks":
+    def build(self) -> Networks:
         words, keys, options = self.sizes["words"], self.sizes["keys"], self.options.network
         return Networks({"sketch": Sketcher(words, keys, options), "editor": Editor(words, keys, options)})
 
@@ -128,11 +127,8 @@ class SANA(TableText):
 
     def _choose_penalties(self, prepared: Prepared) -> None:
         """Texts that are too short, because most gaps lack nothing or skeletons end early, are made longer."""
-        rows = self._validated(prepared)
-        if not rows:
-            return
-        tables, texts = [prepared.tables[row] for row in rows], [prepared.texts[row] for row in rows]
-        for stage in self.penalised:
+        tables, texts = self._validated(prepared)
+        for stage in self.penalised if tables else ():
             if getattr(self.options, stage).eos_penalty is None:
                 found = {}
                 for value in PENALTIES:
@@ -170,10 +166,10 @@ class SANA(TableText):
         found = []
         for row in prepared.rows(part):
             table = prepared.tables[row]
-            numbers, values = self.numbering.table(table), set(table.tokens)
+            numbers = self.numbering.table(table)
             for text in prepared.texts[row]:
                 if len(text) <= self.options.text.longest:
-                    gold = [token for token in self.gold_skeleton(table, text) if token in values]
+                    gold = self.gold_skeleton(table, text)
                     found.append(self.numbering.text(gold, numbers)[: self.options.sketch.longest])
         return found
 
@@ -191,17 +187,15 @@ class SANA(TableText):
 
     # Validation.
 
-    def _validated(self, prepared: Prepared) -> list[int]:
+    def _validated(self, prepared: Prepared) -> tuple[list[Table], list[list[list[str]]]]:
+        """Tables of the validation part that have texts, no more than are asked for; and these."""
         rows = [row for row in prepared.parts["validation"].tolist() if prepared.texts[row]]
-        return rows[: self.options.training.validated]
+        rows = rows[: self.options.training.validated]
+        return [prepared.tables[row] for row in rows], [prepared.texts[row] for row in rows]
 
     def _validation(self, prepared: Prepared, figure: Any) -> Any:
-        rows = self._validated(prepared)
-        return (
-            partial(figure, [prepared.tables[row] for row in rows], [prepared.texts[row] for row in rows])
-            if rows
-            else None
-        )
+        tables, texts = self._validated(prepared)
+        return partial(figure, tables, texts) if tables else None
 
     def validate_sketch(self, tables: list[Table], texts: list[list[list[str]]]) -> dict[str, float]:
         numbers = [self.numbering.table(table) for table in tables]
@@ -356,7 +350,7 @@ class SANA(TableText):
         draft = begin([start.tokens for start in own], [start.phrases for start in own], locked=hard)
         if asked.constraint != "hard" and asked.must_include:  # what the user wants stays, the rest may go
             draft = draft._replace(locked=draft.locked & (draft.phrase > 0))
-        again = None if edit.repeats else self._again()
+        again = None if edit.repeats else self.numbering.says_nothing.to(self.device)
         done = refine(
             self.editor,
             memory,
@@ -374,10 +368,6 @@ class SANA(TableText):
         last = resolved(self.editor, memory, done.draft, batch.words, again)
         last = collapsed(last) if edit.collapse else last
         return [self._written(row, table, last, done, own[row]) for row, table in enumerate(tables)]
-
-    def _again(self) -> torch.Tensor:
-        """(V + 1,): tokens that say nothing; those of a skeleton that say something are in it as often as they come."""
-        return torch.tensor([not word or says_nothing(word) for word in self.numbering.word], device=self.device)
 
     def _written(self, row: int, table: Table, last: Draft, done: Any, start: Start) -> Written:
         def tokens(numbers: torch.Tensor) -> list[str]:

@@ -122,6 +122,11 @@ class Numbering:
         self.of_key = {key: number for number, key in enumerate(keys.series.to_list(), start=1)}
         self.word = ["", *words.series.to_list()]
 
+    @cached_property
+    def says_nothing(self) -> Tensor:
+        """(V + 1,) bool: stop words and signs, and what is no word."""
+        return torch.tensor([not word or says_nothing(word) for word in self.word])
+
     def table(self, table: Table) -> "Numbers":
         unknown: dict[str, int] = {}
         for place, token in enumerate(table.tokens):
