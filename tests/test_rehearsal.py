@@ -75,7 +75,7 @@ def test_a_question_changes_nothing_and_an_old_state_stays(fitted):
     assert memory.ask("k1") == one
     memory.tell(["v1", "b2", "b2"])
     assert all(torch.equal(mine, was) for mine, was in zip(old, before, strict=True))
-    assert memory.size == 4 * 16 * (4 + 3) + 16 == fitted.capacity_report().bytes  # whatever was told
+    assert memory.size == 4 * (4 * 17 + 3 * 16) + 16 == fitted.capacity_report().bytes  # whatever was told
     assert len(memory.to_bytes()) == len(fitted.read_stream(["b1"]).to_bytes())
 
 

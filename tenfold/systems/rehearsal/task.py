@@ -57,6 +57,14 @@ class StreamQuestions(System):
 
     # The network.
 
+    def infer_sizes(self, prepared: Cut) -> dict[str, int]:
+        return super().infer_sizes(prepared) | {"one_word": int(prepared.part("train").one_word)}
+
+    @property
+    def one_word(self) -> bool:
+        """Whether an item of the training streams is one word: it may then belong to the one beside it."""
+        return bool(self.sizes.get("one_word", 1))
+
     @abstractmethod
     def memory_machine(self) -> nn.Module:
         """What reads the stream (rivals.Machine says what it has), untrained."""
