@@ -24,7 +24,7 @@ from tenfold.systems.rehearsal.rivals import FullAttentionReader
 from tenfold.systems.rehearsal.system import Rehearsal
 from tenfold.systems.rehearsal.task import StreamQuestions
 
-SECONDS = 420.0
+SECONDS = 300.0
 SHARED = {"dim": 64, "training.batch_size": 16, "training.lr": 0.002}
 MEMORY = {"memory.slots": 16, "memory.segment": 16, "memory.layers": 1, "memory.heads": 2,
           "rehearsal.sampler": "uniform", "rehearsal.fragments": 2}  # fmt: skip

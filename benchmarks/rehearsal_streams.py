@@ -30,7 +30,7 @@ from tenfold.tasks.next_item.evaluation import rank
 from tenfold.tasks.next_item.groups import gaps
 from tenfold.tasks.next_item.task import NextItem
 
-SECONDS = 240.0
+SECONDS = 180.0
 STEP = {"dim": 64, "hops": 1, "training.batch_size": 16, "training.lr": 0.002}
 
 

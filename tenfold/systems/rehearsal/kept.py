@@ -64,13 +64,13 @@ class ReservoirItems(PlainReader):
 
 
 class SearchedStream(StreamNetwork):
-    """Keeps all segments. A question fetches those whose mean is most like it, as many as hold about K items, and reads
-    their items, told how old each is."""
+    """Keeps all segments. A question fetches those whose mean is most like it, as many as hold about K items, two at
+    least, and reads their items, told how old each is."""
 
     def __init__(self, options: PlainOptions, *, beside: bool, **sizes: Any) -> None:
         super().__init__(nn.Identity(), **sizes)  # there is no memory beside the segments
         o = options
-        self.segment, self.fetched = o.segment, max(1, o.slots // o.segment)
+        self.segment, self.fetched = o.segment, max(2, o.slots // o.segment)  # one would have no share to learn
         self.encoder = SegmentEncoder(o.dim, o.layers, o.heads, o.segment, o.dropout, beside=beside)
         self.norm, self.age = nn.LayerNorm(o.dim, bias=False), AgeCode(o.dim)
         self.like = nn.Linear(o.dim, o.dim, bias=False)

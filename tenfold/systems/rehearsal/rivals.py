@@ -220,7 +220,10 @@ class RehearsedTokens(Rehearsal):
     the memory, those of slots, segments, layers, heads and `bptt` count."""
 
     options: Options
-    tiny = Rehearsal.tiny
+    tiny = parse(Options, {"dim": 16, "hops": 1, "memory.slots": 4, "memory.segment": 4, "memory.layers": 1,
+                           "memory.heads": 2, "rehearsal.fragments": 2, "rehearsal.length": 4, "rehearsal.negatives": 8,
+                           "rehearsal.recollection": 1.0, "rehearsal.familiarity": 0.5, "rehearsal.sampler": "uniform",
+                           "training.batch_size": 8, "training.lr": 0.01})  # fmt: skip
 
     def memory_machine(self) -> Machine:  # type: ignore[override]
         o, m = self.options, self.options.memory
