@@ -8,6 +8,7 @@ all lies in the last tenth of the stream, `far` those of which some lies beyond 
 """
 
 import argparse
+import tempfile
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,9 @@ def main() -> None:
     shop = Shop(questions=2_000 if quick else 20_000, progress=False)
     drawn = shop.questions()
     rules = answered(drawn, streams(shop)).filter(pl.col("split") == "test")
-    events = read_events(shop.events(), None, items=shop.catalog())
+    with tempfile.TemporaryDirectory() as folder:
+        shop.catalog().write_parquet(f"{folder}/catalog.parquet")
+        events = read_events(shop.events(), None, items=f"{folder}/catalog.parquet")
     data = read_streams(events, questions=read_questions(drawn))
     asked = cut(data, "given").part("test").questions
     rules = asked.select("id").join(rules, left_on="id", right_on="question_id", how="left", maintain_order="left")
