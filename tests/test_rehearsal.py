@@ -113,6 +113,15 @@ def test_the_memory_does_not_know_the_question(fitted):
     assert torch.equal(*read)
 
 
+@torch.no_grad()
+def test_padding_says_nothing_whatever_was_trained(fitted):
+    """Restoring masked words among all words must leave the row of padding alone: it is read as nothing."""
+    network = fitted.streams
+    assert (network.item.table.weight[0] == 0).all()
+    words = fitted.word_numbers(["b1", "k1"])
+    assert_close(network.items(torch.nn.functional.pad(words, (0, 3))), network.items(words))
+
+
 def test_a_trace_notes_what_slots_were_written_from(fitted):
     memory = fitted.read_stream([f"b{n % 8}" for n in range(12)], traced=True)
     for slot in range(4):

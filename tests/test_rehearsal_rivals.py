@@ -35,9 +35,9 @@ def batch_of(data, rows):
 
 
 def test_a_student_learns_what_the_teacher_attends_to_and_says_it_without_questions():
-    data = keyed_streams(160, segments=4, segment=4, facts=1, keys=4, values=3, background=8, seed=2)
+    data = keyed_streams(60, segments=4, segment=4, facts=1, keys=4, values=3, background=8, seed=2)
     system = Rehearsal(Rehearsal.tiny).set_params(**{"rehearsal.sampler": "student"})
-    system.fit(data, split="none", max_epochs=8, accelerator="cpu")
+    system.fit(data, split="none", max_epochs=4, accelerator="cpu")
     losses = [epoch["loss"] for epoch in system.history["student"]]
     assert losses[-1] < losses[0]
     silent = data.take(np.ones(len(data), bool), np.zeros(len(data.questions), bool))
@@ -157,6 +157,7 @@ def test_memory_tokens_can_rehearse():
 # Export.
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_exported_memory_is_the_same(tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

@@ -348,7 +348,7 @@ class SlotMemory(nn.Module):
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
         after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
-        everything = torch.ones(len(memory), 1, dtype=torch.bool, device=memory.device)
+        everything = torch.ones(memory.shape[0], 1, dtype=torch.bool, device=memory.device)
         written = everything if keep is None else keep.any(1).view(-1, 1)
         if self.competition:
             moved = strength[:, 0]

@@ -209,8 +209,9 @@ class Rehearser(nn.Module):
         where = parts.masked
         u = self.restore(u[where])  # (n, d)
         if words.shape[-1] == 1:
-            scores = (u @ table.T).float() * u.shape[-1] ** -0.5
-            target = words[where][:, 0]
+            # Not among nothing: the row of padding would be trained, and an answer would hang on how much there is.
+            scores = (u @ table[1:].T).float() * u.shape[-1] ** -0.5
+            target = words[where][:, 0] - 1  # -1: a word that is not known has no share
         else:
             true = F.normalize(own[where], dim=-1)
             others = F.normalize(item(parts.negatives), dim=-1)  # (B, J, d)
@@ -221,7 +222,7 @@ class Rehearser(nn.Module):
             target = torch.zeros(len(u), dtype=torch.long, device=u.device)
         right = torch.zeros_like(where)
         right[where] = scores.argmax(-1) == target
-        return F.cross_entropy(scores, target, reduction="sum"), right
+        return F.cross_entropy(scores, target, reduction="sum", ignore_index=-1), right
 
 
 class Teacher(nn.Module):
