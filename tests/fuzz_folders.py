@@ -174,6 +174,8 @@ def go_on(folder):
 def change_run(folder, rng):
     for _ in range(rng.randint(1, 2)):
         files = sorted(each for each in folder.rglob("*") if each.is_file() and each.stat().st_size)
+        if not files:  # all that it held was cut away
+            return
         path = rng.choice(files)
         if path.suffix == ".json" and rng.random() < 0.6:
             change_json(path, rng)
