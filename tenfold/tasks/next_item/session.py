@@ -23,7 +23,7 @@ from tenfold.errors import DataError, OptionError, StateError
 from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
 from tenfold.streaming.records import IDS, is_of, is_whole
-from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
+from tenfold.streaming.seen import Seen, key_of_seen, key_of_state, latest, pack_seen, unpack_seen
 from tenfold.tasks.next_item.answers import OnUnseen, Recommendations, Recommender
 from tenfold.tasks.next_item.diversity import CANDIDATES, diversified
 
@@ -246,10 +246,13 @@ class Session:
         for value, key, items in zip(
             values, keys if self.keep_seen else [], kept if self.keep_seen else [], strict=True
         ):
-            seen = unpack_seen(value, self._fingerprint, id_of(key))
+            seen = self._unpacked(value, id_of(key))
             seen = seen._replace(had=latest(seen.had, items.tolist(), self.keep_seen))
             after.append(pack_seen(seen, self._fingerprint))
         return after
+
+    def _unpacked(self, value: bytes | None, user: object) -> Seen:
+        return unpack_seen(value, self._fingerprint, len(self.system.vocabularies["items"]), user)
 
     # Answers.
 
@@ -302,7 +305,7 @@ class Session:
         if bool(new.any()):
             scores[new.to(scores.device)] = self.system.popularity().to(scores)
         for row, value in enumerate(values[len(keys) :]):
-            seen = unpack_seen(value, self._fingerprint, users[row])
+            seen = self._unpacked(value, users[row])
             scores[row, torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)] = -torch.inf
         found = self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
         if explain:
@@ -321,8 +324,8 @@ class Session:
 
         def change(values: list[bytes | None]) -> list[bytes]:
             after = []
-            for value, items in zip(values, shown.values(), strict=True):
-                seen = unpack_seen(value, self._fingerprint)
+            for value, (key, items) in zip(values, shown.items(), strict=True):
+                seen = self._unpacked(value, id_of(key_of_state(key)))
                 after.append(
                     pack_seen(seen._replace(shown=latest(seen.shown, items, self.keep_shown)), self._fingerprint)
                 )
