@@ -103,6 +103,32 @@ def test_a_table_of_pairs_that_points_beside_itself(whole, tmp_path, change):
         systems.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda past: past.pop("past_sources"), "of which columns are missing"),
+        (lambda past: past.update(past_sources=past["past_sources"][1:]), "whose columns are of different lengths"),
+        (lambda past: past["past_destinations"].__setitem__(3, 10**6), "of other nodes than its 12"),
+        (lambda past: past["past_sources"].__setitem__(0, -1), "of other nodes than its 12"),
+        (lambda past: past["past_times"].__setitem__(0, 1e9), "that are not in order of time"),
+        (lambda past: past["past_times"].__setitem__(-1, float("nan")), "that are not in order of time"),
+        (lambda past: past["past_trained_on"].__setitem__(0, 10**6), "and says that others were trained on"),
+        (lambda past: past.update(past_sources=past["past_sources"].float()), "whose nodes are no whole numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["partners-partners", "tgat"])
+def test_a_past_that_points_beside_itself(whole, tmp_path, name, change, words):
+    folder = tmp_path / "made"
+    shutil.copytree(whole[name], folder)
+    path = next(folder.glob("statistics-*"))
+    past = artifact.unpack(path.read_bytes())
+    change(past)
+    path.write_bytes(artifact.pack(past))
+    sign(folder)
+    with pytest.raises(ArtifactError, match=f"holds interactions {words}; save or copy"):
+        systems.load(folder)
+
+
 def test_codes_that_no_codebook_has(whole, tmp_path):
     folder = tmp_path / "made"
     shutil.copytree(whole["compact"], folder)
