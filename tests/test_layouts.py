@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from functools import partial
 
+import fuzz_files
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -211,78 +212,21 @@ def test_quotes_in_titles(write):
     assert "say quote=none" in refused(write("d.csv", 'user,item,title\n1,a,"Heroes" live\n'))
 
 
-NOISE = [
-    "plain",
-    'a "b" c',
-    '"open',
-    'end"',
-    "two\nlines",
-    "cr\rin",
-    "comma, here",
-    "tab\there",
-    "é",
-    "",
-    " ",
-    '""',
-    "#x",
-]
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-field = st.one_of(st.sampled_from(NOISE), st.text(letters, max_size=4))
-
-
-def raw(separator):
-    """Rows as a program writes them that knows of no quotes."""
-
-    def text(rows):
-        every = [list(rows), *zip(*rows.values(), strict=True)]
-        return "".join(separator.join(row) + "\n" for row in every)
-
-    return text
-
-
-made = {
-    "csv": lambda rows: pd.DataFrame(rows).to_csv(index=False),
-    "raw csv": raw(","),
-    "raw tsv": raw("\t"),
-    "jsonl": lambda rows: pl.DataFrame(rows).write_ndjson(),
-}
+field = st.one_of(st.sampled_from(fuzz_files.NOISE), st.text(letters, max_size=4))
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(field, min_size=1, max_size=9),
-    st.sampled_from(sorted(made)),
-    st.sampled_from(["\n", "\r\n", "\r"]),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
-    st.sampled_from([None, gzip.compress, bz2.compress, lzma.compress]),
+    st.sampled_from(sorted(fuzz_files.FORMS)),
+    st.sampled_from(fuzz_files.ENDS),
+    st.sampled_from(fuzz_files.ENCODINGS),
+    st.sampled_from(fuzz_files.PACKED),
 )
 def test_rows_in_are_rows_out_and_rows_told(tmp_path, notes, form, end, encoding, packed):
-    """Whatever stands in a column that nobody asks for: each row is an event, or it is counted, or it is said that rows
-    may stand between quotes."""
-    if form.startswith("raw"):
-        notes = [note.replace("\n", " ").replace("\r", " ") for note in notes]
-    rows = {
-        "user": [f"u{n % 2}" for n in range(len(notes))],
-        "item": [f"i{n}" for n in range(len(notes))],
-        "note": notes,
-    }
-    text = made[form](rows)
-    if form != "csv" and form != "jsonl":
-        text = text.replace("\n", end)
-    content = text.encode(encoding)
-    path = tmp_path / ("a.jsonl" if form == "jsonl" else "a.tsv" if "tsv" in form else "a.csv")
-    path.write_bytes(content if packed is None else packed(content))
-    try:
-        events = read_events(path, on_bad_rows="report", encoding="utf-16" if encoding == "utf-16" else "utf-8")
-    except DataError as error:
-        assert "all" in str(error) and "rows are wrong" in str(error)
-        return
-    told = any("look like rows of their own" in sentence for sentence in events.report.sentences())
-    assert len(events.items) + events.report.bad == len(notes) or (told and len(events.items) < len(notes))
-    if form in ("csv", "jsonl", "raw tsv") and not any("\t" in note for note in notes):
-        assert len(events.items) == len(notes)
-    known = set(zip(rows["user"], rows["item"], strict=True))
-    assert {(user, item) for user, items in histories(events).items() for item in items} <= known
+    """Whatever stands in a column that nobody asks for. `python tests/fuzz_files.py` makes more."""
+    fuzz_files.check(tmp_path, form, notes, end, encoding, packed)
 
 
 # What files are packed in --------------------------------------------------------------------------------------------
