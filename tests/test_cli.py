@@ -422,7 +422,7 @@ def test_sentences_say_options_as_the_reader_has_them(log, tmp_path, capsys):
     path.write_bytes(b"user,item\n1,\xe9\n")
     code, _, err = run(capsys, "fit", "popularity", path, "-o", tmp_path / "a")
     assert code == 2 and "so, as --encoding latin-1" in err and "--on-bad-rows report" in err and "=" not in err
-    with pytest.raises(DataError, match="so, as encoding=latin-1.* with on_bad_rows=report"):
+    with pytest.raises(DataError, match=r"so, as encoding=latin-1.* with on_bad_rows=report"):
         read_events(path)
     path.write_text("who,what\n1,2\n3,4\n")
     code, _, err = run(capsys, "fit", "popularity", path, "-o", tmp_path / "a")
