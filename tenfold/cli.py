@@ -30,7 +30,7 @@ from tenfold.command_line import (
 from tenfold.errors import OptionError, TenfoldError
 from tenfold.files import check_writable, write_whole
 from tenfold.options import assignments, expand, names, parse, presets, rows
-from tenfold.registry import TASKS, load_class, named, row_of
+from tenfold.registry import TASKS, Row, load_class, named, row_of
 from tenfold.systems import load
 from tenfold.version import VERSION
 
@@ -130,10 +130,15 @@ def list_systems() -> None:
     """The systems and baselines there are."""
     from tenfold.systems import BASELINES, SYSTEMS
 
-    lines = [[name, row.gives, row.paper, "" if row.path else "planned"] for name, row in SYSTEMS.items()]
-    for task, baselines in BASELINES.items():
-        lines += [[name, row.gives, row.paper, f"baseline, {task}"] for name, row in baselines.items()]
-    print_table(["name", "gives", "source", ""], lines)
+    groups: dict[str, Mapping[str, Row]] = {
+        "system": {name: row for name, row in SYSTEMS.items() if row.path},
+        "planned": {name: row for name, row in SYSTEMS.items() if not row.path},
+        **{f"baseline, {task.replace('_', ' ')}": baselines for task, baselines in BASELINES.items()},
+    }
+    for group, systems in groups.items():
+        print_table(
+            [group, "gives", "source"], [[name, row.gives, row.paper] for name, row in systems.items()], whole=(0,)
+        )
 
 
 @command("info")
@@ -162,15 +167,18 @@ def info(
     print(f"{what}: {row.gives} ({row.paper})\nsplits: {', '.join(splits)}")
     for name, values in presets(options).items():
         print(f"preset={name}: {', '.join(f'{key}={value}' for key, value in values.items())}")
-    lines = [[r.name, r.type, r.bounds, shown(r.default), r.meaning, "yes" if r.tune else ""] for r in rows(options)]
+    lines = [
+        [r.name, f"{r.type} {r.bounds}".strip(), shown(r.default), f"{r.meaning}{' (tuned)' if r.tune else ''}"]
+        for r in rows(options)
+    ]
     if lines:
-        print_table(["option", "type", "bounds", "default", "meaning", "tuned"], lines)
+        print_table(["option", "values", "default", "meaning"], lines, whole=(0,))
     else:
         print("it has no options")
     for name, group in groups.items():
         lines = [[r.flag, r.type, shown(r.default), r.meaning] for r in rows(group)]
         if lines:
-            print_table([name, "type", "default", "meaning"], lines)
+            print_table([name, "values", "default", "meaning"], lines, whole=(0,))
 
 
 @command("fit", budget="tenfold.budget:Budget", read="tasks:read", files="tasks:inputs")

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Optional, cast
+from typing import Annotated, Any, Literal, Optional, cast
 
 import typer
 import typer.core
@@ -237,14 +237,18 @@ def say(*lines: str) -> None:
         print(told, file=sys.stderr, flush=True)
 
 
-def print_table(headers: list[str], lines: list[list[str]], *, right: tuple[int, ...] = ()) -> None:
+def print_table(
+    headers: list[str], lines: list[list[str]], *, right: tuple[int, ...] = (), whole: tuple[int, ...] = ()
+) -> None:
+    """Columns of `right` hold figures; those of `whole` are never broken, however narrow the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if place in right else "left"
+        table.add_column(header, justify=justify, overflow="fold", no_wrap=place in whole)
     for line in lines:
         table.add_row(*map(Text, line))  # a user's id is text, not markup
     print_rich(table)

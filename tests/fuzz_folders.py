@@ -13,6 +13,7 @@ from pathlib import Path
 from zlib import crc32
 
 from fit_one import happens_at
+from small_streams import meetings
 
 from tenfold import artifact, systems
 from tenfold.data.events import Events
@@ -22,6 +23,9 @@ from tenfold.streaming import MemoryStore
 
 ODD = [None, True, -1, 0, 1, 3, 10**15, 2**31 - 1, 1e300, float("nan"), "", "x", "../x", [], [[]], {}, {"a": 1}, [1, 2],
        {"x": {"y": []}}, "\x00", "__import__('os').system('false')"]  # fmt: skip
+
+
+LINKS = ("partners-partners", "tgat")
 
 
 def deep(levels):
@@ -37,12 +41,17 @@ def walks():
 
 
 def fitted(folder):
-    """Artifacts of a rule, of a table of pairs and of two networks."""
-    events = walks()
-    for name in ("popularity", "item-knn", "sasrec", "lisa"):
+    """Artifacts of rules, of a table of pairs, of networks, and what one of them exports."""
+    limits = {"max_epochs": 1, "accelerator": "cpu", "progress": "none"}
+    made = {}
+    for name in ("popularity", "item-knn", "sasrec", "lisa", "partners-partners", "tgat"):
         cls = systems.load_class(name)
-        cls(cls.tiny).fit(events, max_epochs=1, accelerator="cpu", progress="none").save(Path(folder) / name)
-    return [Path(folder) / name for name in ("popularity", "item-knn", "sasrec", "lisa")]
+        data = meetings(30) if name in LINKS else walks()
+        made[name] = cls(cls.tiny).fit(data, **limits)
+        made[name].save(Path(folder) / name)
+    small = systems.load_class("lisa")(**{"codebooks.words": 5, "dim": 8})
+    small.fit(walks(), **limits).export(Path(folder) / "compact")
+    return [Path(folder) / name for name in (*made, "compact")]
 
 
 def mutate(folder, rng):
@@ -138,7 +147,10 @@ def ask(folder):
     """What a user does with an artifact. Raises a TenfoldError, or nothing."""
     try:
         system = systems.load(folder)
-        found = system.recommend(["i1", "i3", "i1"], k=2)
+        if hasattr(system, "predict_links"):
+            found = system.predict_links("p1", at=400.0, k=2, evidence=1)
+        else:
+            found = system.recommend(["i1", "i3", "i1"], k=2)
         assert len(found) <= 2
     except TenfoldError as error:
         assert str(error).strip() and "\n" not in str(error), str(error)

@@ -53,7 +53,7 @@ def refused(capsys, *arguments):
 
 def test_list_and_info(capsys):
     _, out, _ = run(capsys, "list")
-    assert "lisa" in out and "planned" in out and "sasrec" in out and "baseline, next_item" in out
+    assert "lisa" in out and "planned" in out and "sasrec" in out and "baseline, next item" in out
     _, out, _ = run(capsys, "info", "sasrec")
     assert "training.lr" in out and "learning rate of Adam" in out and "loo, stream, time, spans, none" in out
 

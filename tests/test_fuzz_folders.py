@@ -12,9 +12,7 @@ from tenfold.errors import ArtifactError
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return dict(
-        zip(("popularity", "item-knn", "sasrec", "lisa"), fitted(tmp_path_factory.mktemp("whole")), strict=True)
-    )
+    return {folder.name: folder for folder in fitted(tmp_path_factory.mktemp("whole"))}
 
 
 @pytest.mark.parametrize("name", ["popularity", "item-knn", "sasrec", "lisa"])
@@ -82,6 +80,63 @@ def test_counts_and_vocabularies_that_do_not_fit_together(whole, tmp_path):
     sign(folder)
     with pytest.raises(ArtifactError, match="counts of 3 items and a vocabulary of 9"):
         systems.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"start": {3: 10**6}}, {"start": {-1: 10**6}}, {"start": {0: 1}}, {"column": {0: 10**6}}, {"column": {0: -1}},
+     {"value": {0: float("nan")}}],
+    ids=str,
+)  # fmt: skip
+def test_a_table_of_pairs_that_points_beside_itself(whole, tmp_path, change):
+    """Compiled loops follow it without looking: the process crashed."""
+    folder = tmp_path / "made"
+    shutil.copytree(whole["item-knn"], folder)
+    path = next(folder.glob("model-*"))
+    tables = artifact.unpack(path.read_bytes())
+    for name, cells in change.items():
+        for place, value in cells.items():
+            tables[name][place] = value
+    path.write_bytes(artifact.pack(tables))
+    sign(folder)
+    with pytest.raises(ArtifactError, match=r"a table of pairs that points beside|counts of pairs that are no finite"):
+        systems.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda past: past.pop("past_sources"), "of which columns are missing"),
+        (lambda past: past.update(past_sources=past["past_sources"][1:]), "whose columns are of different lengths"),
+        (lambda past: past["past_destinations"].__setitem__(3, 10**6), "of other nodes than its 12"),
+        (lambda past: past["past_sources"].__setitem__(0, -1), "of other nodes than its 12"),
+        (lambda past: past["past_times"].__setitem__(0, 1e9), "that are not in order of time"),
+        (lambda past: past["past_times"].__setitem__(-1, float("nan")), "that are not in order of time"),
+        (lambda past: past["past_trained_on"].__setitem__(0, 10**6), "and says that others were trained on"),
+        (lambda past: past.update(past_sources=past["past_sources"].float()), "whose nodes are no whole numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["partners-partners", "tgat"])
+def test_a_past_that_points_beside_itself(whole, tmp_path, name, change, words):
+    folder = tmp_path / "made"
+    shutil.copytree(whole[name], folder)
+    path = next(folder.glob("statistics-*"))
+    past = artifact.unpack(path.read_bytes())
+    change(past)
+    path.write_bytes(artifact.pack(past))
+    sign(folder)
+    with pytest.raises(ArtifactError, match=f"holds interactions {words}; save or copy"):
+        systems.load(folder)
+
+
+def test_codes_that_no_codebook_has(whole, tmp_path):
+    folder = tmp_path / "made"
+    shutil.copytree(whole["compact"], folder)
+    path = next(folder.glob("history_codes-*"))
+    path.write_bytes(b"\xff" * len(path.read_bytes()))  # three bits each: codeword 7 of five
+    sign(folder)
+    with pytest.raises(ArtifactError, match="name codeword 7 of codebooks of 5"):
+        systems.load(folder).recommend(["i1"])
 
 
 def test_broken_artifacts_are_sentences():

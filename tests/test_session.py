@@ -1,5 +1,7 @@
 """What a session does beside the model: events sent twice, late events, what was seen, states that are no numbers."""
 
+from zlib import crc32
+
 import numpy as np
 import pytest
 
@@ -116,13 +118,19 @@ def test_what_was_shown_is_kept_where_asked(fitted):
 def test_seen_records_come_back_and_what_is_damaged_is_named():
     seen = Seen(np.array([3, 9], np.int32), np.array([7], np.int32))
     value = pack_seen(seen, "0123456789abcdef")
-    back = unpack_seen(value, "0123456789abcdef")
+    back = unpack_seen(value, "0123456789abcdef", 9_000)
     assert back.had.tolist() == [3, 9] and back.shown.tolist() == [7]
     for place in range(len(value)):
         with pytest.raises(StateError, match="what user 'u' had"):
-            unpack_seen(value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :], "0123456789abcdef", "u")
+            unpack_seen(value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :], "0123456789abcdef", 9_000, "u")
     with pytest.raises(StateError, match="belongs to model 0123456789abcdef"):
-        unpack_seen(value, "fedcba9876543210", "u")
+        unpack_seen(value, "fedcba9876543210", 9_000, "u")
+    with pytest.raises(StateError, match="'u' had names no items of this model"):
+        unpack_seen(value, "0123456789abcdef", 8, "u")  # a hand-made record: an item behind the catalogue
+    head, body = value[:16] + (3).to_bytes(4, "little") + value[20:24], value[24:-4]
+    more = head + body + crc32(head + body).to_bytes(4, "little")  # says that three were had, and holds two
+    with pytest.raises(StateError, match="'u' had names no items of this model"):
+        unpack_seen(more, "0123456789abcdef", 9_000, "u")
     assert latest(np.array([1, 2, 3]), [2, 5], 3).tolist() == [3, 2, 5]
 
 

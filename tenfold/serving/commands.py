@@ -18,6 +18,9 @@ def serve(
     late: Annotated[str, typer.Option(help="what becomes of late events: append, ignore or refuse")] = "append",
     keep_seen: Annotated[int, typer.Option(help="items a user had that are kept, for exclude_seen")] = 0,
     keep_shown: Annotated[int, typer.Option(help="items a user was shown that are kept, likewise")] = 0,
+    retrieval: Annotated[
+        str, typer.Option(help="how the best items are found: auto, none (all are scored), exact, ivf or hnsw")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")] = "cpu",
     *,
     service: dict[str, Any],
@@ -38,7 +41,7 @@ def serve(
         raise OptionError(f"a {type(system).__name__} has no service yet; `tenfold predict` answers file to file")
     if device != "cpu":
         system.to(device)
-    how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown}
+    how: dict[str, Any] = {"late": late, "keep_seen": keep_seen, "keep_shown": keep_shown, "retrieval": retrieval}
     made: Any = named(system.service)
     for name in ("items", "keep_log"):
         if getattr(options, name) and name not in made.takes:

@@ -136,7 +136,8 @@ class NextItemService(Service):
         if options.keep_log and self.session is None:
             raise OptionError(f"a {type(system).__name__} keeps no states; leave --keep-log out")
         self._serve(system, Catalogue(options.items, system.vocabularies["items"]))
-        self.remarks = self.catalogue.remarks
+        index = None if self.session is None else self.session.retrieval
+        self.remarks = [*self.catalogue.remarks, *([] if index is None else [f"the best items are found by {index}"])]
         self.kept = KeptLog(options.keep_log) if options.keep_log else None
         self.reload: Reload | None = None
         if self.kept is not None and not self.kept.size and next(iter(self.session or ()), None) is not None:

@@ -29,6 +29,11 @@ def key_of_seen(key: bytes) -> bytes:
     return key[:1].upper() + key[1:]
 
 
+def key_of_state(seen: bytes) -> bytes:
+    """The other way."""
+    return seen[:1].lower() + seen[1:]
+
+
 def pack_seen(seen: Seen, fingerprint: str) -> bytes:
     head = HEAD.pack(MAGIC, FORMAT, bytes.fromhex(fingerprint), len(seen.had), len(seen.shown))
     body = head + seen.had.astype("<i4").tobytes() + seen.shown.astype("<i4").tobytes()
@@ -41,8 +46,8 @@ def is_whole(value: bytes) -> bool:
     return long and value.startswith(MAGIC) and crc32(value[:-4]).to_bytes(4, "little") == value[-4:]
 
 
-def unpack_seen(value: bytes | None, fingerprint: str, user: object = None) -> Seen:
-    """Raises StateError where this is no whole record of that model; None, no record, is nothing seen."""
+def unpack_seen(value: bytes | None, fingerprint: str, items: int, user: object = None) -> Seen:
+    """items: V of the model. None, no record, is nothing seen. Raises StateError for what is no record of it."""
     if value is None:
         return Seen(NONE, NONE)
     if not is_whole(value):
@@ -50,7 +55,11 @@ def unpack_seen(value: bytes | None, fingerprint: str, user: object = None) -> S
     _, _, model, had, shown = HEAD.unpack_from(value)
     if model.hex() != fingerprint:
         raise StateError(f"what user {user!r} had belongs to model {model.hex()}, this is model {fingerprint}")
-    numbers = np.frombuffer(value[HEAD.size : -4], "<i4")
+    numbers = np.frombuffer(value[HEAD.size : -4 - (len(value) - 4 - HEAD.size) % 4], "<i4")
+    if len(numbers) != had + shown or (len(numbers) and not 1 <= numbers.min() <= numbers.max() <= items):
+        raise StateError(
+            f"what user {user!r} had names no items of this model; delete it and replay this user's events"
+        )
     return Seen(numbers[:had], numbers[had : had + shown])
 
 

@@ -59,6 +59,11 @@ class Several(NextItem):
         """What `encode` returns as (..., M, d)."""
         return user
 
+    by_products = True
+
+    def vectors_of(self, user: Tensor) -> Tensor:
+        return self.vectors(user)
+
     def scores(self, user: Tensor) -> Tensor:
         """The best over the vectors: (N, ...) -> (N, V + 1)."""
         return (self.vectors(user) @ self.item_table().T).amax(1)

@@ -154,6 +154,13 @@ class LimaRec(NextItem):
         each = user @ self.item_table().T  # (N, M, V + 1)
         return each.amax(1) if self.options.interest.read == "max" else each.logsumexp(1)
 
+    @property
+    def by_products(self) -> bool:
+        return self.options.interest.read == "max"
+
+    def vectors_of(self, user: Tensor) -> Tensor:
+        return user
+
     @torch.no_grad()
     def interests_of(self, user: Tensor, items: np.ndarray) -> np.ndarray:
         """The vector (N, k) of each user, from 0, that finds each item (N, k) best."""

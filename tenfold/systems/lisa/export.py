@@ -66,6 +66,11 @@ def unpack_codes(packed: bytes, items: int, books: int, words: int) -> Tensor:
         bits, flat = np.unpackbits(flat[:size], count=some.size * width), flat[size:]
         for bit in bits.reshape(*some.shape, width).transpose(2, 0, 1):
             some[:] = some << 1 | bit
+    if items and codes.max() >= words:
+        raise ArtifactError(
+            f"the codes of items name codeword {codes.max()} of codebooks of {words}, numbered from 0; export the "
+            "system again"
+        )
     return torch.from_numpy(codes)
 
 

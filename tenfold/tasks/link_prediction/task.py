@@ -20,7 +20,7 @@ from torch import Tensor
 from tenfold import artifact
 from tenfold.data.graphs import Rows, TemporalGraph, read_interactions
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, OptionError, UnknownIdError
+from tenfold.errors import ArtifactError, DataError, OptionError, UnknownIdError
 from tenfold.files import digest
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.options import parse
@@ -114,6 +114,46 @@ class LinkPrediction(System):
         if graph.features is not None:
             found["past_features"] = torch.from_numpy(np.require(graph.features, requirements=["C", "W"]))
         return found
+
+    @classmethod
+    def _loaded(cls, folder: Path, weights: str) -> Self:
+        """Tables of the past are built of the interactions without looking again. Raises ArtifactError."""
+        system = super()._loaded(folder, weights)
+        if wrong := system._wrong_past():
+            raise ArtifactError(f"{folder} holds interactions {wrong}; save or copy the system again")
+        return system
+
+    def _wrong_past(self) -> str:
+        """What is wrong with the interactions that were loaded; '' for nothing."""
+        own = {name.removeprefix("past_"): x for name, x in self.statistics.items() if name.startswith("past_")}
+        nodes = sum(len(self.vocabularies[name]) for name in ("entities", "partners") if name in self.vocabularies)
+        if {"sources", "destinations", "times", "trained_on"} - own.keys() or "entities" not in self.vocabularies:
+            return "of which columns are missing"
+        if not isinstance(self.sizes.get("entities"), int):
+            return "and does not say how many nodes there were"
+        count, ends = len(own["times"]), torch.cat([own["sources"].flatten(), own["destinations"].flatten()])
+        lengths = {name: count for name in ("sources", "destinations", "features", "kinds")} | {
+            "node_features": nodes + 1
+        }
+        if any(name in own and len(own[name]) != length for name, length in lengths.items()):
+            return "whose columns are of different lengths"
+        if any(own[name].is_floating_point() for name in ("sources", "destinations", "trained_on")):
+            return "whose nodes are no whole numbers"
+        if count and not (int(ends.min()) >= 1 and int(ends.max()) <= nodes):
+            return f"of other nodes than its {nodes:,}"
+        if not (bool(own["times"].isfinite().all()) and bool((own["times"].diff() >= 0).all())):
+            return "that are not in order of time"
+        rows = own["trained_on"]
+        if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < count):
+            return "and says that others were trained on"
+        kinds, names = own.get("kinds"), self.vocabularies.get("kinds")
+        if (
+            kinds is not None
+            and len(kinds)
+            and not (names is not None and int(kinds.min()) >= 0 and int(kinds.max()) <= len(names))
+        ):
+            return "of kinds that have no name"
+        return ""
 
     @property
     def past(self) -> Links:

@@ -78,6 +78,15 @@ class Recommender(System):
         """User vectors (N, ...) -> (N, V + 1), a fresh tensor; column 0 means nothing."""
         return user @ self.item_table().T
 
+    @property
+    def by_products(self) -> bool:
+        """Whether an item's score is the largest of its products with `vectors_of` a user."""
+        return type(self).scores is Recommender.scores
+
+    def vectors_of(self, user: Tensor) -> Tensor:
+        """User vectors (N, ...) as (N, M, d): one, or several."""
+        return user.unsqueeze(-2)
+
     def timed(self, times: Tensor | np.ndarray | None) -> dict[str, Any]:
         """The argument `times` for those methods that take one."""
         return {"times": times} if self.uses_times else {}
@@ -186,6 +195,10 @@ class Recommender(System):
             candidates=None if candidates is None else self._candidates(candidates, "skip"),
         )
         return self._named(*found, by_popularity)
+
+    def named(self, numbers: np.ndarray, scores: np.ndarray) -> list[Recommendations]:
+        """Numbers and scores (N, k), -inf for none, as answers."""
+        return self._named(numbers, scores, np.zeros(len(numbers), bool))
 
     def _named(self, top: np.ndarray, values: np.ndarray, by_popularity: np.ndarray) -> list[Recommendations]:
         """Numbers and scores (N, k), -inf for none, as the user's own ids."""

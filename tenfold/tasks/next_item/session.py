@@ -23,9 +23,10 @@ from tenfold.errors import DataError, OptionError, StateError
 from tenfold.streaming import Store, hash_of, id_of, key_of, open_store, pack_many, unpack_many
 from tenfold.streaming.ids import Id
 from tenfold.streaming.records import IDS, is_of, is_whole
-from tenfold.streaming.seen import key_of_seen, latest, pack_seen, unpack_seen
+from tenfold.streaming.seen import Seen, key_of_seen, key_of_state, latest, pack_seen, unpack_seen
 from tenfold.tasks.next_item.answers import OnUnseen, Recommendations, Recommender
 from tenfold.tasks.next_item.diversity import CANDIDATES, diversified
+from tenfold.tasks.next_item.retrieval import MOST_LEFT_OUT, Kind, retrieval_of
 
 CELLS = 1 << 22  # users x events handed over at a time
 USERS = (b"i", b"t")  # the beginnings of users' keys (streaming/ids.py)
@@ -95,15 +96,19 @@ class Session:
         late: Late = "append",
         keep_seen: int = 0,
         keep_shown: int = 0,
+        retrieval: Kind = "auto",
     ) -> None:
         """late: an event that is older than the user's latest is taken as if it came now ('append'), left out and
         counted ('ignore'), or refused, with all that came with it ('refuse').  keep_seen, keep_shown: how many of the
-        latest distinct items that a user had, and was shown, are kept for `exclude_seen`; 0: none.
+        latest distinct items that a user had, and was shown, are kept for `exclude_seen`; 0: none.  retrieval: how the
+        best items are found: 'none' scores all, an index of faiss is 'exact', 'ivf' or 'hnsw' (retrieval.py); 'auto'
+        takes one for large catalogues.
         """
         if late not in get_args(Late):
             raise OptionError(f"late is 'append', 'ignore' or 'refuse'; found {late!r}")
         if min(keep_seen, keep_shown) < 0:
             raise OptionError(f"what is kept is a number of items, 0 or more; found {min(keep_seen, keep_shown)}")
+        self.retrieval = retrieval_of(system, retrieval)
         self.system, self.store = system, open_store(where)
         self.late, self.keep_seen, self.keep_shown = late, keep_seen, keep_shown
         self._network, self._fingerprint, self._size = system.network, system.fingerprint(), system.state_size
@@ -246,10 +251,13 @@ class Session:
         for value, key, items in zip(
             values, keys if self.keep_seen else [], kept if self.keep_seen else [], strict=True
         ):
-            seen = unpack_seen(value, self._fingerprint, id_of(key))
+            seen = self._unpacked(value, id_of(key))
             seen = seen._replace(had=latest(seen.had, items.tolist(), self.keep_seen))
             after.append(pack_seen(seen, self._fingerprint))
         return after
+
+    def _unpacked(self, value: bytes | None, user: object) -> Seen:
+        return unpack_seen(value, self._fingerprint, len(self.system.vocabularies["items"]), user)
 
     # Answers.
 
@@ -296,15 +304,16 @@ class Session:
         beside = [key_of_seen(key) for key in keys] if exclude_seen else []
         values = self.store.get_many([*keys, *beside])
         states = self._read(values[: len(keys)], users)
-        vectors = self.system.users_after(states)
-        scores = self.system.scores(vectors)
-        new = torch.from_numpy(states["events"] == 0)
-        if bool(new.any()):
-            scores[new.to(scores.device)] = self.system.popularity().to(scores)
-        for row, value in enumerate(values[len(keys) :]):
-            seen = unpack_seen(value, self._fingerprint, users[row])
-            scores[row, torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)] = -torch.inf
-        found = self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new.numpy())
+        seen = [
+            np.concatenate(self._unpacked(value, user)).astype(np.int64)
+            for value, user in zip(values[len(keys) :], users if exclude_seen else [], strict=True)
+        ]
+        vectors, new = self.system.users_after(states), states["events"] == 0
+        most = len(exclude) + max(map(len, seen), default=0)
+        if self.retrieval is None or candidates is not None or most > MOST_LEFT_OUT:
+            found = self._of_all(vectors, new, seen, k, exclude, candidates)
+        else:
+            found = self._indexed(vectors, new, seen, k, exclude)
         if explain:
             items = np.zeros((len(found), k), np.int64)
             for place, answer in enumerate(found):
@@ -314,6 +323,37 @@ class Session:
                 answer.interests = None if interests is None else interests[row, : len(answer)]
         return found
 
+    def _of_all(
+        self, vectors: torch.Tensor, new: np.ndarray, seen: list[np.ndarray], k: int, exclude: Sequence[Any],
+        candidates: Sequence[Any] | None,
+    ) -> list[Recommendations]:  # fmt: skip
+        scores = self.system.scores(vectors)
+        if new.any():
+            scores[torch.from_numpy(new).to(scores.device)] = self.system.popularity().to(scores)
+        for row, items in enumerate(seen):
+            scores[row, torch.from_numpy(items).to(scores.device)] = -torch.inf
+        return self.system.best(scores, k=k, exclude=exclude, candidates=candidates, by_popularity=new)
+
+    def _indexed(
+        self, vectors: torch.Tensor, new: np.ndarray, seen: list[np.ndarray], k: int, exclude: Sequence[Any]
+    ) -> list[Recommendations]:
+        """The same by the index; who has no known event is answered by popularity as ever."""
+        assert self.retrieval is not None
+        barred = self.system.item_numbers(exclude)
+        found: list[Recommendations] = [Recommendations()] * len(new)
+        for told in (True, False):
+            rows = np.flatnonzero(new == told)
+            some, own = vectors[torch.from_numpy(rows).to(vectors.device)], [seen[row] for row in rows] if seen else []
+            if not len(rows):
+                continue
+            if told:
+                answers = self._of_all(some, new[rows], own, k, exclude, None)
+            else:
+                answers = self.system.named(*self.retrieval.best(some, k, barred=barred, seen=own))
+            for row, answer in zip(rows, answers, strict=True):
+                found[row] = answer
+        return found
+
     def _note_shown(self, keys: list[bytes], found: list[Recommendations]) -> None:
         shown = dict[bytes, list[int]]()
         for key, answer in zip(keys, found, strict=True):
@@ -321,8 +361,8 @@ class Session:
 
         def change(values: list[bytes | None]) -> list[bytes]:
             after = []
-            for value, items in zip(values, shown.values(), strict=True):
-                seen = unpack_seen(value, self._fingerprint)
+            for value, (key, items) in zip(values, shown.items(), strict=True):
+                seen = self._unpacked(value, id_of(key_of_state(key)))
                 after.append(
                     pack_seen(seen._replace(shown=latest(seen.shown, items, self.keep_shown)), self._fingerprint)
                 )

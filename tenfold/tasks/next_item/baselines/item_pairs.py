@@ -7,7 +7,8 @@ Shapes: B users, L events, V items (0 is padding), P pairs that occurred, K neig
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.splits import Split
+from tenfold.errors import ArtifactError
 from tenfold.tasks.next_item.baselines.counted import Counted, Counts, whole
 from tenfold.tasks.next_item.baselines.lists import Pairs, Said
 from tenfold.tasks.next_item.baselines.options import ItemKNNOptions
@@ -34,6 +36,18 @@ class ItemPairs(Counted):
             column=torch.zeros(pairs, dtype=torch.int32),
             value=torch.zeros(pairs),
         )
+
+    @classmethod
+    def _loaded(cls, folder: Path, weights: str) -> Self:
+        """Compiled loops follow the table without looking: one that points beside itself is refused here."""
+        system = super()._loaded(folder, weights)
+        start, column, value = system.pairs()
+        rows = start[0] == 0 and start[-1] == len(column) and (np.diff(start) >= 0).all()
+        if not rows or (len(column) and not (column.min() >= 0 and column.max() <= system.sizes["items"])):
+            raise ArtifactError(f"{folder} holds a table of pairs that points beside its items; save or copy it again")
+        if not np.isfinite(value).all():
+            raise ArtifactError(f"{folder} holds counts of pairs that are no finite numbers; save or copy it again")
+        return system
 
     @abstractmethod
     def weigh(self, prepared: Split) -> scipy.sparse.csr_matrix:

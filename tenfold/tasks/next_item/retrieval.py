@@ -1,0 +1,125 @@
+"""The best k items of a user's vectors without a score for each item of the catalogue: an index of faiss.
+
+    exact   all products, by faiss
+    ivf     items in about 4 sqrt(V) cells; the cells nearest to a vector are looked at (Sivic and Zisserman, ICCV 2003)
+    hnsw    a graph of near items that is walked (Malkov and Yashunin, arXiv 1603.09320)
+    auto    below IVF_FROM items no index: scores of all of them, by torch; from there on ivf
+
+How much ivf and hnsw look at is chosen when they are built: twice as much until RECALL of the true first ten is found,
+for vectors that are mixed of items. A user with several vectors gets the best over them, each item once.
+
+Shapes: N users, M vectors of each, V items (0 is padding), d width.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.errors import OptionError
+from tenfold.tasks.next_item.answers import Recommender
+
+Kind = Literal["auto", "none", "exact", "ivf", "hnsw"]
+IVF_FROM = 50_000  # items: benchmarks/retrieval.py
+RECALL, PROBES, MIXED = 0.99, 512, 3  # of the first ten; vectors it is measured with, each the sum of so many items
+NEIGHBOURS, CONSTRUCTION = 32, 80  # of hnsw: links of an item, and candidates for them while it is built
+MOST_LEFT_OUT = 1_000  # items that one user is not shown; with more all items are scored
+TRAINED_ON = 64  # items of each cell, of which its centre is a mean
+
+
+def retrieval_of(system: Recommender, kind: Kind) -> "Retrieval | None":
+    """None where all items are to be scored. Raises OptionError where this kind is not to be had."""
+    if kind not in get_args(Kind):
+        raise OptionError(f"retrieval is {', '.join(get_args(Kind))}; found {kind!r}")
+    few = len(system.vocabularies["items"]) < IVF_FROM
+    if kind == "none" or (kind == "auto" and (few or not system.by_products)):
+        return None
+    if not system.by_products:
+        raise OptionError(f"a {type(system).__name__} with these options does not score items by products of vectors; "
+                          "leave retrieval at none")  # fmt: skip
+    try:
+        return Retrieval(system, "ivf" if kind == "auto" else kind)
+    except ModuleNotFoundError:
+        if kind == "auto":
+            return None
+        raise OptionError("retrieval by an index needs faiss; install it with: pip install 'tenfold[serve]'") from None
+
+
+class Retrieval:
+    """Of the items' vectors as they are now; a system that learns afterwards needs another."""
+
+    def __init__(self, system: Recommender, kind: Literal["exact", "ivf", "hnsw"]) -> None:
+        import faiss
+
+        self.system, self.kind = system, kind
+        table = system.item_table().detach()[1:].cpu().float().contiguous().numpy()
+        self.items, self.recall = len(table), 1.0
+        width, metric = table.shape[1], faiss.METRIC_INNER_PRODUCT
+        self.index: Any = faiss.IndexFlatIP(width)
+        if kind == "ivf":
+            cells = int(min(max(4 * self.items**0.5, 1), max(self.items // 39, 1)))  # 39: what k-means wants of each
+            self.index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, metric)
+            rng = np.random.default_rng(0)
+            self.index.train(table[np.sort(rng.permutation(self.items)[: TRAINED_ON * cells])])
+        elif kind == "hnsw":
+            self.index = faiss.IndexHNSWFlat(width, NEIGHBOURS, metric)
+            self.index.hnsw.efConstruction = CONSTRUCTION
+        self.index.add(table)
+        if kind != "exact":
+            self._look_at_enough(table)
+
+    def _look_at_enough(self, table: np.ndarray) -> None:
+        """Twice as many cells, or candidates, until enough of the true first ten are among those found."""
+        rng, k = np.random.default_rng(1), min(10, self.items)
+        mixed = table[rng.integers(0, self.items, (PROBES, MIXED))].sum(1)
+        true = torch.topk(torch.from_numpy(mixed) @ torch.from_numpy(table).T, k).indices.numpy()
+        looked_at, most = (1, self.index.nlist) if self.kind == "ivf" else (16, 1024)
+        while True:
+            if self.kind == "ivf":
+                self.index.nprobe = looked_at
+            else:
+                self.index.hnsw.efSearch = looked_at
+            found = self.index.search(mixed, k)[1]
+            self.recall = float(np.mean([len(set(a) & set(b)) / k for a, b in zip(true, found, strict=True)]))
+            if self.recall >= RECALL or looked_at >= most:
+                return
+            looked_at = min(2 * looked_at, most)
+
+    def __str__(self) -> str:
+        looked_at = {"exact": "all items"} | (
+            {"ivf": f"{self.index.nprobe} of {self.index.nlist} cells"} if self.kind == "ivf"
+            else {"hnsw": f"{self.index.hnsw.efSearch} candidates"} if self.kind == "hnsw" else {}
+        )  # fmt: skip
+        return f"{self.kind}: {looked_at[self.kind]} looked at, recall of the first ten {self.recall:.3f}"
+
+    @torch.no_grad()
+    def best(
+        self, users: Tensor, k: int, *, barred: np.ndarray, seen: Sequence[np.ndarray] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers (N, k) of the best items and their scores; 0 and -inf where there are fewer.
+
+        users: as `Recommender.scores` takes them.  barred: items that nobody is shown; seen: each user's, or none.
+        """
+        vectors = self.system.vectors_of(users)
+        n, m, width = vectors.shape
+        numbers, scores = np.zeros((n, k), np.int64), np.full((n, k), -np.inf, np.float32)
+        if not n:
+            return numbers, scores
+        asked = min(k + len(barred) + max(map(len, seen), default=0), self.items)
+        near, found = self.index.search(vectors.float().reshape(n * m, width).cpu().numpy(), asked)
+        near, found = near.reshape(n, m * asked), found.reshape(n, m * asked) + 1  # 0: it looked at too few
+        if m > 1:
+            order = np.argsort(-near, axis=1, kind="stable")
+            near, found = np.take_along_axis(near, order, 1), np.take_along_axis(found, order, 1)
+        for row in range(n):
+            left_out, count = {0, *barred.tolist(), *(seen[row].tolist() if len(seen) else ())}, 0
+            for place, item in enumerate(found[row].tolist()):
+                if count == k:
+                    break
+                if item not in left_out:
+                    numbers[row, count], scores[row, count] = item, near[row, place]
+                    left_out.add(item)  # of several vectors that find it the best is first
+                    count += 1
+        return numbers, scores
