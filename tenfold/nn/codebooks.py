@@ -26,7 +26,7 @@ from tenfold.ops.straight_through import decode, straight_through
 
 Start = Literal["slice", "official", "kmeans"]
 Coding = Literal["nearest", "bilinear"]
-LOOKED_AT = 1 << 15  # rows from which codewords start
+LOOKED_AT = 1 << 13  # rows from which codewords start
 
 
 class Encoded(NamedTuple):
@@ -189,7 +189,7 @@ class Codebooks(nn.Module):
                 return
 
     @torch.no_grad()
-    def start_from(self, x: Tensor, *, rounds: int = 20, seed: int = 0) -> None:
+    def start_from(self, x: Tensor, *, rounds: int = 4, seed: int = 0) -> None:
         """Codewords from residual k-means of x (R, D), or of some of its rows; M the identity, where there is one."""
         generator = torch.Generator().manual_seed(seed)
         rest = x
@@ -199,14 +199,14 @@ class Codebooks(nn.Module):
             chosen = torch.randperm(len(rest), generator=generator)[torch.arange(len(codewords)) % len(rest)]
             centres = rest[chosen.to(rest.device)].clone()
             for _ in range(rounds):
-                nearest = torch.cdist(rest, centres).argmin(1)
+                nearest = _nearest(rest, centres)
                 count = torch.bincount(nearest, minlength=len(centres)).clamp(min=1)
                 means = torch.zeros_like(centres).index_add_(0, nearest, rest) / count.unsqueeze(1)
                 used = torch.bincount(nearest, minlength=len(centres)) > 0
                 centres = torch.where(used.unsqueeze(1), means, centres)
             codewords.copy_(centres)
             if self.residual:
-                rest = rest - centres[torch.cdist(rest, centres).argmin(1)]
+                rest = rest - centres[_nearest(rest, centres)]
         if self.similarity is not None:
             self.similarity.copy_(torch.eye(len(self.similarity)))
 
@@ -258,6 +258,11 @@ def collisions(codes: Tensor) -> np.ndarray:
     else:
         _, first, inverse = np.unique(told, axis=0, return_index=True, return_inverse=True)
     return first[inverse.reshape(-1)]
+
+
+def _nearest(x: Tensor, centres: Tensor) -> Tensor:
+    """x (R, D), centres (W, D) -> (R,): which is nearest."""
+    return torch.addmm(-0.5 * centres.square().sum(1), x, centres.T).argmax(1)
 
 
 def sharing(codes: Tensor) -> int:

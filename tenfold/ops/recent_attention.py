@@ -94,33 +94,42 @@ def recent_attention(
             f"found {before}"
         )
     read, mass = _exact(query, events, bias, before, dropout)
-    if not before and length <= window:  # nothing is older
+    if before:
+        carried = table.new_zeros(len(query), *table.shape[:2]) if state is None else state
+        old, share, state = _older(events, mass, window, table, values, decay, carried)
+        return old + share.unsqueeze(-1) * read, state
+    state = table.new_zeros(len(query), *table.shape[:2])
+    some = (events.there.sum(1) > window).nonzero()[:, 0]  # sequences in which anything is older
+    if not len(some):
         # What has no gradient at all would be missed where several processes share a batch.
         if torch.is_grad_enabled():
             read = read + 0.0 * sum(x.sum() for x in (table, values, events.p) if x is not None)
-        return read, table.new_zeros(len(query), *table.shape[:2])
-    if not before:
-        pad = (0, 0, window, 0)
-        codes, there = F.pad(events.codes, pad), F.pad(events.there, (window, 0))
-        p = None if events.p is None else F.pad(events.p, (0, 0, *pad))
-    else:
-        codes, there, p = events.codes, events.there, events.p
-    real = there[:, window:]
-    if state is None:
-        state = table.new_zeros(len(query), *table.shape[:2])
-    reads, shares = [], []
-    # The event that enters the histograms at query t stands at place t: w behind it.
-    for start in range(0, length, BLOCK):
-        here = slice(start, min(start + BLOCK, length))
-        there_too = slice(window + here.start, window + here.stop)
+        return read, state
+    parts = events.each(lambda x: x[some])
+    old, share, state[some] = _older(parts, mass[some, window:], window, table, values, decay, state[some])
+    every, shares = torch.zeros_like(read), torch.ones_like(mass)
+    every[some, window:], shares[some, window:] = old, share
+    return every + shares.unsqueeze(-1) * read, state
+
+
+def _older(
+    events: Recent, mass: Tensor, window: int, table: Tensor, values: Tensor, decay: Tensor | None, state: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For the queries from place w of the events on, mass (N, L): what they read of older events (N, L, D), the recent
+    ones' share (N, L), and the histograms after them. The event that enters these at a query stands w places before."""
+    real, reads, shares = events.there[:, window:], [], []
+    for start in range(0, mass.shape[1], BLOCK):
+        here = slice(start, min(start + BLOCK, mass.shape[1]))
+        asking = slice(window + here.start, window + here.stop)
+        enters = events.there[:, here] & real[:, here]
         old, share, state = checkpoint(
-            _block, codes[:, here], there[:, here] & real[:, here], codes[:, there_too], real[:, here], mass[:, here],
-            table, values, decay, state, None if p is None else p[:, here],
+            _block, events.codes[:, here], enters, events.codes[:, asking], real[:, here], mass[:, here],
+            table, values, decay, state, None if events.p is None else events.p[:, here],
             use_reentrant=False, preserve_rng_state=False,
         )  # fmt: skip
         reads.append(old)
         shares.append(share)
-    return torch.cat(reads, 1) + torch.cat(shares, 1).unsqueeze(-1) * read, state
+    return torch.cat(reads, 1), torch.cat(shares, 1), state
 
 
 def _exact(query: Tensor, events: Recent, bias: Tensor, before: int, dropout: float) -> tuple[Tensor, Tensor]:

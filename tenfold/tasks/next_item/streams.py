@@ -16,8 +16,8 @@ from tenfold.tasks.next_item.task import NextItem
 
 
 class Recurrent(NextItem):
-    """The network is called as `user, state = network(events, state)`; a state is tensors (or None) in tuples and lists,
-    each with one row for each user, and all zeros is the same as none."""
+    """The network is called as `user, state = network(events, state)`; a state is tensors in tuples and lists, each
+    with one row for each user (or None in a tensor's place), and all zeros is the same as none."""
 
     streams: bool = True  # False where these options make a state that grows
 
