@@ -30,10 +30,13 @@ def drawn(length, window, dtype, decay):
 
 
 @pytest.mark.parametrize(("length", "window"), [(41, 7), (41, 1), (300, 20), (9, 9), (5, 9)])
-@pytest.mark.parametrize("decay", [False, True])
+@pytest.mark.parametrize("decay", ["none", "fixed", "learned"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
 def test_outputs_gradients_and_streams_are_those_of_the_definition(length, window, decay, dtype, tolerance):
-    layer, x, codes, tables, rate = drawn(length, window, dtype, decay)
+    """A lambda that is learned is for plain torch, the others for the compiled loops."""
+    layer, x, codes, tables, rate = drawn(length, window, dtype, decay != "none")
+    if decay == "learned" and length > window:
+        rate.requires_grad_()
     there = torch.ones(N, length, dtype=torch.bool)
     events = layer.of(x, codes, there)
     expected = recent_attention_reference(layer.query(x), events, layer.bias, *tables, decay=rate)
@@ -41,6 +44,7 @@ def test_outputs_gradients_and_streams_are_those_of_the_definition(length, windo
     close = {"rtol": tolerance, "atol": tolerance}
     assert_close(found, expected, **close)
     weight, learned = torch.randn_like(found), [x, *tables, *layer.parameters()]
+    learned += [rate] if rate is not None and rate.requires_grad else []
     pair = [torch.autograd.grad((y * weight).sum(), learned, retain_graph=True) for y in (found, expected)]
     for own, defined in zip(*pair, strict=True):
         assert_close(own, defined, rtol=tolerance, atol=tolerance * max(1.0, float(defined.abs().max())))

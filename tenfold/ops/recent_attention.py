@@ -11,14 +11,15 @@ older, it is softmax attention. The exact part is the same in all codebooks, so 
 of a stream is w events and the histograms. Gradients reach codewords through T and V and, given p, codes through
 counts.
 
-Plain torch, in blocks; each block of histograms is computed again in the backward pass.
+On CPUs older events are read by compiled loops (ops/recent_loops.py); else, and where lambda, a state or soft codes
+learn, by plain torch, in blocks whose histograms are computed again in the backward pass.
 
 Shapes: N sequences, L events, P carried events (0 or w), B codebooks, W codewords, D width, C events of a block.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
 from tenfold.ops.dropout import dropout as drop
+from tenfold.ops.recent_loops import OlderEvents
 
 BLOCK = 128  # events whose histograms are held at a time
 
@@ -118,6 +120,13 @@ def _older(
     """For the queries from place w of the events on, mass (N, L): what they read of older events (N, L, D), the recent
     ones' share (N, L), and the histograms after them. The event that enters these at a query stands w places before."""
     real, reads, shares = events.there[:, window:], [], []
+    learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (decay, state, events.p))
+    if mass.device.type == "cpu" and not learns and mass.dtype == table.dtype == values.dtype == state.dtype:
+        enters = events.there[:, : mass.shape[1]] & real
+        left = table.new_ones(len(table)) if decay is None else torch.exp(-decay).to(table.dtype)
+        return cast(tuple[Tensor, Tensor, Tensor], OlderEvents.apply(
+            events.codes[:, : mass.shape[1]], enters, events.codes[:, window:], real, mass, table, values, left, state
+        ))  # fmt: skip
     for start in range(0, mass.shape[1], BLOCK):
         here = slice(start, min(start + BLOCK, mass.shape[1]))
         asking = slice(window + here.start, window + here.stop)
