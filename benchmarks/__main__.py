@@ -23,7 +23,7 @@ LONG = {
 }  # fmt: skip
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
-    "long_histories": ("shop", "movies"),
+    "long_histories": ("shop", "movies", "recent"),
     "rehearsal_babi": ("as_is", "long"),
     "robust_labels": ("choice", "table"),
     "sasrec_ml1m": ("bce", "softmax"),
