@@ -56,7 +56,7 @@ def test_outputs_gradients_and_streams_are_those_of_the_definition(length, windo
             state = Ring(layer.after(events, None if state is None else state.events), histogram)
             reads.append(y)
         assert_close(torch.cat(reads, 1), expected, **close)
-        assert_close(layer.read(x[:, -1], state, codes[:, -1], tables), expected[:, -1], **close)
+        assert_close(layer.read(x[:, -1], state, codes[:, -1], tables, rate), expected[:, -1], **close)
     assert state.histogram.shape == (N, B, W) and state.events.keys.shape == (N, window, D)
 
 
@@ -117,7 +117,7 @@ def test_lisa_s_attention_falls_where_the_definition_says(events):
             logits = torch.empty(24)
             for j in range(24):
                 back = 23 - j
-                coded = catalogue.tables.scores[b, codes[-1, b], codes[j, b]] - rate[b] * (back - window)
+                coded = catalogue.tables.scores[b, codes[-1, b], codes[j, b]] - rate[b] * back
                 logits[j] = exact[j] + network.recent.bias[back] if back < window else coded
             expected += logits.softmax(0) / 3
     found = system.attention_to(system.vocabularies["items"].ids(known.tolist()))

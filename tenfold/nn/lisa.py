@@ -130,7 +130,7 @@ class LisaAttention(nn.Module):
         self.out, self.drop = nn.Linear(dim, dim), Dropout(dropout)
         if recent is not None and soft:
             raise OptionError("attention to recent events counts older ones by hard codes; leave soft or recent out")
-        self.recent = None if recent is None else RecentEvents(dim, recent, dropout)
+        self.recent = None if recent is None else RecentEvents(dim, recent, dropout, decay=attention.get("decay", 0.0))
 
     def forward(self, x: Tensor, keep: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
         if x.dim() != 3 or x.shape[-1] != self.dim or x.shape[1] == 0:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tenfold.errors import OptionError
 from tenfold.nn.dropout import Dropout
-from tenfold.ops.recent_attention import Recent, joint, recent_attention
+from tenfold.ops.recent_attention import Recent, joint, recent_attention, when_older
 
 
 class Ring(NamedTuple):
@@ -37,7 +37,8 @@ def check_recent(recent: int, length: int) -> None:
 class RecentEvents(nn.Module):
     """x (N, L, D) and the codes of each event -> y (N, L, D), by one softmax over recent events and older codewords."""
 
-    def __init__(self, dim: int, window: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, window: int, dropout: float = 0.0, *, decay: float = 0.0) -> None:
+        """decay: by how much less an event counts, at the start, for each one after it: LISA's lambda."""
         super().__init__()
         if window < 1:
             raise OptionError(f"attention to recent events needs one or more of them; found recent = {window}")
@@ -45,7 +46,7 @@ class RecentEvents(nn.Module):
         self.query, self.key, self.value = (nn.Linear(dim, dim, bias=False) for _ in range(3))
         for layer in (self.query, self.key, self.value):
             nn.init.xavier_uniform_(layer.weight)
-        self.bias = nn.Parameter(torch.zeros(window))  # of an event so far behind
+        self.bias = nn.Parameter(-decay * torch.arange(float(window)))  # of an event so far behind
 
     def of(self, x: Tensor, codes: Tensor, there: Tensor, p: Tensor | None = None) -> Recent:
         """Events x (N, L, D), codes (N, L, B), soft ones p (N, L, B, W) where these learn; `there` (N, L) are real."""
@@ -82,12 +83,16 @@ class RecentEvents(nn.Module):
         scores = scores.masked_fill(~events.there, -torch.inf)
         return scores, scores.logsumexp(-1)
 
-    def read(self, x: Tensor, ring: Ring, codes: Tensor, tables: Any) -> Tensor:
+    def read(self, x: Tensor, ring: Ring, codes: Tensor, tables: Any, decay: Tensor | None) -> Tensor:
         """The last event x (N, D) with its codes (N, B), which is the ring's last -> y (N, D)."""
         scores, mass = self.scores(x, ring.events)
         recent = ((scores - mass.unsqueeze(-1)).exp().unsqueeze(1) @ ring.events.values)[:, 0]
         old, share = joint(
-            ring.histogram.unsqueeze(1), codes.unsqueeze(1), mass.unsqueeze(1), tables.scores, tables.values
+            ring.histogram.unsqueeze(1),
+            codes.unsqueeze(1),
+            mass.unsqueeze(1),
+            when_older(tables.scores, decay, self.window),
+            tables.values,
         )
         return old[:, 0] + share * recent
 

@@ -6,10 +6,10 @@ and V those of ops/codeword_histogram.py, where h_t counts the events that lie w
     Z_tb = sum_recent exp(s_tj) + sum_w h_t exp(T[c_t])
     y_t  = sum_b ( sum_recent exp(s_tj) v_j / B  +  sum_w h_t exp(T[c_t]) V ) / Z_tb
 
-which is one softmax over all events. An event begins to fade (lambda) when it becomes an older one. While nothing is
-older, it is softmax attention. The exact part is the same in all codebooks, so that it is computed once. What is kept
-of a stream is w events and the histograms. Gradients reach codewords through T and V and, given p, codes through
-counts.
+which is one softmax over all events. An older event has faded by lambda with each event after it; how recent ones fade
+is told by `bias`. While nothing is older, it is softmax attention. The exact part is the same in all codebooks, so that
+it is computed once. What is kept of a stream is w events and the histograms. Gradients reach codewords through T and V
+and, given p, codes through counts.
 
 On CPUs older events are read by compiled loops (ops/recent_loops.py); else, and where lambda, a state or soft codes
 learn, by plain torch, in blocks whose histograms are computed again in the backward pass.
@@ -64,7 +64,7 @@ def recent_attention_reference(
         codes = events.codes[..., b].long()
         coded = table[b][codes.unsqueeze(2), codes.unsqueeze(1)]  # (N, L, L)
         if decay is not None:
-            coded = coded - decay[b] * (back - window).clamp(min=0)
+            coded = coded - decay[b] * back
         weights = torch.where(back < window, exact, coded).masked_fill(back < 0, -torch.inf).softmax(-1)
         y = y + weights.masked_fill(back >= window, 0) @ events.values / len(table)
         y = y + weights.masked_fill(back < window, 0) @ values[b][codes]
@@ -96,6 +96,7 @@ def recent_attention(
             f"found {before}"
         )
     read, mass = _exact(query, events, bias, before, dropout)
+    table = when_older(table, decay, window)
     if before:
         carried = table.new_zeros(len(query), *table.shape[:2]) if state is None else state
         old, share, state = _older(events, mass, window, table, values, decay, carried)
@@ -112,6 +113,11 @@ def recent_attention(
     every, shares = torch.zeros_like(read), torch.ones_like(mass)
     every[some, window:], shares[some, window:] = old, share
     return every + shares.unsqueeze(-1) * read, state
+
+
+def when_older(table: Tensor, decay: Tensor | None, window: int) -> Tensor:
+    """The scores T (B, W, W) of events that faded w times before they were counted."""
+    return table if decay is None else table - (decay * window)[:, None, None]
 
 
 def _older(

@@ -93,7 +93,7 @@ class LisaNetwork(nn.Module):
             start=books.start,
         )  # fmt: skip
         window = recent_events(o)
-        self.recent = RecentEvents(dim, window, o.dropout) if window else None
+        self.recent = RecentEvents(dim, window, o.dropout, decay=o.attention.decay) if window else None
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
@@ -226,7 +226,7 @@ class LisaNetwork(nn.Module):
         if self.recent is None:
             y = self.attention.read(state.histogram, codes, catalogue.tables)
         else:
-            y = self.recent.read(x, self._ring(state, catalogue), codes, catalogue.tables)
+            y = self.recent.read(x, self._ring(state, catalogue), codes, catalogue.tables, self.attention.decay)
         if self.position is not None:
             x = x + self.position.table[(state.seen - 1).clamp(0, len(self.position.table) - 1)]
         return self._block(x, y)

@@ -258,7 +258,7 @@ class LISA(NextItem):
         coded = catalogue.tables.scores[at, codes[-1]][at, codes]  # (L, B): of the last event's codes to each one's
         back = torch.arange(len(known) - 1, -1, -1, device=self.device).unsqueeze(1)
         if rate is not None:
-            coded = coded - rate * (back - window).clamp(min=0)
+            coded = coded - rate * back
         exact = scores[0, -len(known) :] if len(known) < window else scores[0]
         every = torch.cat((coded[: max(len(known) - window, 0)], exact.unsqueeze(1).expand(-1, codes.shape[1])))
         return every.softmax(0).mean(1)
