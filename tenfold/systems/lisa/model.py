@@ -203,7 +203,9 @@ class LisaNetwork(nn.Module):
             counted = events.masked_fill(~real, -1)
             return *self.attention(counted, catalogue.history, catalogue.tables, histogram, soft=self.soft), None
         p = catalogue.history.p if self.attention.learn_counts and torch.is_grad_enabled() else None
-        seen = self.recent.of(x, catalogue.history.codes[events], real, None if p is None else p[events])
+        # Items learn by what follows them and by being found, not by being looked at: as keys and values of fifty
+        # places they all went one way, and learning stood still for the first epochs (docs/log.md).
+        seen = self.recent.of(x.detach(), catalogue.history.codes[events], real, None if p is None else p[events])
         before = None if state is None else self._ring(state, catalogue)
         y, histogram = self.recent(x, seen, catalogue.tables, self.attention.decay, before)
         old = events.new_zeros(len(events), self.recent.window) if state is None else state.ring
