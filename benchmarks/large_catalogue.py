@@ -1,6 +1,6 @@
 """Training on a catalogue of 23,700 items with few events each: LISA beside SASRec with the same loss, in turns.
 
-lisa: LISA as it comes; base: preset=base, the paper's coding and no events that are attended to one by one.
+lisa: LISA as it comes; base: preset=base, which is of the same size and has the paper's coding.
 
 31,000 users with about nine events, batches of 128 windows of at most 50 events, d = 64, one block. The loss is the
 full softmax, sampled softmax with 256 negatives of each window, or with 1,024 that a batch shares: LISA encodes the

@@ -89,7 +89,7 @@ def recent(seconds: float, quick: bool) -> dict[str, float]:
     decay = {"attention.decay": 1 / LONG}
     coded: dict[str, NextItem] = {
         name: LISA(parse(Options, SHARED | long | decay | {"attention.recent": window}))
-        for name, window in (("recent", 20 if quick else 50), ("codes", 0))
+        for name, window in (("recent", 20 if quick else 50), ("codes", None))
     }
     figures: dict[str, float] = {}
     for name, arm in {"sasrec_50": arms(quick, 4, 4e-3)["sasrec_50"], **coded}.items():

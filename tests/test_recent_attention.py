@@ -86,10 +86,10 @@ def test_a_state_without_its_events_is_refused():
                          state=torch.zeros(1, B, W))  # fmt: skip
 
 
-@pytest.mark.parametrize("recent", [None, 7, 1])
+@pytest.mark.parametrize("recent", [20, 7, 1])
 def test_lisa_streams_as_it_answers_of_whole_histories(recent, events):
     system = LISA(parse(Options, SMALL | {"attention.recent": recent})).fit(events, max_epochs=1, progress="none")
-    assert system.state_size == 3 * 5 + (10 if recent is None else recent)  # half of the window of 20
+    assert system.state_size == 3 * 5 + recent
     ids = system.vocabularies["items"].ids(list(range(1, 25)))
     history = [ids[i] for i in torch.randint(24, (300,), generator=torch.Generator().manual_seed(0)).tolist()]
     session = system.open()
@@ -128,7 +128,7 @@ def test_lisa_s_attention_falls_where_the_definition_says(events):
     ("options", "message"),
     [
         ({"attention.recent": 21}, "recent = 21 is above training.length = 20: .*give a smaller recent"),
-        ({"attention.recent": -1}, "attention.recent = -1: it should be greater than or equal to 0"),
+        ({"attention.recent": 0}, "attention.recent = 0: it should be greater than 0"),
         ({"attention.recent": 5, "soft": True}, "soft codes are counted of all events; found attention.recent = 5"),
     ],
 )

@@ -24,8 +24,6 @@ from tenfold.nn.transformer import Block, DenseFeedForward, Positions
 from tenfold.ops.straight_through import decode
 from tenfold.systems.lisa.options import Options
 
-RECENT = 50  # events that are attended to one by one, unless told otherwise
-
 
 class Catalogue(NamedTuple):
     """The items, or some of them, encoded: in training once a step, afterwards once and for all."""
@@ -39,14 +37,14 @@ class Catalogue(NamedTuple):
 
 def recent_events(options: Options) -> int:
     """w; 0: none is attended to by itself. Raises OptionError."""
-    recent, length = options.attention.recent, options.training.length
+    recent = options.attention.recent
     if recent is None:
-        return 0 if options.soft else min(RECENT, length // 2)
-    if recent and options.soft:
+        return 0
+    if options.soft:
         raise OptionError(
             f"soft codes are counted of all events; found attention.recent = {recent}, which goes with hard ones"
         )
-    check_recent(recent, length)
+    check_recent(recent, options.training.length)
     return recent
 
 

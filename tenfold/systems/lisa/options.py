@@ -10,12 +10,7 @@ from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions, Training
 
 # What the presets, the paper's variants, have and the defaults have not.
-PAPER = {
-    "codebooks.coding": "bilinear",
-    "codebooks.start": "slice",
-    "codebooks.distinct": False,
-    "attention.recent": 0,
-}
+PAPER = {"codebooks.coding": "bilinear", "codebooks.start": "slice", "codebooks.distinct": False}
 Targets = Literal["same", "own", "items"]
 
 
@@ -54,9 +49,9 @@ class AttentionOptions:
     recent: Annotated[
         int | None,
         option(
-            "w, the last events, attended to one by one, older ones by their codewords; none: 50, or half of "
-            "training.length where that is less (soft: 0); 0: all by their codewords",
-            ge=0,
+            "w, the last events, attended to one by one, older ones by their codewords; at most training.length; "
+            "none: all by their codewords",
+            gt=0,
         ),
     ] = None
     shared: Annotated[bool, option("one projection of queries, keys and values for all codebooks")] = False

@@ -112,7 +112,7 @@ class LISA(NextItem):
         if (window := recent_events(self.options)) and self.sizes.get("items", 0) >= MOST_ITEMS:
             raise OptionError(
                 f"a ring of recent events holds items as float32 numbers, fewer than {MOST_ITEMS:,}; found "
-                f"{self.sizes['items']:,}; fit it with attention.recent=0"
+                f"{self.sizes['items']:,}; fit it without attention.recent"
             )
         return self.options.codebooks.books * self.options.codebooks.words + window
 
