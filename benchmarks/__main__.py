@@ -18,13 +18,14 @@ from benchmarks import harness
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {
-    "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "robust_labels", "sasrec_ml1m",
-    "shop_pictures",
+    "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
+    "rehearsal_streams", "robust_labels", "sasrec_ml1m", "shop_pictures",
 }  # fmt: skip
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
     "long_histories": ("shop", "movies", "recent"),
-    "rehearsal_babi": ("as_is", "long"),
+    "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "long_128", "long_512"),
+    "rehearsal_streams": ("foursquare", "assist"),
     "robust_labels": ("choice", "table"),
     "sasrec_ml1m": ("bce", "softmax"),
 }

@@ -4,19 +4,22 @@ Every file but config.json has the hash of its content in its name, config.json 
 replaced last: a save that dies leaves the old artifact or the new one.
 """
 
+import io
 import json
+import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from tenfold.errors import ArtifactError, OptionError, OutputError
-from tenfold.files import PART, digest, sweep, write_whole, writing
+from tenfold.files import PART, digest, replacing, sweep, write_whole, writing
 
 FORMAT = 2  # raised when an older Tenfold could no longer read what is written, or this one checks more
 HASHED = re.compile(r"(.+)-[0-9a-f]{16}\.\w+")
@@ -240,3 +243,42 @@ def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
                     f"use the options with which the older system was fitted"
                 )
             (mine[: theirs.shape[0]] if mine.ndim else mine).copy_(theirs)
+
+
+# Files that other programs run ---------------------------------------------------------------------------------------
+
+
+class Exported(NamedTuple):
+    sizes: dict[str, int]  # bytes by file
+    notes: list[str]
+
+
+def to_onnx(
+    network: nn.Module,
+    sample: Mapping[str, Tensor],
+    gives: list[str],
+    path: Path,
+    *,
+    free: Mapping[str, dict[int, Any]],
+) -> bool:
+    """A network as an ONNX file; whether what it needs is installed.
+
+    sample: its arguments by the names of the inputs, in their order; free: of each, the axes whose length may be
+    another, as torch.export.Dim. gives: names of the outputs. Raises OutputError.
+    """
+    try:
+        import onnxscript  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+    except ImportError:
+        return False
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # its steps are not the user's concern
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(
+            network, tuple(sample.values()), dynamo=True, dynamic_shapes=tuple(free.get(name) for name in sample),
+            input_names=list(sample), output_names=gives, verbose=False,
+        )  # fmt: skip
+    assert made is not None
+    with replacing(path) as beside:
+        beside.write_bytes(made.model_proto.SerializeToString())
+    return True

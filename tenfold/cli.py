@@ -27,7 +27,7 @@ from tenfold.command_line import (
     say,
     shown,
 )
-from tenfold.errors import OptionError, TenfoldError
+from tenfold.errors import OptionError, TenfoldError, options_as_flags
 from tenfold.files import check_writable, write_whole
 from tenfold.options import assignments, expand, names, parse, presets, rows
 from tenfold.registry import TASKS, Row, load_class, named, row_of
@@ -544,7 +544,8 @@ def demo(
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program `tenfold`: 0, or 2 for what the user can mend, or 130 for Ctrl-C."""
     try:
-        return _main(arguments)
+        with options_as_flags():
+            return _main(arguments)
     except BrokenPipeError:  # `tenfold list | head`: who reads has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

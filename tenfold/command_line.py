@@ -6,7 +6,6 @@ bounds and defaults are said once; and only when their command is called, so tha
 
 import functools
 import inspect
-import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -225,16 +224,9 @@ def shown(value: Any) -> str:
     return "none" if value in (None, "", ()) else str(value)
 
 
-# How the library's sentences name what is to be said; here the same are flags.
-NAMED = re.compile(
-    r"\b(columns|encoding|on_bad_rows|format|separator|comment|quote|time_format|where|deduplicate)=(true\b|(?=[\w']))"
-)
-
-
 def say(*lines: str) -> None:
     for line in lines:
-        told = NAMED.sub(lambda found: f"--{found[1].replace('_', '-')}{'' if found[2] else ' '}", str(line))
-        print(told, file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def print_table(

@@ -1,7 +1,32 @@
 """The errors a user may see: each is one sentence that says what was found, what was expected and what to do."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_flags: ContextVar[bool] = ContextVar("options are flags", default=False)
+
+
+@contextmanager
+def options_as_flags() -> Iterator[None]:
+    """Sentences that are made within say options as the command line has them."""
+    token = _flags.set(True)
+    try:
+        yield
+    finally:
+        _flags.reset(token)
+
+
+def as_said(name: str, value: Any) -> str:
+    """An option as whoever reads the sentence says it: name=value in Python, --name value on the command line."""
+    text = value if isinstance(value, str) and re.fullmatch(r"[\w.-]+", value) else repr(value)
+    if not _flags.get():
+        return f"{name}={text}"
+    flag = f"--{name.replace('_', '-')}"
+    return flag if text == "true" else f"{flag} {text}"
 
 
 class TenfoldError(Exception):

@@ -27,8 +27,9 @@ class Section:
     html: str
 
 
-def page(title: str, sections: Sequence[Section], *, lead: str = "", about: Sequence[str] = ()) -> str:
-    """lead: a sentence under the title. about: lines of small print, such as the command and the machine."""
+def page(title: str, sections: Sequence[Section], *, lead: str = "", about: Sequence[str] = (), style: str = "") -> str:
+    """lead: a sentence under the title. about: lines of small print, such as the command and the machine. style: CSS of
+    what only this page has."""
     links = "".join(f'<a href="#s{n}">{text(section.title)}</a>' for n, section in enumerate(sections, 1))
     body = "".join(
         f'<section id="s{n}"><h2>{text(section.title)}</h2>{section.html}</section>'
@@ -38,7 +39,7 @@ def page(title: str, sections: Sequence[Section], *, lead: str = "", about: Sequ
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{STYLE}</style></head><body>"
+        f"<title>{text(title)}</title><style>{STYLE}{style}</style></head><body>"
         f'<header><h1>{text(title)}</h1><p class="lead">{text(lead)}</p>'
         f"{f'<nav>{links}</nav>' if len(sections) > 1 else ''}</header>"
         f"<main>{body}</main><footer>{small}</footer></body></html>\n"
@@ -132,15 +133,21 @@ def whiskers(lines: Sequence[tuple[str, float, tuple[float, float] | None, str]]
     return f'<div class="whiskers">{"".join(found)}</div>'
 
 
-def gallery(pictures: Sequence[tuple[bytes, str]], *, width: str = "7rem") -> str:
-    """PNG pictures in even rows, each with what is said below it; `width` is that of one, in CSS."""
-    cells = "".join(
-        f'<figure class="tile"><img alt="{text(said)}" '
-        f'src="data:image/png;base64,{base64.b64encode(content).decode()}">'
-        f"<figcaption>{text(said)}</figcaption></figure>"
-        for content, said in pictures
-    )
-    return f'<div class="gallery" style="--tile:{width}">{cells}</div>'
+def tile(content: bytes, said: str, small: str = "") -> str:
+    """A PNG picture with what is said below it, and what is said smaller."""
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    below = text(said) + (f"<small>{text(small)}</small>" if small else "")
+    return f'<figure class="tile"><img alt="{text(said)}" src="{source}"><figcaption>{below}</figcaption></figure>'
+
+
+def even(cells: Iterable[str], *, width: str = "7rem") -> str:
+    """HTML side by side in even rows; `width` is that of one, in CSS."""
+    return f'<div class="gallery" style="--tile:{width}">{"".join(cells)}</div>'
+
+
+def gallery(pictures: Iterable[tuple[bytes, str]], *, width: str = "7rem") -> str:
+    """PNG pictures in even rows, each with what is said below it."""
+    return even((tile(content, said) for content, said in pictures), width=width)
 
 
 def curve(

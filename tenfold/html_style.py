@@ -48,6 +48,7 @@ article{border:1px solid #e2e6eb;border-radius:8px;padding:1rem 1.1rem}
 .tile{margin:0}
 .tile img{min-width:0;width:100%;image-rendering:pixelated;border-radius:6px}
 .tile figcaption{font-size:.8rem;line-height:1.35;margin-top:.3rem;color:#3b4552;overflow-wrap:anywhere}
+.tile figcaption small{display:block;color:#6a7480}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.8rem 1.8rem}
 ul,ol{margin:0 0 .7rem;padding-left:1.25rem;font-size:.92rem}
 ul{list-style:none;padding-left:0}

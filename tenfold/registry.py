@@ -121,7 +121,8 @@ def _several(module_class: str, gives: str, paper: str, options: str = "RivalOpt
 
 def _reader(module_class: str, gives: str, paper: str, options: str = "PlainOptions") -> Row:
     home = "tenfold.systems.rehearsal"
-    return Row(f"{home}.rivals:{module_class}", gives, paper, options=f"{home}.options:{options}")
+    path = module_class if ":" in module_class else f"rivals:{module_class}"
+    return Row(f"{home}.{path}", gives, paper, options=f"{home}.options:{options}")
 
 
 BASELINES = {
@@ -197,6 +198,12 @@ BASELINES = {
         "stream-gru": _reader("StreamGRU", "answers from a recurrent network's state of the same bytes", "1406.1078"),
         "memory-tokens": _reader("MemoryTokens", "answers from memory tokens that a transformer rewrites segment by "
                                  "segment", "2207.06881"),
+        "memory-tokens-rehearsed": _reader("RehearsedTokens", "the same, trained with rehearsal", "2207.06881",
+                                           "Options"),
+        "reservoir": _reader("kept:ReservoirItems", "answers from a random sample of the stream's items",
+                             "Vitter 1985"),
+        "segment-search": _reader("kept:SegmentSearch", "answers from a few segments that are searched for in all of "
+                                  "the stream, which is kept", "-"),
         "associative": _reader("Associative", "answers from a linear associative memory", "2404.07143"),
         "last-items": _reader("LastItems", "answers from the last items of the stream alone", "-"),
         "full-attention": _reader("FullAttentionReader", "answers by attention to all of the stream, which is kept",

@@ -411,3 +411,19 @@ def test_help_stands_in_sections_and_says_whose_an_option_is(capsys):
     _, out, _ = run(capsys, "--help")
     lines = re.findall(r"^  (\w.*)", out[out.index("Commands:") :], re.MULTILINE)
     assert len(lines) > 12 and all(len(line.split(maxsplit=1)) == 2 for line in lines)  # each has its sentence
+
+
+def test_sentences_say_options_as_the_reader_has_them(log, tmp_path, capsys):
+    """name=value in Python, a flag on the command line; and in Python again afterwards."""
+    from tenfold.data.events import read_events
+    from tenfold.errors import DataError
+
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"user,item\n1,\xe9\n")
+    code, _, err = run(capsys, "fit", "popularity", path, "-o", tmp_path / "a")
+    assert code == 2 and "so, as --encoding latin-1" in err and "--on-bad-rows report" in err and "=" not in err
+    with pytest.raises(DataError, match=r"so, as encoding=latin-1.* with on_bad_rows=report"):
+        read_events(path)
+    path.write_text("who,what\n1,2\n3,4\n")
+    code, _, err = run(capsys, "fit", "popularity", path, "-o", tmp_path / "a")
+    assert code == 2 and "--columns 'user=" in err and "columns='" not in err

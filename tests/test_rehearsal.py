@@ -75,7 +75,7 @@ def test_a_question_changes_nothing_and_an_old_state_stays(fitted):
     assert memory.ask("k1") == one
     memory.tell(["v1", "b2", "b2"])
     assert all(torch.equal(mine, was) for mine, was in zip(old, before, strict=True))
-    assert memory.size == 4 * 16 * (4 + 3) + 16 == fitted.capacity_report().bytes  # whatever was told
+    assert memory.size == 4 * (4 * 17 + 3 * 16) + 16 == fitted.capacity_report().bytes  # whatever was told
     assert len(memory.to_bytes()) == len(fitted.read_stream(["b1"]).to_bytes())
 
 
@@ -111,6 +111,15 @@ def test_the_memory_does_not_know_the_question(fitted):
     x = fitted.streams.items(batch.words)
     read = [fitted.streams.read(x, each.length) for each in (batch, other)]
     assert torch.equal(*read)
+
+
+@torch.no_grad()
+def test_padding_says_nothing_whatever_was_trained(fitted):
+    """Restoring masked words among all words must leave the row of padding alone: it is read as nothing."""
+    network = fitted.streams
+    assert (network.item.table.weight[0] == 0).all()
+    words = fitted.word_numbers(["b1", "k1"])
+    assert_close(network.items(torch.nn.functional.pad(words, (0, 3))), network.items(words))
 
 
 def test_a_trace_notes_what_slots_were_written_from(fitted):

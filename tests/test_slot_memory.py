@@ -6,7 +6,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
-from tenfold.nn.slot_memory import Beside, GatedCell, SlotMemory, apart_after, step_reference
+from tenfold.nn.slot_memory import OLDEST, Beside, GatedCell, SlotMemory, turns
+from tenfold.nn.slot_memory_reference import apart_after, step_reference
 
 
 def machine(dim=16, slots=5, segment=4, **more):
@@ -24,16 +25,29 @@ def streams(batch=3, segments=6, segment=4, dim=16, seed=1):
     return x, keep
 
 
+def any_memory(machine, batch=3):
+    """Slots of random content, which were written at other times."""
+    found = machine.start(batch).clone()
+    found[..., : machine.dim] = torch.randn(batch, machine.slots, machine.dim)
+    found[..., machine.dim :] = torch.rand(batch, machine.slots, machine.width - machine.dim) * 8
+    return found
+
+
 @pytest.mark.parametrize("score", ["dot", "additive"])
 @pytest.mark.parametrize("gate", ["shared", "per_slot"])
-@pytest.mark.parametrize("more", [{}, {"competition": False}, {"strict": True}])
+@pytest.mark.parametrize(
+    "more", [{}, {"competition": False}, {"strict": True}, {"ages": False}, {"oldest_first": False}]
+)
 def test_a_step_is_the_plain_definition(score, gate, more):
     memory = machine(score=score, gate=gate, **more)
     if memory.competition:
         torch.nn.init.normal_(memory.nobody)
+    if memory.oldest_first:
+        torch.nn.init.normal_(memory.fresh)
+        torch.nn.init.ones_(memory.fresh_bias)
     x, keep = streams()
     keys, values = memory.read_segments(x, keep)
-    before = torch.randn(3, 5, 16)
+    before = any_memory(memory)
     for t in (0, 2, 5):
         after, _ = memory.step(before, keys[:, t], values[:, t], keep[:, t])
         for b in range(3):
@@ -112,7 +126,7 @@ def test_gradients_reach_the_first_segment_unless_they_are_cut():
 def distances(memory, segments=200):
     """The least distance between two slots after many segments, in units of a slot's norm."""
     x = torch.randn(1, segments, 4, 16)
-    slots = memory.scan(x, torch.ones(x.shape[:3], dtype=torch.bool))[0, -1]
+    slots = memory.scan(x, torch.ones(x.shape[:3], dtype=torch.bool))[0, -1, :, :16]
     apart = torch.cdist(slots, slots) + torch.eye(len(slots)) * 1e9
     return float(apart.min() / slots.norm(dim=1).mean())
 
@@ -136,16 +150,17 @@ def test_a_larger_keep_bias_tells_older_things_apart():
         assert ordered == sorted(ordered)
     assert left[0][1] < 1e-3 and left[3][1] > 0.1 and left[3][2] > 100 * left[1][2]
     for bias in (0, 1, 2):  # a slot that is not written by every segment holds longer
-        assert left_by(bias)[1] > 2 * left[bias][1]
+        assert left_by(bias, oldest_first=False)[1] > 2 * left[bias][1]
 
 
 def test_sparse_writing_leaves_the_other_slots_exactly():
     memory = machine(sparse_write=2)
     x, keep = streams()
     keys, values = memory.read_segments(x, keep)
-    before = torch.randn(3, 5, 16)
+    before = any_memory(memory)
     after, writes = memory.step(before, keys[:, 0], values[:, 0], keep[:, 0])
-    same = (after == before).all(-1)
+    same = (after == before)[..., :16].all(-1)
+    assert_close(after[..., 16][same], torch.log2(2 ** before[..., 16][same] + 4))
     assert same.sum(1).tolist() == [3, 3, 3]
     assert torch.equal(writes.keep == 1, same) and torch.equal(writes.attention.sum(-1) == 0, same)
 
@@ -154,11 +169,13 @@ def test_sparse_writing_leaves_the_other_slots_exactly():
 def test_a_slot_that_wins_nothing_stays_what_it_was():
     """Each of three items has a slot's address for its key: that slot moves, and the others do not. Of two items of one
     slot the later one is written over the earlier."""
-    memory = machine()
+    memory = machine(oldest_first=False)
     torch.nn.init.zeros_(memory.query.weight)  # what slots hold has no part in who wins
-    before, values = torch.randn(1, 5, 16), torch.randn(1, 3, 16)
+    start, values = any_memory(memory, 1), torch.randn(1, 3, 16)
+    before = start[..., :16]
     keys = 4 * memory.address[[3, 0, 3]].unsqueeze(0)
-    after, writes = memory.step(before, keys, values, None)
+    found, writes = memory.step(start, keys, values, None)
+    after, ages = found.split([16, 1], -1)
     won = torch.zeros(5, 3)
     won[[0, 3], [1, 2]] = 1.0
     assert_close(writes.attention[0, [0, 3]], won[[0, 3]], rtol=0, atol=2e-3)
@@ -166,19 +183,68 @@ def test_a_slot_that_wins_nothing_stays_what_it_was():
     assert_close(writes.keep[0, [1, 2, 4]], torch.ones(3), rtol=0, atol=1e-4)
     last = memory.cell(memory.out(values[:, 2:]), before[:, 3:4])[0]
     assert_close(after[:, 3:4], last, rtol=1e-2, atol=1e-3)
+    others = torch.log2(2 ** start[0, [1, 2, 4], 16] + 3)
+    assert_close(ages[0, [0, 3, 1, 2, 4], 0], torch.tensor([1.0, 0.0, *others]), rtol=0, atol=2e-2)
     memory.nobody_bias.fill_(1e4)  # and what nobody is to keep changes nothing at all
-    assert torch.equal(memory.step(before, keys, values, None)[0], before)
+    assert torch.equal(memory.step(start, keys, values, None)[0][..., :16], before)
+
+
+@torch.no_grad()
+def test_ages_count_items_and_what_is_never_written_is_old():
+    memory = machine(slots=2)
+    memory.nobody_bias.fill_(1e4)
+    x, keep = streams()
+    state = any_memory(memory)
+    state[..., 16] = 0.0  # just written
+    after = memory.scan(x, keep, state)[..., 16]
+    since = torch.cat([torch.zeros(3, 1), keep.sum(2).cumsum(1)], 1)
+    assert_close(after, torch.log2(1 + since).unsqueeze(-1).expand(-1, -1, 2))
+    assert (memory.scan(x, keep)[..., 16] >= OLDEST).all()
+    near = memory.age(torch.tensor([0.0, 0.25, OLDEST, 99.0]))
+    table = memory.age.table
+    assert_close(near, torch.stack([table[0], (table[0] + table[1]) / 2, table[-1], table[-1]]))
 
 
 @torch.no_grad()
 def test_items_have_winners_from_the_first_step_on():
     """With equal shares slots would be written alike, and would have to be told apart by their answers."""
-    memory = machine(dim=32, slots=8)
+    memory = machine(dim=32, slots=8, oldest_first=False)
     x = torch.randn(64, 1, 4, 32)
     keys, _ = memory.read_segments(x, torch.ones(64, 1, 4, dtype=torch.bool))
-    shares = memory._won(memory.start(64), keys[:, 0], None)[0][:, 0]
+    shares = memory._won(memory.start(64)[..., :32], keys[:, 0], None, None)[0][:, 0]
     assert shares.max(1).values.mean() > 0.4  # an equal share is 1 / 9
     assert shares.mean((0, 2)).min() > 0.02  # and every slot wins something
+
+
+@torch.no_grad()
+def test_a_memory_that_learned_nothing_holds_the_last_items_each_by_itself():
+    memory = machine(slots=8)
+    x, keep = torch.randn(2, 3, 4, 16), torch.ones(2, 3, 4, dtype=torch.bool)
+    keep[1, 2, 1:] = False
+    state = memory.start(2)
+    for t in range(3):
+        before = state[..., 16].clone()
+        state, writes = memory.write(state, x[:, t], keep[:, t])
+        for b in range(2):
+            count = int(keep[b, t].sum())
+            won = writes.attention[b].argmax(0)[:count].tolist()
+            assert len(set(won)) == count and writes.attention[b].amax(0)[:count].min() > 0.9
+            oldest = before[b].sort(descending=True).values[count - 1]
+            assert (before[b, won] >= oldest - 1 / 32).all()  # the longest unwritten ones
+    read = memory.value(memory.encoder(x, keep)).flatten(1, 2)
+    for b in range(2):
+        newest = int(keep[b].sum()) - 1
+        item = memory.cell(memory.out(read[b : b + 1, newest : newest + 1]), memory.beginning[:1].unsqueeze(0))[0]
+        slot = state[b, :, 16].argmin()
+        assert torch.cosine_similarity(state[b, slot, :16], item[0, 0], dim=0) > 0.9
+
+
+def test_equal_ages_have_their_turns_in_order_whatever_the_rounding():
+    age = torch.tensor([[4.0, 16.0, 4.0, 16.0, 0.0]])
+    wanted = [1, 3, 0, 2, 4, 1]
+    for noise in (0.0, 1e-6, -1e-6):
+        turn = turns(age + noise * torch.tensor([1.0, -1, -1, 1, 1]), 6)
+        assert turn[0].argmax(0).tolist() == wanted and (turn.sum(1) == 1).all()
 
 
 def test_an_item_begins_with_its_neighbours_and_with_no_padding():
@@ -194,7 +260,7 @@ def test_slots_of_other_periods_are_written_in_their_turn():
     memory = machine(periods=3)  # every 1, 2, 4 segments
     x, keep = streams()
     states = memory.scan(x, torch.ones_like(keep))
-    moved = (states[0, 1:] != states[0, :-1]).any(-1)  # (T, K)
+    moved = (states[0, 1:] != states[0, :-1])[..., :16].any(-1)  # (T, K)
     assert moved[:, 0].all() and moved[:, 1].tolist() == [True, False] * 3
     assert moved[:, 2].tolist() == [True, False, False, False, True, False]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 
 
 class BadRows:
@@ -27,7 +27,7 @@ class BadRows:
             place, why = min(found)
             raise DataError(
                 f"{self.source}, {self.place} {place}: {why}; mend it, or leave such rows out and count them with "
-                "on_bad_rows=report"
+                + as_said("on_bad_rows", "report")
             )
         self.count += len(found)
         self.first += sorted(found)[: self.SHOWN - len(self.first)]
@@ -61,7 +61,8 @@ class Source(ABC):
         return [
             *self.remarks,
             f"{rows} of {self.name} may be several: between quotes stand lines that look like rows of their own, the "
-            f"first time from line {doubts[0]} on; if quotes are no quotes in this file, say quote=none",
+            f"first time from line {doubts[0]} on; if quotes are no quotes in this file, "
+            f"say {as_said('quote', 'none')}",
         ]
 
     @abstractmethod

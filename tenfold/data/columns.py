@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from tenfold.data.times import Times, iso_seconds
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, as_said, nearest
 
 ALIASES: Mapping[
     str, tuple[str, ...]
@@ -62,9 +62,13 @@ def spelled_out(columns: str, known: Iterable[str] | None = None) -> dict[str, s
     for part in filter(None, (part.strip() for part in columns.split(","))):
         role, equals, name = part.partition("=")
         if not equals or not (name.strip() or role.strip() in ("event", "kind")):
-            raise DataError(f"columns={columns!r}: '{part}' names no column; write user=NAME,item=NAME,time=NAME")
+            raise DataError(
+                f"{as_said('columns', columns)}: '{part}' names no column; write user=NAME,item=NAME,time=NAME"
+            )
         if known is not None and role.strip() not in known:
-            raise DataError(f"columns={columns!r}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}")
+            raise DataError(
+                f"{as_said('columns', columns)}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}"
+            )
         found[role.strip()] = name.strip()
     return found
 
@@ -96,7 +100,7 @@ def roles(
         if role not in chosen:
             raise DataError(_missing(source, names, role, chosen, aliases, needed))
     if len(set(chosen.values())) < len(chosen):
-        raise DataError(f"{source}: columns={columns!r} takes one column for two roles; name one for each")
+        raise DataError(f"{source}: {as_said('columns', columns)} takes one column for two roles; name one for each")
     return chosen
 
 
@@ -110,7 +114,7 @@ def doubtful(
         if role in chosen and role not in named and others:
             found.append(
                 f"'{chosen[role]}' of {source} is taken for the {role}, though {_listed(others)} could be it too; "
-                f"name another one with columns='{role}=NAME'"
+                f"name another one with {as_said('columns', f'{role}=NAME')}"
             )
     return found
 
@@ -127,7 +131,8 @@ def _missing(
     guess = f"did you mean '{near[role]}'? " if role in near else ""
     whole = {**dict.fromkeys(needed, "NAME"), **near, **chosen}
     example = ",".join(f"{r}={whole[r]}" for r in aliases if r in whole)
-    return f"{source} has no column that is known as the {role}, only {_listed(names)}; {guess}say columns='{example}'"
+    todo = f"{guess}say {as_said('columns', example)}"
+    return f"{source} has no column that is known as the {role}, only {_listed(names)}; {todo}"
 
 
 def without_time(source: str, names: Sequence[str], chosen: Mapping[str, str], columns: str) -> list[str]:
@@ -139,7 +144,7 @@ def without_time(source: str, names: Sequence[str], chosen: Mapping[str, str], c
     example = ",".join(filter(None, [columns.strip().strip(","), f"time={near}"]))
     return [
         f"no column of {source} is known as the time (found {_listed(others)}): rows are taken in the file's order; "
-        f"if one of these is the time, name it with columns='{example}'"
+        f"if one of these is the time, name it with {as_said('columns', example)}"
     ]
 
 
@@ -339,7 +344,7 @@ def conditions(source: str, where: Iterable[str], names: Sequence[str]) -> list[
         if column not in names:
             raise DataError(
                 f"where '{text}': {source} has no column '{column}'; {nearest(column, names).rstrip('?')}; or say "
-                "where='' to take all rows"
+                f"{as_said('where', '')} to take all rows"
             )
         sign = "=" if sign == "==" else sign
         if sign not in ("=", "!=") and _number(value) is None and iso_seconds(pl.Series([value]))[0] is None:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, as_said, nearest
 from tenfold.files import digest
 
 
@@ -57,9 +57,9 @@ class ReadReport:
             several = "1 duplicate is" if self.duplicates == 1 else f"{self.duplicates:,} duplicates are"
             found.append(f"{several} left out")
         if self.equal:
-            many, end = f"{self.equal:,} events equal", "are kept; deduplicate=true leaves them out"
+            many, end = f"{self.equal:,} events equal", f"are kept; {as_said('deduplicate', 'true')} leaves them out"
             if self.equal == 1:
-                many, end = "1 event equals", "is kept; deduplicate=true leaves it out"
+                many, end = "1 event equals", f"is kept; {as_said('deduplicate', 'true')} leaves it out"
             found.append(f"{many} an earlier one in user, item and time and {end}")
         if self.dropped:
             found.append(f"{self.dropped:,} events of users or items with too few events are left out")

@@ -21,7 +21,7 @@ from tenfold.data.sequences import histories_of, ids_of, seconds
 from tenfold.data.sources import source_of
 from tenfold.data.times import Times
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, OptionError
+from tenfold.errors import DataError, OptionError, as_said
 from tenfold.files import digest
 from tenfold.options import parse
 
@@ -253,7 +253,7 @@ class _Arrivals:
                 name = self.roles.pop("event")
                 self.remarks.append(
                     f"'{name}' of {self.source.name} is not taken for the events' own id, for it repeats in {again:,} "
-                    f"of the first {len(places):,} rows; if it is, say columns='event={name}'"
+                    f"of the first {len(places):,} rows; if it is, say {as_said('columns', f'event={name}')}"
                 )
             else:
                 self.duplicates += again
@@ -279,7 +279,7 @@ class _Arrivals:
             name = self.roles.pop("kind")
             what = f"column '{name}' of {self.source.name} holds more than {columns.MOST_KINDS} kinds of events"
             if self.kind_is_chosen:
-                raise DataError(f"{what}; name another one with columns='kind=NAME', or none")
+                raise DataError(f"{what}; name another one with {as_said('columns', 'kind=NAME')}, or none")
             self.remarks.append(f"{what}: it is not taken for the kind")
             self.parts["kind"] = []
 

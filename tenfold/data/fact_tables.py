@@ -18,7 +18,7 @@ from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.published_tables import NONE, PUBLISHED, TOTTO, meaning_representation, published_as, totto_row
 from tenfold.data.sources import table_of
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, OptionError
+from tenfold.errors import DataError, OptionError, as_said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,9 @@ class FactTables(Table):
     def split(self, name: str) -> Self:
         """Those of one part of the split: 'train', 'validation' (or as the file calls it), 'test'. Raises DataError."""
         if "split" not in self.roles:
-            raise DataError(f"{self.report.source} has no column of a split; name it with columns='split=NAME'")
+            raise DataError(
+                f"{self.report.source} has no column of a split; name it with {as_said('columns', 'split=NAME')}"
+            )
         return self.take(known.part(self.report.source, self.frame[self.roles["split"]], name))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
@@ -186,7 +188,7 @@ def _opened(data: Any, columns: str, encoding: str, format: str, on_bad_rows: st
     if published is not None:
         source: Source = published(Path(str(data)), encoding, on_bad_rows)
     elif format in PUBLISHED:
-        raise OptionError(f"format={format} is read from a path; found {type(data).__name__}")
+        raise OptionError(f"{as_said('format', format)} is read from a path; found {type(data).__name__}")
     else:
         source = table_of(data, "tables", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
     if TOTTO in source.columns:

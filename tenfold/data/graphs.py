@@ -26,7 +26,7 @@ from tenfold.data.sources import table_of
 from tenfold.data.text_sources import Delimited
 from tenfold.data.times import Times
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, as_said, nearest
 from tenfold.files import digest
 from tenfold.options import parse
 
@@ -333,7 +333,7 @@ def _source(data: Any, columns: str, told_apart: dict[str, str]) -> tuple[Source
         if layout != "spaces":
             raise DataError(
                 f"{data} has no header, its first line is '{','.join(first[0])[:80]}'; name the columns by their "
-                f"place, such as columns='{IN_ORDER}', or write a header"
+                f"place, such as {as_said('columns', IN_ORDER)}, or write a header"
             )
         columns = IN_ORDER
     if first and layout == "spaces":

@@ -21,7 +21,7 @@ from tenfold.data.hashing import below, mixed
 from tenfold.data.picture_arrays import PARTS, Arrays, Found, read_arrays
 from tenfold.data.pictures import Pictures, read_pictures
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 from tenfold.files import digest
 
 UNEVEN = 4  # times as many pictures in the largest class as in the smallest, from which on it is said
@@ -128,7 +128,7 @@ def read_labelled(
     if "label" not in pictures.roles and not unlabelled:
         raise DataError(
             f"{pictures.report.source} says no picture's class: expected a folder for each class, or a column 'label'; "
-            "name it with columns='label=NAME'"
+            f"name it with {as_said('columns', 'label=NAME')}"
         )
     labels = pictures.labels() if "label" in pictures.roles else np.zeros(len(pictures), np.int32)
     pixels = _grey(pictures.pixels(size=size)) if grey else pictures.pixels(size=size)
@@ -147,7 +147,7 @@ def _parts_of(pictures: Pictures) -> np.ndarray | None:
             f"{pictures.report.source}: its column '{column.name}' holds {wrong[0]!r}, "
             if wrong
             else f"{pictures.report.source}: its column '{column.name}' has empty places; "
-            f"expected {', '.join(PARTS)}; name another column with columns='split=NAME'"
+            f"expected {', '.join(PARTS)}; name another column with {as_said('columns', 'split=NAME')}"
         )
     return column.replace_strict(numbers, return_dtype=pl.UInt8).to_numpy()
 

@@ -10,7 +10,7 @@ from tenfold.data import columns
 from tenfold.data.containers import ENDINGS, CutShortError, opened, packed_in, pieces
 from tenfold.data.options import ReadOptions
 from tenfold.data.text_files import check_encoding
-from tenfold.errors import DataError, OptionError
+from tenfold.errors import DataError, OptionError, as_said
 
 LOOKED_INTO = 1 << 16  # bytes by which a layout is told
 LOOKED_AT = 100  # lines of them
@@ -91,7 +91,9 @@ def separator_of(text: str) -> str:
     """Raises OptionError."""
     separator = NAMED.get(text, text)
     if '"' in separator or "\n" in separator or "\r" in separator or len(separator) > 8:
-        raise OptionError(f"separator={text!r} cannot stand between columns; give such as ';', '|', 'tab' or 'space'")
+        raise OptionError(
+            f"{as_said('separator', text)} cannot stand between columns; give such as ';', '|', 'tab' or 'space'"
+        )
     return separator
 
 
@@ -202,5 +204,6 @@ def _between_spaces(path: Path, rows: list[list[str]], reading: ReadOptions) -> 
     shown = " ".join(next((row for row in rows if len(row) > 2), rows[0]))[:60]
     raise DataError(
         f"{path} has lines such as '{shown}', and nothing says what stands in them: name the columns by their place, "
-        "such as columns='user=1,item=2,time=4', or say format=lines if each line is a user and all their items"
+        f"such as {as_said('columns', 'user=1,item=2,time=4')}, or say "
+        f"{as_said('format', 'lines')} if each line is a user and all their items"
     )

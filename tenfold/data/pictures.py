@@ -20,7 +20,7 @@ from tenfold.data.batches import BadRows, Source, nothing_left
 from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.sources import table_of
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, as_said, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,14 +103,18 @@ class Pictures(Table):
     def labels(self, classes: Vocabulary | None = None) -> np.ndarray:
         """(N,) int32 numbers in `classes`, by default the file's own; 0 where a label is missing or none of them."""
         if "label" not in self.roles:
-            raise DataError(f"{self.report.source} has no column of labels; name it with columns='label=NAME'")
+            raise DataError(
+                f"{self.report.source} has no column of labels; name it with {as_said('columns', 'label=NAME')}"
+            )
         own = known.own_ids(self.frame[self.roles["label"]], self.report.source)
         return (self.classes if classes is None else classes).numbers(own)
 
     def pairs(self) -> tuple[np.ndarray, list[str]]:
         """Each caption (M of them) and the row (M,) of its picture: one picture may have a list of them, or none."""
         if "caption" not in self.roles:
-            raise DataError(f"{self.report.source} has no column of captions; name it with columns='caption=NAME'")
+            raise DataError(
+                f"{self.report.source} has no column of captions; name it with {as_said('columns', 'caption=NAME')}"
+            )
         column = self.frame[self.roles["caption"]]
         texts = column if isinstance(column.dtype, pl.List) else column.cast(pl.String).reshape((-1, 1)).arr.to_list()
         each = pl.DataFrame({"row": np.arange(len(self)), "text": texts}).explode("text").drop_nulls("text")
@@ -120,7 +124,9 @@ class Pictures(Table):
     def split(self, name: str) -> Self:
         """Those of one part of the split: 'train', 'validation' (or as the file calls it), 'test'. Raises DataError."""
         if "split" not in self.roles:
-            raise DataError(f"{self.report.source} has no column of a split; name it with columns='split=NAME'")
+            raise DataError(
+                f"{self.report.source} has no column of a split; name it with {as_said('columns', 'split=NAME')}"
+            )
         return self.take(known.part(self.report.source, self.frame[self.roles["split"]], name))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:

@@ -16,7 +16,7 @@ from tenfold.data.dataset import ReadReport, Table, check_names
 from tenfold.data.events import Events
 from tenfold.data.sources import table_of
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +143,9 @@ class Questions(Table):
 
     def _column(self, name: str) -> pl.Series:
         if name not in self.frame.columns:
-            raise DataError(f"{self.report.source} has no column of the {name}; name it with columns='{name}=NAME'")
+            raise DataError(
+                f"{self.report.source} has no column of the {name}; name it with {as_said('columns', f'{name}=NAME')}"
+            )
         return self.frame[name]
 
     def _place(self, row: int) -> str:

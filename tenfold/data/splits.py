@@ -12,7 +12,7 @@ import numpy as np
 
 from tenfold.data.events import Events
 from tenfold.data.packing import raw
-from tenfold.errors import DataError, OptionError, nearest
+from tenfold.errors import DataError, OptionError, as_said, nearest
 from tenfold.files import digest
 
 SplitName = Literal["loo", "stream", "time", "spans", "none"]
@@ -143,7 +143,7 @@ def _check_times(events: Events, name: str) -> None:
     if events.times is None:
         raise DataError(
             f"split '{name}' needs times, and these events have only an order; name the column with "
-            "columns='time=NAME', or choose loo or stream"
+            f"{as_said('columns', 'time=NAME')}, or choose loo or stream"
         )
 
 

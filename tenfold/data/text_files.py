@@ -19,7 +19,7 @@ from numba import njit
 
 from tenfold.data.batches import BadRows
 from tenfold.data.containers import CutShortError, opened, packed_in, pieces
-from tenfold.errors import DataError, nearest
+from tenfold.errors import DataError, as_said, nearest
 
 CHUNK = 1 << 24  # bytes read at once
 QUOTED = 100  # lines that one quoted field may hold, and newlines tried for the end of a chunk
@@ -85,7 +85,7 @@ def chunks(
             last, why = last + error.object[: error.start].count(b"\n"), error.reason
         raise DataError(
             f"{path}, line {last}: the bytes are not {encoding} ({why}); "
-            "say what the file is written in with encoding=NAME, such as utf-8 or latin-1"
+            f"say what the file is written in with {as_said('encoding', 'NAME')}, such as utf-8 or latin-1"
         ) from error
     if rest and not skip:
         yield _chunk(rest.removesuffix(b"\r").removesuffix(b"\n") + b"\n", line, comment)
@@ -142,7 +142,7 @@ def check_encoding(path: Path, data: bytes, encoding: str) -> None:
         if found is None and start.count(0) * 4 > len(start):
             found = "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
         if found:
-            raise DataError(f"{path} is written in {found}, not in {name}; say encoding={found}")
+            raise DataError(f"{path} is written in {found}, not in {name}; say {as_said('encoding', found)}")
 
 
 # Lines to fields -----------------------------------------------------------------------------------------------------
@@ -269,7 +269,8 @@ def rows_of(chunk: Chunk, layout: Layout, doubts: list[int] | None = None) -> It
 
 
 def not_utf8(byte: int) -> str:
-    return f"byte 0x{byte:02x} is not UTF-8; if the file is in another encoding, say so, as encoding=latin-1"
+    todo = f"if the file is in another encoding, say so, as {as_said('encoding', 'latin-1')}"
+    return f"byte 0x{byte:02x} is not UTF-8; {todo}"
 
 
 def _quoted(lines: list[bytes], layout: Layout) -> tuple[int, list[str] | str]:
@@ -289,7 +290,7 @@ def _quoted(lines: list[bytes], layout: Layout) -> tuple[int, list[str] | str]:
             return taken, row
         if "unexpected end" not in why:
             break
-    end = "if quotes are no quotes in this file, say quote=none"
+    end = f"if quotes are no quotes in this file, say {as_said('quote', 'none')}"
     if "unexpected end" in why:
         return 1, f"a quote is opened and never closed; {end}"
     return 1, f"its quotes do not fit: {why}; {end}"

@@ -27,7 +27,7 @@ from tenfold.data.layouts import (
 )
 from tenfold.data.options import ReadOptions
 from tenfold.data.text_files import CHUNK, Chunk, Layout, chunks, not_utf8, rows_of, table
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 
 OTHERS = {"\t": "tabs", ";": "';'", ",": "','", "|": "'|'", "::": "'::'", " ": "spaces"}
 MOVIELENS = {3: ["item", "title", "genres"], 4: ["user", "item", "rating", "time"]}
@@ -135,7 +135,7 @@ class Delimited(Source):
         if not named and all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names):
             raise DataError(
                 f"{self.name} has no header, its first line is '{self.separator.join(names)[:80]}'; name the columns "
-                "by their place, such as columns='user=1,item=2,time=4', or write a header"
+                f"by their place, such as {as_said('columns', 'user=1,item=2,time=4')}, or write a header"
             )
         if rest and all(len(row) > len(names) and not any(map(str.strip, row[len(names) :])) for row in rest):
             names += [""] * (min(map(len, rest)) - len(names))  # the rows end with separators, the header does not
@@ -149,8 +149,8 @@ class Delimited(Source):
         for other, words in OTHERS.items():
             if other != self.separator and len(name.split(other)) > 1:
                 layout = next((key for key, value in SEPARATORS.items() if value == other and key != "lines"), None)
-                todo = f"say format={layout}" if layout else f"say separator='{other}'"
-                todo = "say separator=space" if other == " " else todo
+                todo = f"say {as_said('format', layout)}" if layout else f"say {as_said('separator', other)}"
+                todo = f"say {as_said('separator', 'space')}" if other == " " else todo
                 raise DataError(
                     f"{self.name} has one column '{name[:80]}': it is separated by {words}, and as {self.layout_name} "
                     f"it should be by {OTHERS.get(self.separator, repr(self.separator))}; {todo}"

@@ -5,7 +5,7 @@ from typing import Literal
 
 import polars as pl
 
-from tenfold.errors import DataError, OptionError
+from tenfold.errors import DataError, OptionError, as_said
 
 
 class Times:
@@ -53,7 +53,7 @@ class Times:
         before = {"number": " as in other rows", "date": " as in other rows", None: ""}[self.kind]
         what = {"number": "a number", "date": "a date-time", None: "a number or a date-time"}[self.kind]
         example = "978300760" if self.kind != "date" else "2024-05-31T17:20:00"
-        other = "; say how times are written, such as time_format='%d/%m/%Y'" if self.strange else ""
+        other = f"; say how times are written, such as {as_said('time_format', '%d/%m/%Y')}" if self.strange else ""
         return f"{what}{before}, such as {example}{other}"
 
     def _parse(self, column: pl.Series) -> tuple[pl.Series, str]:
@@ -79,7 +79,7 @@ class Times:
             wrong = True
         if wrong:
             raise OptionError(
-                f"time_format='{self.format}' is no format from which a moment can be read; write such as "
+                f"{as_said('time_format', self.format)} is no format from which a moment can be read; write such as "
                 "'%d/%m/%Y %H:%M'"
             )
 

@@ -7,8 +7,6 @@ that is asked later has a part in it, and what is kept has one size whatever was
 Shapes: B streams, T segments, N items of a segment, K slots, d width, H heads, D = d / H.
 """
 
-import math
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -22,9 +20,14 @@ from tenfold.nn.transformer import Positions, Transformer, feed_forward
 
 Score = Literal["dot", "additive"]
 Gate = Literal["shared", "per_slot"]
-SHARP = 2.0  # spread of the scores by which slots compete, at the start
+SHARP = 2.0  # spread of the scores by which slots compete, at the start,
+MILD = 0.5  # and where the oldest slots are ahead, by
+AHEAD = 8.0
 NOBODY = 0.0  # the score of nobody, for whom an item is not written, at the start
 NEVER = -1e9  # a score of what is not there: finite, so that a segment without items has no NaN in its gradient
+WON = -4.0  # keep bias where slots compete: what is not won is kept anyway, and what is won should be written
+RECENT = -0.3  # what a doubling of its age takes off the score by which a slot is read, at the start
+OLDEST = 16.0  # log2 of the age from which on slots are equally old; those that were never written begin with it
 
 
 class Writes(NamedTuple):
@@ -77,8 +80,44 @@ class SegmentEncoder(nn.Module):
             flat = self.beside(flat, mask)
         placed = flat + self.positions.table[: flat.shape[1]]
         # Without a mask the fused attention is faster; a graphics card would have to be waited for to know.
-        whole = None if mask.device.type == "cpu" and bool(mask.all()) else mask
+        look = mask.device.type == "cpu" and not torch.compiler.is_compiling()
+        whole = None if look and bool(mask.all()) else mask
         return self.blocks(placed, whole)[0].unflatten(0, x.shape[:2])
+
+
+def older(age: Tensor, items: Tensor) -> Tensor:
+    """Ages as log2(1 + items since), when so many more items have come."""
+    return torch.log2(age.exp2() + items)
+
+
+def ages_of(keep: Tensor) -> Tensor:
+    """log2(1 + items that follow it) of each item of a segment, keep (..., N) -> (..., N) of float32."""
+    places = keep.sum(-1, keepdim=True) - torch.arange(keep.shape[-1], device=keep.device)
+    return places.clamp(min=1).float().log2()
+
+
+def turns(age: Tensor, items: int) -> Tensor:
+    """Whose turn it is: ages of slots (B, K) -> (B, K, N), 1 where item n, from 0, meets the slot that is the n-th of
+    the longest unwritten ones, else 0. Ages that are less than a 64th of a doubling apart are equal, and the first slot
+    of these comes first: a turn must not hang on rounding."""
+    slots = torch.arange(age.shape[1], device=age.device)
+    order = ((64 * age).round() * len(slots) - slots).argsort(1, descending=True)
+    turn = order[:, torch.arange(items, device=age.device) % len(slots)]
+    return (turn.unsqueeze(1) == slots.unsqueeze(1)).to(age)
+
+
+class AgeCode(nn.Module):
+    """How long ago a slot was written, as a vector: two learned ones for each doubling, and between them a mixture."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(0.5 * torch.randn(2 * int(OLDEST) + 1, dim))
+
+    def forward(self, age: Tensor) -> Tensor:
+        """log2(1 + items) (...) -> (..., d)."""
+        place = 2 * age.clamp(max=OLDEST).unsqueeze(-1)
+        near = (1 - (place - torch.arange(len(self.table), device=age.device)).abs()).clamp(min=0)
+        return near.to(self.table.dtype) @ self.table
 
 
 class GatedCell(nn.Module):
@@ -128,16 +167,23 @@ class SlotMemory(nn.Module):
     """The machine. `scan` reads whole streams, `step` one segment.
 
     competition (ours): an item is shared out among the slots and nobody, p = softmax over K slots and nobody of
-    2 <a_k + W_q LayerNorm(m_k), W_k f_n> / sqrt(d), by addresses a_k that are far apart from the start; a slot reads
-    what it won, one item after another, each written over p of what came before it in the segment, and moves by
-    1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing stays what it was.  Without it every slot
-    reads a mean of all items in every segment, as the paper has it: what matters is then written into all slots.
-    score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None is 0 where slots
+    2 <a_k + W_q LayerNorm(m_k), W_k f_n> / sqrt(d) (1/2 of it, not 2, with oldest_first), by addresses a_k that are far
+    apart from the start; a slot reads what it won, one item after another, each written over p of what came before it
+    in the segment, and moves by 1 - prod_n (1 - p_kn) of what its cell says, so that one that wins nothing stays what
+    it was.  Without it every slot reads a mean of all items in every segment, as the paper has it: what matters is then
+    written into all slots.
+    score, gate: how slots attend, and whether they share a cell.  keep_bias: of z at the start; None is -4 where slots
     compete, for what is not won is kept anyway; without competition it spreads over a slot's numbers as log u, u
     uniform between 1.5 and `horizon` segments (chrono initialisation, Tallec and Ollivier 2018), so that some hold long
     and others write fast.  Ours, because with one cell and equal beginnings slots are equal for ever: each slot has an
     identity, added to its content wherever it is asked (and asks, without competition), and learns its start.
     strict: as the one public code has it, from zero, without identities and biases: its slots never differ.
+    oldest_first (ours, with competition and ages): item n of a segment meets the slot that is the n-th of those that
+    were written longest ago, and that slot is ahead in the competition, by 8 at the start, and by w f_n more as is
+    learned. So a memory that learned nothing holds the last K items, each by itself; what to throw away, and what to
+    write over what, is learned from there. (Santoro et al. 2016 write the least recently used place, too.)
+    ages (ours): beside its d numbers a slot has one more, log2(1 + items since it was written), which mixes as its
+    content does; whoever reads a slot is told it. A memory is then (B, K, d + 1), else (B, K, d).
     Variants: self_keys (without competition: a slot may also attend to itself), sparse_write (only so many slots take
     part in a segment), periods (slot k is written every 2^(k mod periods) segments), beside (items begin with their
     neighbours).  Heads are of the slots' attention without competition; where slots compete, an item has one winner.
@@ -162,6 +208,8 @@ class SlotMemory(nn.Module):
         self_keys: bool = False,
         competition: bool = True,
         beside: bool = True,
+        ages: bool = True,
+        oldest_first: bool = True,
         sparse_write: int = 0,
         periods: int = 1,
         dropout: float = 0.0,
@@ -196,12 +244,17 @@ class SlotMemory(nn.Module):
         width = dim // self.heads
         self.additive = nn.Parameter(torch.randn(self.heads, width) * width**-0.5) if score == "additive" else None
         self.cell = GatedCell(dim, slots, gate=gate, bias=not strict)
+        self.age = AgeCode(dim) if ages and not strict else None
+        if self.age is not None:
+            self.recent = nn.Parameter(torch.tensor(RECENT))
         spread = 0.0 if strict else 0.5
         self.beginning = nn.Parameter(spread * torch.randn(slots, dim), requires_grad=not strict)
         self.identity = nn.Parameter(spread * torch.randn(slots, dim), requires_grad=not strict)
+        self.oldest_first = oldest_first and self.competition and self.age is not None
+        self.sharp = MILD if self.oldest_first else SHARP
         if self.competition:
             self._set_addresses()
-            keep_bias = keep_bias or 0.0
+            keep_bias = WON if keep_bias is None else keep_bias
         if not strict:
             self.set_horizon(horizon) if keep_bias is None else self.cell.keep_for(torch.full((dim,), keep_bias))
 
@@ -211,24 +264,46 @@ class SlotMemory(nn.Module):
         corners = nn.init.orthogonal_(torch.empty(self.slots, self.dim))
         self.address = nn.Parameter(self.dim**0.5 * F.normalize(corners, dim=1))
         self.nobody, self.nobody_bias = nn.Parameter(torch.zeros(self.dim)), nn.Parameter(torch.tensor(NOBODY))
-        nn.init.orthogonal_(self.key.weight)
+        # What is written is the item itself at first, turned: after three products with torch's own weights, each of
+        # which makes a vector smaller, a slot would hold four parts of its beginning to one of the item.
+        for layer in (self.key, self.value, self.out):
+            nn.init.orthogonal_(layer.weight)
+        with torch.no_grad():
+            self.out.bias.zero_()
+            for own in self.cell.read:
+                own[:, 2 * self.dim :] = nn.init.orthogonal_(torch.empty(self.dim, self.dim))
+        if self.oldest_first:
+            self.fresh, self.fresh_bias = nn.Parameter(torch.zeros(self.dim)), nn.Parameter(torch.tensor(AHEAD))
 
     def set_horizon(self, segments: float) -> None:
         """Start the keep gates for streams of about so many segments."""
         u = torch.empty(self.dim).uniform_(1.5, max(3.0, segments))
         self.cell.keep_for(u.log().clamp(0.5, 4.0))
 
+    @property
+    def width(self) -> int:
+        """Numbers of a slot: d, and its age."""
+        return self.dim + (self.age is not None)
+
     def start(self, streams: int) -> Tensor:
-        """M_0, (B, K, d)."""
-        return self.beginning.expand(streams, -1, -1)
+        """M_0, (B, K, width)."""
+        first = self.beginning if self.age is None else F.pad(self.beginning, (0, 1), value=OLDEST)
+        return first.expand(streams, -1, -1)
 
     def opened(self, memory: Tensor) -> Tensor:
         """What is read of a memory: all of it, as it is."""
         return memory
 
     def slot_keys(self, memory: Tensor) -> Tensor:
-        """What a slot is found by: its content, normalised, and its identity. (B, K, d)."""
-        return self.norm(memory) + self.identity
+        """What a slot is found by: its content, normalised, its identity, and how long ago it was written.
+        (B, K, width) -> (B, K, d)."""
+        keys = self.norm(memory[..., : self.dim]) + self.identity
+        return keys if self.age is None else keys + self.age(memory[..., self.dim])
+
+    def slot_interest(self, memory: Tensor) -> Tensor | None:
+        """What is added to the score of a slot whatever is asked, (B, K): at the start what is old is read less, and
+        what was never written hardly at all. None without ages."""
+        return None if self.age is None else self.recent * memory[..., self.dim]
 
     def read_segments(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         """Items x (B, T, N, d), keep (B, T, N) -> keys and values, each (B, T, N, d): all that needs no memory."""
@@ -243,10 +318,10 @@ class SlotMemory(nn.Module):
     def step(
         self, memory: Tensor, keys: Tensor, values: Tensor, keep: Tensor | None, number: Tensor | int = 0
     ) -> tuple[Tensor, Writes]:
-        """One segment: memory (B, K, d), keys and values (B, N, d), keep (B, N) -> the memory after it.
+        """One segment: memory (B, K, width), keys and values (B, N, d), keep (B, N) -> the memory after it.
 
         number: of the segment in its stream, from 0, one for all or (B,); `periods` looks at it. Where keep has no True
-        the memory stays what it was; None: all items are real.
+        the memory stays what it was; None: all items are real. A slot that is not written grows older.
         """
         after, items, z, written = self._stepped(memory, keys, values, keep, number)
         with torch.no_grad():
@@ -258,16 +333,22 @@ class SlotMemory(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """-> the memory after it, attention to items (B, H, K, N), z (B, K, d), and which slots (B, K or 1) are
         written."""
-        alpha, mass = self._won(memory, keys, keep) if self.competition else self._attention(memory, keys, keep)
+        whole, memory = memory, memory[..., : self.dim]
+        if self.competition:
+            alpha, mass = self._won(memory, keys, keep, whole[..., self.dim] if self.oldest_first else None)
+        else:
+            alpha, mass = self._attention(memory, keys, keep)
         items = alpha[..., : keys.shape[1]]
         if self.competition:
             items, strength = _one_after_another(items)
+        share = items
+        if self.competition:
             items = items / (strength + 1e-3)
         read = items @ self._heads(values)
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
         after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
-        everything = torch.ones(len(memory), 1, dtype=torch.bool, device=memory.device)
+        everything = torch.ones(memory.shape[0], 1, dtype=torch.bool, device=memory.device)
         written = everything if keep is None else keep.any(1).view(-1, 1)
         if self.competition:
             moved = strength[:, 0]
@@ -279,17 +360,32 @@ class SlotMemory(nn.Module):
             written = written & (place % (2 ** (torch.arange(self.slots, device=memory.device) % self.periods)) == 0)
         if written is not everything:
             after = torch.where(written.unsqueeze(-1), after, memory)
+        if self.age is not None:
+            after = torch.cat([after, self._aged(whole[..., self.dim], share.mean(1), keep, written).unsqueeze(-1)], -1)
         return after, items, z, written
+
+    def _aged(self, age: Tensor, share: Tensor, keep: Tensor | None, written: Tensor) -> Tensor:
+        """Ages (B, K) after a segment of which slots took the shares (B, K, N)."""
+        if keep is None:
+            keep = share.new_ones(1, share.shape[-1], dtype=torch.bool)
+        items = keep.sum(-1, keepdim=True)
+        old = older(age, items)
+        new = (1 - share.sum(-1)) * old + (share * ages_of(keep).unsqueeze(-2)).sum(-1)
+        return torch.where(items > 0, torch.where(written, new, old), age)  # exactly, where nothing came
 
     def write(self, memory: Tensor, x: Tensor, keep: Tensor, number: Tensor | int = 0) -> tuple[Tensor, Writes]:
         """One segment from its items: x (B, N, d), keep (B, N) -> the memory after it."""
         keys, values = self.read_segments(x.unsqueeze(1), keep.unsqueeze(1))
         return self.step(memory, keys[:, 0], values[:, 0], keep, number)
 
-    def _won(self, memory: Tensor, keys: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
-        """p (B, 1, K, N), what each slot won of each item, and of all of them, (B, K)."""
+    def _won(self, memory: Tensor, keys: Tensor, keep: Tensor | None, age: Tensor | None) -> tuple[Tensor, Tensor]:
+        """p (B, 1, K, N), what each slot won of each item, and of all of them, (B, K). age (B, K): of slots, where the
+        oldest come first."""
         q = self.address + self.query(self.norm(memory))
-        scores = SHARP * self._scores(self._heads(q), self._heads(keys))
+        scores = self.sharp * self._scores(self._heads(q), self._heads(keys))
+        if age is not None:
+            ahead = keys @ self.fresh + self.fresh_bias
+            scores = scores + (turns(age, keys.shape[1]) * ahead.unsqueeze(1)).unsqueeze(1)
         nobody = (keys @ self.nobody + self.nobody_bias)[:, None, None]
         p = torch.cat([scores, nobody], 2).float().softmax(2)[:, :, :-1]
         if keep is not None:
@@ -298,7 +394,7 @@ class SlotMemory(nn.Module):
 
     def _attention(self, memory: Tensor, keys: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """alpha (B, H, K, N), and one more column with self_keys; each slot's interest in the segment, (B, K)."""
-        q, k = self._heads(self.query(self.slot_keys(memory))), self._heads(keys)
+        q, k = self._heads(self.query(self.norm(memory) + self.identity)), self._heads(keys)
         scores = self._scores(q, k).float()
         if keep is not None:
             scores = scores.masked_fill(~keep[:, None, None], NEVER)
@@ -320,7 +416,7 @@ class SlotMemory(nn.Module):
 
     def scan(self, x: Tensor, keep: Tensor, memory: Tensor | None = None, *, first: Tensor | int = 0) -> Tensor:
         """Whole streams: x (B, T, N, d), keep (B, T, N) -> the memory before each segment and after the last,
-        (B, T + 1, K, d).  first: number of the first segment.
+        (B, T + 1, K, width).  first: number of the first segment.
         """
         memory = self.start(len(x)) if memory is None else memory
         found = [memory.unsqueeze(1)]
@@ -357,68 +453,3 @@ def _one_after_another(p: Tensor) -> tuple[Tensor, Tensor]:
     later = left.sum(-1, keepdim=True) - left.cumsum(-1)
     w = p * later.exp().to(p)
     return w, w.sum(-1, keepdim=True)
-
-
-def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Tensor, keep: Sequence[bool]) -> Tensor:
-    """`step` of one stream as it is written down, slot by slot and head by head. memory (K, d), keys (N, d)."""
-    rows, where = [], [n for n, real in enumerate(keep) if real]
-    if not where:
-        return memory
-    for k in range(machine.slots):
-        strength: Tensor | float = 1.0
-        if machine.competition:
-            shares = [_share_reference(machine, memory, keys[n])[k] for n in where]
-            read, strength = torch.zeros_like(values[0]), torch.zeros(())
-            for n, share in zip(where, shares, strict=True):
-                read, strength = (1 - share) * read + share * values[n], (1 - share) * strength + share
-            read = read / (strength + 1e-3)
-        else:
-            read = _read_reference(machine, memory[k], machine.identity[k], keys[where], values[where])
-        after = _cell_reference(machine.cell, k, machine.out(read), memory[k])
-        rows.append(memory[k] + strength * (after - memory[k]))
-    return torch.stack(rows)
-
-
-def _share_reference(machine: SlotMemory, memory: Tensor, key: Tensor) -> Tensor:
-    """(K + 1,) of one item, the last is nobody's."""
-    asked = [machine.address[k] + machine.query(machine.norm(memory[k])) for k in range(machine.slots)]
-    if machine.additive is None:
-        scores = [SHARP * (q @ key) / math.sqrt(machine.dim) for q in asked]
-    else:
-        scores = [SHARP * machine.additive[0] @ torch.tanh(q + key) for q in asked]
-    nobody = machine.nobody @ key + machine.nobody_bias
-    return torch.stack([*scores, nobody]).softmax(0)
-
-
-def _read_reference(machine: SlotMemory, slot: Tensor, identity: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    query, width, read = machine.query(machine.norm(slot) + identity), machine.dim // machine.heads, []
-    for h in range(machine.heads):
-        part = slice(h * width, (h + 1) * width)
-        if machine.additive is None:
-            scores = torch.stack([query[part] @ key[part] / math.sqrt(width) for key in keys])
-        else:
-            scores = torch.stack([machine.additive[h] @ torch.tanh(query[part] + key[part]) for key in keys])
-        read.append(scores.softmax(0) @ values[:, part])
-    return torch.cat(read)
-
-
-def _cell_reference(cell: GatedCell, k: int, read: Tensor, slot: Tensor) -> Tensor:
-    own = k if len(cell.read) > 1 else 0
-    new, old = read @ cell.read[own], slot @ cell.old[own]
-    if cell.read_bias is not None and cell.old_bias is not None:
-        new, old = new + cell.read_bias[own, 0], old + cell.old_bias[own, 0]
-    (r, z, c), (r_old, z_old, c_old) = new.chunk(3), old.chunk(3)
-    z = torch.sigmoid(z + z_old)
-    return z * slot + (1 - z) * torch.tanh(c + torch.sigmoid(r + r_old) * c_old)
-
-
-@torch.no_grad()
-def apart_after(machine: SlotMemory, segments: int, *, seed: int = 0) -> float:
-    """How far two memories still are from each other that began apart and read the same `segments` (norm of the
-    difference, over all slots): how much of what is old can be told at all."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (2, machine.slots, machine.dim)
-    memory = torch.randn(shape, generator=generator)
-    items = torch.randn(1, segments, machine.segment, machine.dim, generator=generator).expand(2, -1, -1, -1)
-    last = machine.scan(items, torch.ones(items.shape[:3], dtype=torch.bool), memory)[:, -1]
-    return float((last[0] - last[1]).norm())

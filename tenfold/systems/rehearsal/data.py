@@ -42,6 +42,7 @@ class Story(NamedTuple):
     items: Sequence[str]
     questions: Sequence[Mapping[str, Any]] = ()
     place: str = ""  # file and line, for what is said of it
+    weights: Sequence[float] | None = None  # of each item: how much it is worth to be rehearsed
 
 
 class Packed(NamedTuple):
@@ -87,6 +88,7 @@ class Streams(Dataset):
     words: Vocabulary
     answers: Vocabulary
     report: ReadReport = field(default_factory=ReadReport)
+    weights: np.ndarray | None = None  # (I,) how much each item is worth to be rehearsed, for sampler=custom
 
     @classmethod
     def of(cls, stories: Iterable[Story], report: ReadReport | None = None, *, first: int = 0) -> Self:
@@ -102,8 +104,11 @@ class Streams(Dataset):
 
         items, lengths, ids = list[list[int]](), list[int](), list[str]()
         rows, asked = list[dict[str, Any]](), list[list[int]]()
+        weights, weighted = list[np.ndarray](), False
         for story in stories:
             _check(story, report.source)
+            weights.append(_weights(story, report.source))
+            weighted |= story.weights is not None
             items += [read(item) for item in story.items]
             lengths.append(len(story.items))
             for question in story.questions:
@@ -123,7 +128,8 @@ class Streams(Dataset):
         frame = pl.DataFrame(rows, schema=COLUMNS)
         known = pl.concat([frame["answer"].drop_nulls(), frame["options"].explode().drop_nulls()]).unique().sort()
         return cls(_packed(items), np.concatenate([[0], np.cumsum(lengths)]), ids, _packed(asked), frame,
-                   Vocabulary(pl.Series(list(numbers), dtype=pl.String)), Vocabulary(known), report)  # fmt: skip
+                   Vocabulary(pl.Series(list(numbers), dtype=pl.String)), Vocabulary(known), report,
+                   np.concatenate(weights) if weighted else None)  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -133,9 +139,15 @@ class Streams(Dataset):
         """(S,) items of each stream."""
         return np.diff(self.offsets)
 
+    @property
+    def one_word(self) -> bool:
+        """Whether no item has more than one word."""
+        return bool((np.diff(self.items.offsets) <= 1).all())
+
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        parts = [self.items.words, self.items.offsets, self.offsets, self.asked.words, self.asked.offsets]
+        own = [] if self.weights is None else [self.weights]
+        parts = [*own, self.items.words, self.items.offsets, self.offsets, self.asked.words, self.asked.offsets]
         texts = [
             frame_bytes(self.questions),
             repr(list(self.ids)).encode(),
@@ -182,9 +194,10 @@ class Streams(Dataset):
         own = self.questions["stream"].to_numpy()
         kept = np.flatnonzero(questions & streams[own]) if len(own) else np.zeros(0, np.int64)
         lengths = self.lengths[which]
+        inside = ranges(self.offsets[:-1][which], lengths)
         frame = self.questions[kept].with_columns(stream=pl.Series(place[own[kept]], dtype=pl.Int64))
         return replace(
-            self, items=self.items.take(ranges(self.offsets[:-1][which], lengths)),
+            self, items=self.items.take(inside), weights=None if self.weights is None else self.weights[inside],
             offsets=np.concatenate([[0], np.cumsum(lengths)]), ids=[self.ids[i] for i in which.tolist()],
             asked=self.asked.take(kept), questions=frame)  # fmt: skip
 
@@ -217,6 +230,22 @@ def _check(story: Story, source: str) -> None:
     if not len(story.items):
         where = story.place or source
         raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more")
+
+
+def _weights(story: Story, source: str) -> np.ndarray:
+    """Of each item; 1 where a stream says nothing. Raises DataError."""
+    if story.weights is None:
+        return np.ones(len(story.items))
+    try:
+        found = np.asarray(story.weights, dtype=float)
+    except (TypeError, ValueError):
+        found = np.full(1, np.nan)
+    if found.shape != (len(story.items),) or not np.isfinite(found).all() or (found < 0).any():
+        raise DataError(
+            f"{story.place or source}: the weights of stream '{story.id}' are one number of 0 or more for each of its "
+            f"{len(story.items)} items; found {story.weights!r:.80}"
+        )
+    return found
 
 
 def _check_question(question: Mapping[str, Any], time: int, evidence: Sequence[int], story: Story, source: str) -> None:

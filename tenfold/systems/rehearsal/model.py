@@ -1,7 +1,7 @@
 """The networks: items and questions as vectors, a memory that is read in hops, the decoder that rehearses, the teacher.
 
-A memory machine is anything with `start`, `scan`, `write`, `opened` and `slot_keys` (nn/slot_memory.py says how):
-the rivals bring their own, and everything else is shared.
+A memory machine is anything with `start`, `scan`, `write`, `opened`, `slot_keys` and `slot_interest`
+(nn/slot_memory.py says how): the rivals bring their own, and everything else is shared.
 
 Shapes: B streams, L items, W words, d width, N items of a segment, T full segments, K slots, Q questions, A answers, F
 fragments of Nf items, J negatives.
@@ -54,11 +54,14 @@ class Reader(nn.Module):
         self.on = nn.ModuleList(nn.Linear(dim, dim, bias=False) for _ in range(hops))
 
     def forward(
-        self, q: Tensor, memory: Tensor, keys: Tensor, there: Tensor | None = None
+        self, q: Tensor, memory: Tensor, keys: Tensor, there: Tensor | None = None, interest: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """q (Q, d), memory and its keys (Q, K, d), there (Q, K) or None -> c (Q, d), the last q and alpha."""
+        """q (Q, d), memory and its keys (Q, K, d), there and interest (Q, K) or None: which count, and what is
+        added to all scores -> c (Q, d), the last q and alpha."""
         for ask, on in zip(self.ask, self.on, strict=True):
             scores = (keys @ ask(q).unsqueeze(-1)).squeeze(-1) * q.shape[-1] ** -0.5
+            if interest is not None:
+                scores = scores + interest
             if there is not None:
                 scores = scores.masked_fill(~there, -1e9)
             alpha = scores.softmax(-1)
@@ -108,7 +111,14 @@ class StreamNetwork(nn.Module):
 
     def memory_at(self, states: Tensor, x: Tensor, rows: Tensor, time: Tensor) -> Tensor:
         """The memory (Q, K, d) when `time` (Q,) items of the streams `rows` (Q,) had been seen: that after the last
-        full segment, into which what came since is written for this question only."""
+        full segment, into which what came since is written for these questions only, once for all of one time."""
+        if x.device.type == "cpu" and len(rows):
+            each, back = torch.unique(rows * (x.shape[1] + 1) + time, return_inverse=True)
+            if len(each) < len(rows):
+                return self._at_time(states, x, each // (x.shape[1] + 1), each % (x.shape[1] + 1))[back]
+        return self._at_time(states, x, rows, time)
+
+    def _at_time(self, states: Tensor, x: Tensor, rows: Tensor, time: Tensor) -> Tensor:
         size = self.machine.segment
         done = time // size
         memory = states[rows, done]
@@ -121,9 +131,10 @@ class StreamNetwork(nn.Module):
         return self.machine.write(memory, pending * keep.unsqueeze(-1), keep, done)[0]
 
     def answer(self, asked: Tensor, memory: Tensor) -> Found:
-        """Words asked (Q, W'), memory (Q, K, d)."""
+        """Words asked (Q, W'), memory (Q, K, d), or more numbers of a slot, of which the first d are its content."""
         q, memory = self.question(asked), self.machine.opened(memory)
-        c, last, alpha = self.reader(q, memory, self.machine.slot_keys(memory))
+        keys, interest = self.machine.slot_keys(memory), self.machine.slot_interest(memory)
+        c, last, alpha = self.reader(q, memory[..., : q.shape[-1]], keys, interest=interest)
         return Found(self.head(q, c, last), alpha)
 
     def forward(self, batch: Batch) -> Found:
@@ -198,8 +209,9 @@ class Rehearser(nn.Module):
         where = parts.masked
         u = self.restore(u[where])  # (n, d)
         if words.shape[-1] == 1:
-            scores = (u @ table.T).float() * u.shape[-1] ** -0.5
-            target = words[where][:, 0]
+            # Not among nothing: the row of padding would be trained, and an answer would hang on how much there is.
+            scores = (u @ table[1:].T).float() * u.shape[-1] ** -0.5
+            target = words[where][:, 0] - 1  # -1: a word that is not known has no share
         else:
             true = F.normalize(own[where], dim=-1)
             others = F.normalize(item(parts.negatives), dim=-1)  # (B, J, d)
@@ -210,7 +222,7 @@ class Rehearser(nn.Module):
             target = torch.zeros(len(u), dtype=torch.long, device=u.device)
         right = torch.zeros_like(where)
         right[where] = scores.argmax(-1) == target
-        return F.cross_entropy(scores, target, reduction="sum"), right
+        return F.cross_entropy(scores, target, reduction="sum", ignore_index=-1), right
 
 
 class Teacher(nn.Module):
@@ -226,12 +238,7 @@ class Teacher(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-> scores (Q, A), and beta (Q, I): how much each question attends to each fragment of its stream."""
-        begin, end, there = self.places(batch.length)
-        x = self.item(batch.words)
-        inside = torch.arange(x.shape[1], device=x.device) < batch.length.unsqueeze(1)
-        sums = F.pad((x * inside.unsqueeze(-1)).cumsum(1), (0, 0, 1, 0))
-        rows = torch.arange(len(x), device=x.device).unsqueeze(1)
-        h = (sums[rows, end] - sums[rows, begin]) / (end - begin).clamp(min=1).unsqueeze(-1)  # (B, I, d)
+        h, begin, there = self.fragments(batch)
         q = self.question(batch.asked)
         keys, values = self.key(h)[batch.stream], self.value(h)[batch.stream]
         seen = there[batch.stream] & (begin[batch.stream] < batch.time.unsqueeze(1))
@@ -239,6 +246,15 @@ class Teacher(nn.Module):
         beta = scores.masked_fill(~seen, -1e9).softmax(-1)
         c = (beta.unsqueeze(1) @ values).squeeze(1)
         return self.head(q, c, q * c), beta
+
+    def fragments(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean of each fragment's items (B, I, d), where it begins, (B, I), and which there are, (B, I)."""
+        begin, end, there = self.places(batch.length)
+        x = self.item(batch.words)
+        inside = torch.arange(x.shape[1], device=x.device) < batch.length.unsqueeze(1)
+        sums = F.pad((x * inside.unsqueeze(-1)).cumsum(1), (0, 0, 1, 0))
+        rows = torch.arange(len(x), device=x.device).unsqueeze(1)
+        return (sums[rows, end] - sums[rows, begin]) / (end - begin).clamp(min=1).unsqueeze(-1), begin, there
 
     def places(self, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Begin, end (B, I) of the fragments of streams of these lengths, and which there are (samples.starts)."""
@@ -248,3 +264,19 @@ class Teacher(nn.Module):
         begin = torch.minimum(number * stride, last.unsqueeze(1))
         end = torch.minimum(begin + self.fragment, length.unsqueeze(1))
         return begin, end, number < count.unsqueeze(1)
+
+
+class Student(nn.Module):
+    """Says which fragments are worth rehearsing without a question: softmax over i of g(h_i, mean h), where h_i are the
+    teacher's fragments. It learns the teacher's attention, the mean over a stream's questions."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(3 * dim, dim), nn.Linear(dim, 1)
+
+    def forward(self, h: Tensor, there: Tensor) -> Tensor:
+        """h (B, I, d), there (B, I) -> logarithms of shares (B, I)."""
+        mean = (h * there.unsqueeze(-1)).sum(1, keepdim=True) / there.sum(1).clamp(min=1).view(-1, 1, 1)
+        both = torch.cat([h, mean.expand_as(h), h * mean], -1)
+        scores = self.outer(F.gelu(self.inner(both))).squeeze(-1)
+        return scores.masked_fill(~there, -1e9).log_softmax(-1)

@@ -6,7 +6,7 @@ from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions
 from tenfold.tasks.next_item.options import Training as NextTraining
 
-Sampler = Literal["uniform", "teacher", "teacher_flipped", "oracle"]
+Sampler = Literal["uniform", "teacher", "teacher_flipped", "student", "custom", "oracle"]
 
 
 @options
@@ -53,7 +53,7 @@ class MemoryOptions:
     score: Annotated[Literal["dot", "additive"], option("of a slot's attention to an item")] = "dot"
     gate: Annotated[Literal["shared", "per_slot"], option("one gated cell for all slots, or one each")] = "shared"
     keep_bias: Annotated[
-        float | None, option("of the keep gate at the start; none: 0 with competition, else spread, for `horizon`")
+        float | None, option("of the keep gate at the start; none: -4 with competition, else spread, for `horizon`")
     ] = None
     horizon: Annotated[
         float, option("segments that a stream has, about; without competition it spreads the keep gates", gt=0)
@@ -63,7 +63,15 @@ class MemoryOptions:
     competition: Annotated[
         bool, option("slots compete for items, and one that wins nothing stays; false: each reads all, as in the paper")
     ] = True
-    beside: Annotated[bool, option("an item begins with what stands before and behind it in its segment")] = True
+    beside: Annotated[
+        bool | None, option("an item begins with what stands before and behind it; none: where items are one word each")
+    ] = None
+    ages: Annotated[
+        bool, option("a slot has one number more, how long ago it was written, and who reads it is told")
+    ] = True
+    oldest_first: Annotated[
+        bool, option("with competition and ages: the slots that were written longest ago are ahead in it")
+    ] = True
     sparse_write: Annotated[int, option("slots that a segment may write; 0: all", ge=0)] = 0
     periods: Annotated[int, option("slot k is written every 2^(k mod periods) segments", ge=1)] = 1
     bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
@@ -94,7 +102,10 @@ class RehearsalOptions:
     temperature: Annotated[float, option("of these scores, of normalised vectors", gt=0)] = 0.1
     sampler: Annotated[
         Sampler,
-        option("what chooses fragments; oracle: the evidence itself, for diagnosis; without questions: uniform"),
+        option(
+            "what chooses fragments; student: learned from the teacher, also for streams without questions; custom: "
+            "the weights of items in the data; oracle: the evidence itself, for diagnosis; no questions: uniform"
+        ),
     ] = "teacher"
     uniform_share: Annotated[
         float, option("of fragments that are drawn uniformly whatever the sampler says", ge=0, le=1)
@@ -103,7 +114,9 @@ class RehearsalOptions:
         "end"
     )
     layers: Annotated[int, option("blocks of the decoder", gt=0)] = 1
-    teacher_share: Annotated[float, option("of a limited fit's time for the teacher", gt=0, lt=1)] = 0.15
+    teacher_share: Annotated[
+        float, option("of a limited fit's time for the teacher; a student gets a third of that", gt=0, lt=0.7)
+    ] = 0.15
 
 
 @options

@@ -219,7 +219,7 @@ def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator
         split = _named(row, "split")
         for question in questions:
             question["split"] = question["split"] or split
-        yield Story(own, [str(item) for item in items], questions, f"{place} {number}")
+        yield Story(own, [str(item) for item in items], questions, f"{place} {number}", row.get("weights"))
 
 
 # bAbI ----------------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ class StreamSamples:
         self.data, self.rehearsal = data, rehearsal
         self.numbers, self.by_stream = data.answer_numbers(), questions_by_stream(data)
         self.hashes = _hashes(data)
-        self.one_word = bool((np.diff(data.items.offsets) <= 1).all())
+        self.one_word = data.one_word
         self.priority: list[np.ndarray] = []
         if rehearsal is not None:
             self.prioritise(priority)

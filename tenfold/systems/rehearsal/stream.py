@@ -25,9 +25,9 @@ MAGIC = b"TENFOLD-STREAM-1"
 
 
 class State(NamedTuple):
-    """What is kept of U streams: K d + (N - 1) d floats each, and two numbers."""
+    """What is kept of U streams: K d + (N - 1) d floats each, K more where slots have ages, and two numbers."""
 
-    memory: Tensor  # (U, K, d)
+    memory: Tensor  # (U, K, d or d + 1)
     pending: Tensor  # (U, N - 1, d) items that fill no segment yet
     waiting: Tensor  # (U,) how many these are
     seen: Tensor  # (U,) items in the memory; pending ones are not
@@ -39,7 +39,7 @@ class State(NamedTuple):
 def init(network: StreamNetwork, streams: int = 1) -> State:
     """States of streams of which nothing was seen."""
     memory = network.machine.start(streams).detach().clone()
-    pending = memory.new_zeros(streams, network.machine.segment - 1, memory.shape[2])
+    pending = memory.new_zeros(streams, network.machine.segment - 1, network.machine.dim)
     zero = torch.zeros(streams, dtype=torch.long, device=memory.device)
     return State(memory, pending, zero, zero.clone())
 
@@ -94,9 +94,9 @@ def query(network: StreamNetwork, state: State, asked: Tensor, stream: Tensor) -
 
 def save(state: State, fingerprint: str) -> bytes:
     """All of it: a header and then, for each stream, bytes of one size."""
-    streams, slots, dim = state.memory.shape
-    head = json.dumps({"system": fingerprint, "streams": streams, "slots": slots, "dim": dim,
-                       "segment": state.pending.shape[1] + 1}).encode()  # fmt: skip
+    streams, slots, width = state.memory.shape
+    head = json.dumps({"system": fingerprint, "streams": streams, "slots": slots, "width": width,
+                       "dim": state.pending.shape[2], "segment": state.pending.shape[1] + 1}).encode()  # fmt: skip
     floats = torch.cat([state.memory.flatten(1), state.pending.flatten(1)], 1).float().cpu().numpy()
     numbers = torch.stack([state.waiting, state.seen], 1).cpu().numpy()
     return b"".join(
@@ -112,24 +112,28 @@ def load(network: StreamNetwork, content: bytes, fingerprint: str) -> State:
     begin = len(MAGIC) + 4
     try:
         head = json.loads(content[begin : begin + size])
-        streams, slots, dim, segment = (int(head[name]) for name in ("streams", "slots", "dim", "segment"))
+        streams, slots, width, dim, segment = (
+            int(head[name]) for name in ("streams", "slots", "width", "dim", "segment")
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"the head of this state of a stream was changed or cut short: {error}") from None
     if head["system"] != fingerprint:
         raise ArtifactError("this state is of a stream that another system read; read the stream again with this one")
-    width = (slots + segment - 1) * dim
+    floats_each = slots * width + (segment - 1) * dim
     body = content[begin + size :]
-    if len(body) != streams * (4 * width + 16):
+    if len(body) != streams * (4 * floats_each + 16):
         raise ArtifactError(
-            f"this state should have {streams * (4 * width + 16):,} bytes after its head, and has {len(body):,}; "
+            f"this state should have {streams * (4 * floats_each + 16):,} bytes after its head, and has {len(body):,}; "
             "copy it again"
         )
-    floats = torch.from_numpy(np.frombuffer(body, "<f4", streams * width).reshape(streams, width).copy())
-    numbers = torch.from_numpy(np.frombuffer(body, "<i8", 2 * streams, 4 * streams * width).reshape(streams, 2).copy())
+    floats = torch.from_numpy(np.frombuffer(body, "<f4", streams * floats_each).reshape(streams, -1).copy())
+    numbers = torch.from_numpy(
+        np.frombuffer(body, "<i8", 2 * streams, 4 * streams * floats_each).reshape(streams, 2).copy()
+    )
     device = network.machine.start(1).device
-    memory, pending = floats.to(device).split([slots * dim, (segment - 1) * dim], 1)
+    memory, pending = floats.to(device).split([slots * width, (segment - 1) * dim], 1)
     count, seen = numbers.to(device).unbind(1)
-    return State(memory.unflatten(1, (slots, dim)), pending.unflatten(1, (segment - 1, dim)), count, seen)
+    return State(memory.unflatten(1, (slots, width)), pending.unflatten(1, (segment - 1, dim)), count, seen)
 
 
 # One stream, in words ------------------------------------------------------------------------------------------------
@@ -171,7 +175,7 @@ class Memory:
         return 4 * (self.state.memory.numel() + self.state.pending.numel()) + 16
 
     def tell(self, items: Sequence[str]) -> "Memory":
-        """Raises DataError."""
+        """Raises DataError, OptionError."""
         named = named_stream(items)
         if named:
             words = self.system.word_numbers(named)
@@ -243,6 +247,11 @@ class Memory:
             memory, writes = network.machine.write(
                 memory, x[begin : begin + size].unsqueeze(0), keep, (first + begin) // size
             )
+            if writes is None:
+                raise OptionError(
+                    f"the memory of a {type(self.system).__name__} does not say what it is written from; leave traced "
+                    "out"
+                )
             for slot, (kept, share) in enumerate(
                 zip(writes.keep[0].tolist(), writes.attention[0].tolist(), strict=True)
             ):

@@ -4,6 +4,7 @@ Read `stages` for the training, `rehearsal_losses` for what is ours of it, `read
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from tenfold.files import digest
 from tenfold.nn.slot_memory import SlotMemory
 from tenfold.system import Answer
 from tenfold.systems.rehearsal.data import Cut, Packed, Streams, words_of
-from tenfold.systems.rehearsal.model import Rehearsed, Rehearser, StreamNetwork, Teacher
+from tenfold.systems.rehearsal.model import Rehearsed, Rehearser, StreamNetwork, Student, Teacher
 from tenfold.systems.rehearsal.options import MemoryOptions, Options, RehearsalOptions, Training
 from tenfold.systems.rehearsal.samples import (
     Batch,
@@ -29,6 +30,8 @@ from tenfold.systems.rehearsal.samples import (
 from tenfold.systems.rehearsal.stream import Memory, State, with_pending
 from tenfold.systems.rehearsal.task import StreamQuestions, answer_loss
 from tenfold.training import Loss, Losses, Stage
+
+TAUGHT = ("teacher", "teacher_flipped", "student")  # samplers that have a teacher
 
 
 class Capacity(NamedTuple):
@@ -43,12 +46,14 @@ class Capacity(NamedTuple):
         return f"{self.floats:,} numbers, {self.bytes:,} bytes: about {self.bits:,} bits, or {self.facts:,} facts"
 
 
-def slot_memory(dim: int, m: MemoryOptions, dropout: float) -> SlotMemory:
+def slot_memory(dim: int, m: MemoryOptions, dropout: float, *, one_word: bool = True) -> SlotMemory:
+    """one_word: an item is one thing, which may belong to the one beside it; not a sentence, which says all itself."""
+    beside = one_word if m.beside is None else m.beside
     return SlotMemory(
         dim, m.slots, m.segment, layers=m.layers, encoder_heads=m.heads, heads=m.heads, score=m.score, gate=m.gate,
         keep_bias=m.keep_bias, horizon=m.horizon, strict=m.strict, self_keys=m.self_keys, competition=m.competition,
-        beside=m.beside, sparse_write=m.sparse_write, periods=m.periods, dropout=dropout, bptt=m.bptt,
-        recompute=m.recompute,
+        beside=beside, ages=m.ages, oldest_first=m.oldest_first, sparse_write=m.sparse_write, periods=m.periods,
+        dropout=dropout, bptt=m.bptt, recompute=m.recompute,
     )  # fmt: skip
 
 
@@ -78,10 +83,10 @@ class Rehearsal(StreamQuestions):
 
     def _taught(self, train: Streams) -> bool:
         r = self.options.rehearsal
-        return self.rehearses and r.sampler in ("teacher", "teacher_flipped") and len(train.questions) > 0
+        return self.rehearses and r.sampler in TAUGHT and len(train.questions) > 0
 
     def memory_machine(self) -> SlotMemory:
-        return slot_memory(self.options.dim, self.options.memory, self.options.dropout)
+        return slot_memory(self.options.dim, self.options.memory, self.options.dropout, one_word=self.one_word)
 
     def build(self) -> nn.ModuleDict:
         o = self.options
@@ -91,6 +96,8 @@ class Rehearsal(StreamQuestions):
         found = nn.ModuleDict({"pupil": nn.ModuleDict(parts)})
         if self.sizes.get("taught"):
             found["teacher"] = Teacher(o.dim, self.sizes["words"], self.sizes["answers"], o.rehearsal.length, o.dropout)
+            if o.rehearsal.sampler == "student":
+                found["student"] = Student(o.dim)
         return found
 
     @property
@@ -121,14 +128,30 @@ class Rehearsal(StreamQuestions):
             check = None if asked is None else lambda: {"accuracy": self._teacher_accuracy(held)}
             yield self.stage("teacher", self.teacher, self.teacher_loss, StreamSamples(train, None), check,
                              share=r.teacher_share)  # fmt: skip
+            if r.sampler == "student":
+                told = StreamSamples(train, None)
+                yield self.stage("student", self.network["student"], self.student_loss, told, None,
+                                 share=r.teacher_share / 3)  # fmt: skip
             priority = self.priorities(train)
-        elif self.rehearses and r.sampler == "oracle":
-            priority = oracle(train, r.length)
+        elif self.rehearses and r.sampler in ("oracle", "custom"):
+            priority = (oracle if r.sampler == "oracle" else custom)(train, r.length)
         samples = StreamSamples(train, r if self.rehearses else None, priority)
         yield self.stage(self.stage_name, self.network["pupil"], self.loss, samples, asked)
 
     def teacher_loss(self, batch: Batch) -> Losses:
         return answer_loss(self.teacher(batch)[0], batch.answer)
+
+    def student_loss(self, batch: Batch) -> Losses:
+        """KL(beta || student) of the batch's streams that are asked about."""
+        with torch.no_grad():
+            self.teacher.eval()
+            h, _, there = self.teacher.fragments(batch)
+            beta = self.teacher(batch)[1]
+            asked = torch.zeros(len(h), device=h.device).index_add(0, batch.stream, torch.ones_like(beta[:, 0]))
+            mean = torch.zeros_like(h[..., 0]).index_add(0, batch.stream, beta) / asked.clamp(min=1).unsqueeze(1)
+        told = self.network["student"](h, there)
+        apart = (torch.xlogy(mean, mean) - mean * told.clamp(min=-1e4)).sum(-1)
+        return (apart * (asked > 0)).sum(), (asked > 0).sum()
 
     def loss(self, batch: Batch) -> Losses:
         """The task's loss and the two of rehearsal (section 3), each over its own count."""
@@ -161,9 +184,18 @@ class Rehearsal(StreamQuestions):
     @torch.no_grad()
     def priorities(self, data: Streams) -> list[np.ndarray]:
         """By stream, a weight for each place where a fragment may begin (samples.starts): the teacher's attention, the
-        mean over the stream's questions; flipped in time with sampler=teacher_flipped. Raises OptionError."""
+        mean over the stream's questions; flipped in time with sampler=teacher_flipped; what the student says with
+        sampler=student, of streams without questions too. Raises OptionError."""
         found = [np.ones(len(starts(n, self.options.rehearsal.length))) for n in data.lengths.tolist()]
         numbers, by_stream = data.answer_numbers(), questions_by_stream(data)
+        if self.options.rehearsal.sampler == "student":
+            self.teacher.eval()
+            for rows in np.array_split(np.arange(len(data)), -(-len(data) // 64)):
+                h, _, there = self.teacher.fragments(tensors(data, rows, numbers, by_stream).answering(self.device))
+                shares = self.network["student"](h, there).exp().float().cpu().numpy()
+                for row, own in zip(rows.tolist(), shares, strict=True):
+                    found[row] = own[: len(found[row])]
+            return found
         asked = np.flatnonzero(np.diff(by_stream[1]))
         for first in range(0, len(asked), 64):
             rows = asked[first : first + 64]
@@ -217,10 +249,16 @@ class Rehearsal(StreamQuestions):
         told = self.read_stream(items).ask(asked, top=top, known_above=known_above)
         return Answer(("answer", "probability"), [[name, round(share, 3)] for name, share in told.alternatives])
 
+    def export(self, folder: str | Path) -> artifact.Exported:
+        """Encoder, update and reader as ONNX files beside the artifact: export.py says what they take and give."""
+        from tenfold.systems.rehearsal.export import export
+
+        return export(self, folder)
+
     def capacity_report(self) -> Capacity:
         m, dim = self.options.memory, self.options.dim
         floats, answers = m.slots * dim, max(len(self.vocabularies.get("answers", ())), 2)
-        size = 4 * (m.slots + m.segment - 1) * dim + 16
+        size = 4 * (m.slots * self.streams.machine.start(1).shape[2] + (m.segment - 1) * dim) + 16
         return Capacity(floats, size, int(1.5 * floats), int(1.5 * floats / np.log2(answers)))
 
     # The decoder, after training: what is in a memory.
@@ -285,4 +323,19 @@ def oracle(data: Streams, fragment: int) -> list[np.ndarray]:
     for stream, places in zip(data.questions["stream"].to_list(), evidence, strict=True):
         for place in places or ():
             found[stream] += (begins[stream] <= place) & (place < begins[stream] + fragment)
+    return found
+
+
+def custom(data: Streams, fragment: int) -> list[np.ndarray]:
+    """Weights of fragments: the sums of their items', as the data have them. Raises DataError where they have none."""
+    if data.weights is None:
+        raise DataError(
+            f'{data.report.source} has no weights for sampler=custom; write "weights", a number for each item, beside '
+            "a stream"
+        )
+    sums = np.concatenate([[0.0], data.weights.cumsum()])
+    found = []
+    for first, length in zip(data.offsets[:-1].tolist(), data.lengths.tolist(), strict=True):
+        begin = first + starts(length, fragment)
+        found.append(np.maximum(sums[np.minimum(begin + fragment, first + length)] - sums[begin], 0.0))
     return found

@@ -27,6 +27,7 @@ from tenfold.systems.rehearsal.readers import read_streams, streams_in_parts
 from tenfold.systems.rehearsal.samples import Batch, StreamSamples, questions_by_stream, tensors
 from tenfold.training import Losses, Samples, Stage, schedule
 
+EPS = 1e-5  # of AdamW: some gradients are so small that with its own eps their rounding would become steps
 ITEMS_AT_ONCE = 20_000  # of streams that are answered about together, padding included
 NOT_KNOWN = "not known"
 AGES = ("newest quarter", "second quarter", "third quarter", "oldest quarter")
@@ -56,6 +57,14 @@ class StreamQuestions(System):
         return cut(data, split)
 
     # The network.
+
+    def infer_sizes(self, prepared: Cut) -> dict[str, int]:
+        return super().infer_sizes(prepared) | {"one_word": int(prepared.part("train").one_word)}
+
+    @property
+    def one_word(self) -> bool:
+        """Whether an item of the training streams is one word: it may then belong to the one beside it."""
+        return bool(self.sizes.get("one_word", 1))
 
     @abstractmethod
     def memory_machine(self) -> nn.Module:
@@ -93,7 +102,7 @@ class StreamQuestions(System):
         o = self.options.training
         return Stage(
             name=name, network=network, loss=loss, data=data, batch_size=o.batch_size, validate=validate, clip=o.clip,
-            optimizer=partial(AdamW, lr=o.lr, weight_decay=o.weight_decay, eps=1e-6),
+            optimizer=partial(AdamW, lr=o.lr, weight_decay=o.weight_decay, eps=EPS),
             schedule=schedule(o.schedule, o.warmup),
             **more,
         )  # fmt: skip

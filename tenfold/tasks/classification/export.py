@@ -7,23 +7,16 @@ stands the classifier without its teachers, which `predict`, `evaluate` and `att
 import copy
 import io
 import json
-import logging
-import warnings
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tenfold.artifact import Exported, to_onnx
 from tenfold.files import replacing, write_whole
 
 SAMPLE = 2  # pictures by which a program is traced; their number is free afterwards
-
-
-class Exported(NamedTuple):
-    sizes: dict[str, int]  # bytes by file
-    notes: list[str]
 
 
 class FromPixels(nn.Module):
@@ -58,29 +51,10 @@ def export(system: Any, folder: str | Path) -> Exported:
     notes = [
         f"input: pictures (N, {height}, {width}, {channels}), float32 from 0 to 255; output: logits (N, {len(classes)})"
     ]
-    if not _onnx(network, sample, folder / "classifier.onnx"):
+    if not to_onnx(
+        network, {"pictures": sample}, ["logits"], folder / "classifier.onnx", free={"pictures": {0: count}}
+    ):
         notes.append("classifier.onnx was not written: it needs onnx and onnxscript; install tenfold[export]")
     write_whole(folder / "classes.json", json.dumps(classes).encode())
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
     return Exported(sizes, notes)
-
-
-def _onnx(network: nn.Module, sample: Tensor, path: Path) -> bool:
-    """Whether what it needs is installed."""
-    try:
-        import onnxscript  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
-    except ImportError:
-        return False
-    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # its steps are not the user's concern
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        count = torch.export.Dim("pictures", min=1)
-        made = torch.onnx.export(
-            network, (sample,), dynamo=True, dynamic_shapes=({0: count},), input_names=["pictures"],
-            output_names=["logits"], verbose=False,
-        )  # fmt: skip
-    assert made is not None
-    with replacing(path) as beside:
-        beside.write_bytes(made.model_proto.SerializeToString())
-    return True

@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold.data import columns as known
 from tenfold.data.fact_tables import FactTables
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 from tenfold.files import digest
 from tenfold.tasks.table_text.encoding import Splitter, Table
 
@@ -73,8 +73,8 @@ def _parts(dataset: FactTables, rows: np.ndarray, tables: Sequence[Table], split
     if split == "given" or (split == "auto" and column is not None):
         if column is None:
             raise DataError(
-                f"{dataset.report.source} has no column of a split; name it with columns='split=NAME', or use "
-                "split=tables"
+                f"{dataset.report.source} has no column of a split; name it with {as_said('columns', 'split=NAME')}, "
+                "or use split=tables"
             )
         of = dataset.frame[column]
         places = {row: place for place, row in enumerate(rows.tolist())}

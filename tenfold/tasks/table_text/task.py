@@ -17,7 +17,7 @@ from tenfold.data.answers import write_answers
 from tenfold.data.fact_tables import Cell as Fact
 from tenfold.data.fact_tables import FactTable, FactTables, read_fact_tables, read_in_parts
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import ArtifactError, DataError, OptionError
+from tenfold.errors import ArtifactError, DataError, OptionError, as_said
 from tenfold.metrics.parent import table_recall
 from tenfold.options import parse
 from tenfold.system import Answer, Evaluation, PredictionSummary, System
@@ -126,7 +126,7 @@ class TableText(System):
 
     def infer_sizes(self, prepared: Prepared) -> dict[str, int]:
         if not any(prepared.texts[row] for row in prepared.rows("train")):
-            raise DataError("no table to train on has a text; name the column with columns='text=NAME'")
+            raise DataError(f"no table to train on has a text; name the column with {as_said('columns', 'text=NAME')}")
         return super().infer_sizes(prepared)
 
     def data_notes(self, dataset: FactTables, prepared: Prepared) -> list[str]:
