@@ -1,9 +1,12 @@
-"""Training on a catalogue of 23,700 items with few events each: LISA-Base beside SASRec with the same loss, in turns.
+"""Training on a catalogue of 23,700 items with few events each: LISA beside SASRec with the same loss, in turns.
+
+lisa: LISA as it comes; base: preset=base, which is of the same size and has the paper's coding.
 
 31,000 users with about nine events, batches of 128 windows of at most 50 events, d = 64, one block. The loss is the
 full softmax, sampled softmax with 256 negatives of each window, or with 1,024 that a batch shares: LISA encodes the
 items that a loss looks at, which in the first two cases are about all. An epoch's seconds are those of so many steps,
-times the steps of an epoch; nothing is validated. Lower ratios are better: 1 is as fast as SASRec.
+times the steps of an epoch; nothing is validated. LISA's first step, in which codewords start by k-means, is among
+them, so that it counts several times. Lower ratios are better: 1 is as fast as SASRec.
 """
 
 from typing import Any
@@ -53,17 +56,20 @@ def main() -> None:
     for loss, own in LOSSES.items():
         sides: dict[str, NextItem] = {
             "sasrec": SASRec(**SHARED | own),
-            "lisa": LISA(parse(Options, SHARED | own | {"preset": "base"})),
+            "lisa": LISA(parse(Options, SHARED | own)),
+            "base": LISA(parse(Options, SHARED | own | {"preset": "base"})),
         }
         taken: dict[str, list[float]] = {side: [] for side in sides}
-        for turn in range(2 if quick else 6):
+        for turn in range(2 if quick else 5):
             for side, system in sides.items():
                 seconds = seconds_of_an_epoch(system, events, 4 if quick else 25)
                 if turn:  # the first one pays for what is compiled
                     taken[side].append(seconds)
         figures |= {f"{loss}_epoch_s_{side}": harness.median(each) for side, each in taken.items()}
-        figures[f"{loss}_lisa_over_sasrec"] = figures[f"{loss}_epoch_s_lisa"] / figures[f"{loss}_epoch_s_sasrec"]
-        repeats[f"{loss}_lisa_over_sasrec"] = harness.ratios(taken["lisa"], taken["sasrec"])
+        for side in ("lisa", "base"):
+            name = f"{loss}_{side}_over_sasrec"
+            figures[name] = figures[f"{loss}_epoch_s_{side}"] / figures[f"{loss}_epoch_s_sasrec"]
+            repeats[name] = harness.ratios(taken[side], taken["sasrec"])
     intervals = {name: harness.interval(each) for name, each in repeats.items() if len(each) > 1}
     harness.report("large_catalogue", figures, intervals=intervals)
 

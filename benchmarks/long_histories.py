@@ -9,7 +9,10 @@ shop: customers with thousands of events and forty interests at a time, each of 
 five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. movies:
 MovieLens-1M by length of history, split loo, seen items left out. LISA trains on windows of 2,048 events.
 
-    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only shop|movies]
+recent: a shop of the same kind with 300,000 events and 150 s of training, SASRec at 50 beside LISA's default coding
+with the last 50 events attended to one by one (`recent`) and with all by their codewords (`codes`).
+
+    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only shop|movies|recent]
 """
 
 import argparse
@@ -32,6 +35,7 @@ from tenfold.tasks.next_item import NextItem
 LONG = 2_048
 BORDERS = (0, 50, 200, 500, 1_000, 100_000)  # lengths of histories that are told apart
 SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests": 40, "rest": 40.0}
+RECENT_SHOP, RECENT_SECONDS = SHOP | {"events": 300_000}, 150.0
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
 # What both sides have alike. LISA's lambdas are learned, half of them from a recent, half from a long memory on.
 SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
@@ -79,6 +83,23 @@ def shop(seconds: float, quick: bool) -> dict[str, float]:
     return figures
 
 
+def recent(seconds: float, quick: bool) -> dict[str, float]:
+    events = read_events(Shop(**QUICK_SHOP if quick else RECENT_SHOP).events())
+    long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "training.lr": 4e-3, "positions": False}
+    decay = {"attention.decay": 1 / LONG}
+    coded: dict[str, NextItem] = {
+        name: LISA(parse(Options, SHARED | long | decay | {"attention.recent": window}))
+        for name, window in (("recent", 20 if quick else 50), ("codes", None))
+    }
+    figures: dict[str, float] = {}
+    for name, arm in {"sasrec_50": arms(quick, 4, 4e-3)["sasrec_50"], **coded}.items():
+        fitted, found = trained(arm, events, "stream", seconds)
+        found |= {figure: fitted.evaluate(events)[figure] for figure in ("hr@10", "ndcg@10")}
+        figures |= {f"recent_{name}_{figure}": value for figure, value in found.items()}
+        print(f"recent, {name}: {found}", flush=True)
+    return figures
+
+
 def movies(seconds: float, quick: bool) -> dict[str, float]:
     events = read_events(harness.data("seqrec/ml-100k.inter.gz" if quick else "seqrec/ml-1m.txt.gz"))
     lengths = np.diff(events.offsets)
@@ -104,10 +125,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shop-seconds", type=float, default=600)
     parser.add_argument("--movie-seconds", type=float, default=300)
-    parser.add_argument("--only", choices=("shop", "movies"))
+    parser.add_argument("--only", choices=("shop", "movies", "recent"))
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
     figures: dict[str, float] = {}
+    if asked.only == "recent":
+        seconds = 2.0 if asked.quick else RECENT_SECONDS
+        harness.report("long_histories", {"recent_seconds_of_training": seconds} | recent(seconds, asked.quick))
+        return
     if asked.only != "movies":
         seconds = 2.0 if asked.quick else asked.shop_seconds
         figures |= {"shop_seconds_of_training": seconds} | shop(seconds, asked.quick)

@@ -23,6 +23,7 @@ SETTINGS = {
     "random-feature": {"features": 7},
     "key-quantised": {"codewords": 6},
     "lisa": {"codewords": 6},
+    "lisa+recent": {"codewords": 6, "recent": 4},
 }
 every_layer = pytest.mark.parametrize("name", ATTENTIONS)
 

@@ -10,10 +10,12 @@ from torch.testing import assert_close
 
 from tenfold import LISA, SASRec
 from tenfold.errors import ArtifactError, DataError, OptionError, StateError, UnknownIdError
-from tenfold.nn.codebooks import Codebooks, collisions, usage
+from tenfold.nn.codebooks import Codebooks, collisions, sharing, usage
 from tenfold.nn.lisa import CodewordAttention, LisaAttention
+from tenfold.ops.straight_through import decode_reference
 from tenfold.options import parse
 from tenfold.streaming import key_of
+from tenfold.systems.lisa.export import Compact
 from tenfold.systems.lisa.official import from_official
 from tenfold.systems.lisa.options import Options
 from tenfold.tasks.next_item.events import NextItemBatch, distinct
@@ -168,12 +170,99 @@ def test_codewords_start_from_the_items_when_asked(events):
     assert left["kmeans"] < 0.9 * left["slice"]
 
 
+def test_the_nearest_codeword_is_taken_and_items_learn_as_if_they_were_not_coded():
+    torch.manual_seed(0)
+    books = Codebooks(7, 3, 5, coding="nearest").double()
+    x = torch.randn(11, 7, dtype=torch.float64, requires_grad=True)
+    found, rest = books(x), x.detach()
+    for b in range(3):
+        code = torch.cdist(rest, books.codewords[b].detach()).argmin(1)
+        assert (found.codes[:, b] == code).all()
+        rest = rest - books.codewords[b][code].detach()
+    expected = decode_reference(x, found.codes, books.codewords)
+    assert_close(found.vectors, expected)
+    weight, learned = torch.randn_like(expected), [x, books.codewords]
+    pair = [torch.autograd.grad((y * weight).sum(), learned) for y in (found.vectors, expected)]
+    assert_close(*pair)
+    assert found.p is None and books.similarity is None and torch.equal(pair[0][0], weight)
+
+
+@pytest.mark.parametrize(("rows", "words", "shared"), [(40, 9, 0), (600, 9, 0), (200, 3, 200)])
+def test_rows_of_equal_codes_are_set_apart(rows, words, shared):
+    """A few, more than changes of one code tell apart (40), and more than there are codes (27)."""
+    torch.manual_seed(0)
+    books = Codebooks(6, 3 if words < 9 else 5, words, coding="nearest")
+    x = torch.randn(1, 6) + 1e-3 * torch.randn(rows, 6)
+    x[: rows // 8] = torch.randn(rows // 8, 6)
+    codes = books.nearest(x)
+    assert sharing(codes) > rows / 2
+    with torch.no_grad():
+        found = books.apart(x, codes)
+        if shared:
+            assert sharing(found) > rows - 2 * 27 and collisions(found).max() < rows
+            return
+        assert sharing(found) == 0
+        changed = (found != codes).any(1)
+        left, before = ((x - decode_reference(x, each, books.codewords)).norm(dim=1) for each in (found, codes))
+        first = collisions(codes)
+        for group in {*first[changed.numpy()]}:  # the row that its codes tell best keeps them
+            assert not changed[first == group][before[first == group].argmin()]
+        assert torch.equal(found, books.apart(x, codes)) and left.isfinite().all()
+
+
+def test_few_rows_of_equal_codes_change_their_last_code_for_the_nearest_free_one():
+    torch.manual_seed(0)
+    books = Codebooks(6, 3, 9, coding="nearest")
+    x = torch.randn(1, 6) + 1e-4 * torch.randn(2, 6)
+    codes = books.nearest(x)
+    found = books.apart(x, codes)
+    moved = int((found != codes).any(1).nonzero())
+    left = x[moved] - books.codewords[[0, 1], codes[moved, :2].long()].sum(0)
+    second = torch.cdist(left.unsqueeze(0), books.codewords[2]).argsort()[0, 1]
+    assert torch.equal(found[moved, :2], codes[moved, :2]) and found[moved, 2] == second
+
+
+def test_after_training_every_item_has_codes_of_its_own_unless_a_preset_is_the_paper_s(events):
+    few = {"codebooks.books": 2, "codebooks.words": 6}  # 36 codes for 24 items
+    system = LISA(parse(Options, SMALL | few | {"training.batch_size": 8, "training.lr": 0.01}))
+    system.fit(events, max_epochs=2, progress="none")
+    told = system.history["next_item"][-1]
+    assert system.collided() == 0 and {"shared codes", "unused codewords", "perplexity"} <= {*told}
+    assert 0 < told["shared codes"] <= 1 and 1 <= told["perplexity"] <= 6
+    codes = system.target_codes()
+    assert torch.equal(codes, system.history_codes()) and sharing(codes) == 0
+    with torch.no_grad():
+        chosen = system.network.codebooks.codewords[torch.arange(2), codes.long()].sum(1)
+    assert_close(system.item_table()[1:], chosen)
+    for preset in PRESETS:
+        options = LISA(preset=preset).options
+        assert options.codebooks.coding == "bilinear" and not options.codebooks.distinct
+        assert options.attention.recent is None and options.codebooks.start == "slice"
+
+
+def test_what_is_set_apart_is_saved_exported_and_streamed_alike(events, tmp_path):
+    few = {"codebooks.books": 2, "codebooks.words": 6}
+    system = LISA(parse(Options, SMALL | few)).fit(events, max_epochs=1, progress="none")
+    system.save(tmp_path / "saved")
+    system.export(tmp_path / "small")
+    history = history_of(system, 30)
+    expected = dict(system.recommend(history, k=24))
+    for again in (LISA.load(tmp_path / "saved"), Compact.load(tmp_path / "small")):
+        assert_close(dict(again.recommend(history, k=24)), expected, rtol=1e-4, atol=1e-4)
+        assert again.collided() == 0 and torch.equal(again.target_codes(), system.target_codes())
+        session = again.open()
+        session.update_many(["u"] * 30, history)
+        assert_close(dict(session.recommend("u", k=24)), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_usage_and_collisions_count():
     codes = torch.tensor([[0, 1], [0, 1], [2, 1], [0, 0]], dtype=torch.uint8)
     told = usage(codes, 3)
     assert told.counts.tolist() == [[3, 0, 1], [1, 3, 0]] and told.dead == pytest.approx(2 / 6)
     assert told.perplexity[0] == pytest.approx(4 / (3 ** (3 / 4)))
-    assert collisions(codes).tolist() == [0, 0, 2, 3]
+    assert collisions(codes).tolist() == [0, 0, 2, 3] and sharing(codes) == 2
+    wide = torch.arange(3, dtype=torch.uint8)[torch.tensor([0, 1, 0, 2])].unsqueeze(1).expand(-1, 9)
+    assert collisions(wide).tolist() == [0, 1, 0, 3]
 
 
 @pytest.mark.parametrize(

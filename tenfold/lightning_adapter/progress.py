@@ -61,9 +61,7 @@ class Progress(Callback):
         if not self.stage.history:
             return told
         last = self.stage.history[-1]
-        figures = [f"{n} {v:.4f}" for n, v in last.items() if n not in ("epoch", "loss", "seconds") and "/" not in n][
-            :2
-        ]
+        figures = [f"{n} {v:.4f}" for n, v in last.items() if n not in ("epoch", "loss", "seconds") and "/" not in n]
         validation = f", validation {', '.join(figures)}" if figures else ""
         return f"{told}, loss {last['loss']:.4f}{validation}"
 

@@ -5,11 +5,14 @@ Wu et al., WWW 2021 (arXiv 2105.14068), section 3.1, after LightRec (Lian et al.
     a_b = u_b M C_b^T     p_b = softmax(a_b / tau)     code_b = argmax a_b     u_{b+1} = u_b - r_b     x_hat = sum_b r_b
 
 r_b is the chosen codeword, and its gradient that of the mixture p_b C_b (straight-through). One matrix M serves all
-codebooks. What is ours: the start, chosen by name, and the reseeding of codewords that no item uses.
+codebooks. What is ours: the start, chosen by name, the reseeding of codewords that no item uses, rows of equal codes
+set apart, and a second coding, `nearest`: a_b = u_b C_b^T - |C_b|^2 / 2, the largest of which is the codeword nearest
+to what is left, so that each codebook leaves less; x has the gradient of x_hat as it is (van den Oord et al. 2017).
 
 Shapes: R rows, B codebooks, W codewords, D width, V items (0 is padding).
 """
 
+import itertools
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +22,11 @@ from torch import Tensor, nn
 from tenfold.errors import OptionError, ShapeError
 from tenfold.ops.codeword_histogram import MOST_CODEWORDS
 from tenfold.ops.products import linear
-from tenfold.ops.straight_through import straight_through
+from tenfold.ops.straight_through import decode, straight_through
 
 Start = Literal["slice", "official", "kmeans"]
+Coding = Literal["nearest", "bilinear"]
+LOOKED_AT = 1 << 13  # rows from which codewords start
 
 
 class Encoded(NamedTuple):
@@ -29,13 +34,14 @@ class Encoded(NamedTuple):
 
     vectors: Tensor  # x_hat (R, D)
     codes: Tensor  # (R, B) uint8
-    p: Tensor | None  # (R, B, W), the soft codes; None where nothing learns and nothing is soft
+    p: Tensor | None  # (R, B, W), the soft codes; None where nothing learns by them and nothing is soft
 
 
 class Codebooks(nn.Module):
     """x (R, D) -> Encoded.
 
     soft: r_b is the mixture p_b C_b itself (LISA-Soft).  residual = False: every codebook looks at x.
+    coding: bilinear, the paper's, by M; nearest: there is no M, and hard codes have no soft ones.
     start: how codewords begin. official: as the authors' code, whose Xavier counts a codebook as a channel, so that
     codewords are up to 8 times smaller than by `slice`, Xavier for each codebook. kmeans: `slice`, until `start_from`.
     """
@@ -50,6 +56,7 @@ class Codebooks(nn.Module):
         soft: bool = False,
         residual: bool = True,
         start: Start = "slice",
+        coding: Coding = "bilinear",
     ) -> None:
         super().__init__()
         if not 1 <= words <= MOST_CODEWORDS:
@@ -60,8 +67,9 @@ class Codebooks(nn.Module):
             raise OptionError(f"the temperature tau must be above 0; found {temperature}")
         self.temperature, self.soft, self.residual = temperature, soft, residual
         self.codewords = nn.Parameter(torch.empty(books, words, dim))  # C
-        self.similarity = nn.Parameter(torch.empty(dim, dim))  # M
-        nn.init.xavier_normal_(self.similarity)
+        self.similarity = nn.Parameter(torch.empty(dim, dim)) if coding == "bilinear" else None  # M
+        if self.similarity is not None:
+            nn.init.xavier_normal_(self.similarity)
         if start == "official":
             nn.init.xavier_normal_(self.codewords)
         else:
@@ -71,13 +79,15 @@ class Codebooks(nn.Module):
         """vectors_only: nobody asks for the soft codes, and they are not kept together."""
         if x.dim() != 2 or x.shape[1] != self.codewords.shape[2]:
             raise ShapeError(f"codebooks need x (R, D = {self.codewords.shape[2]}); found {tuple(x.shape)}")
+        if self.similarity is None and not self.soft:
+            codes = self.nearest(x)
+            return Encoded(decode(x, codes, self.codewords), codes, None)
         learns = torch.is_grad_enabled() and (x.requires_grad or self.codewords.requires_grad)
-        # u M C^T = u (C M^T)^T: R D W in place of R D (D + W) for each codebook.
-        keys = self.codewords @ self.similarity.T  # (B, W, D)
+        keys, far = self._keys()
         rest, total = x, torch.zeros_like(x)
         codes, soft_codes = [], []
-        for key, codewords in zip(keys, self.codewords, strict=True):
-            a = linear(rest, key)  # (R, W)
+        for b, (key, codewords) in enumerate(zip(keys, self.codewords, strict=True)):
+            a = linear(rest, key) if far is None else linear(rest, key) - far[b]  # (R, W)
             code = a.argmax(1)  # of equal ones the first
             if learns or self.soft:
                 p = (a / self.temperature).softmax(1)
@@ -92,24 +102,113 @@ class Codebooks(nn.Module):
                 rest = rest - r
         return Encoded(total, torch.stack(codes, 1), torch.stack(soft_codes, 1) if soft_codes else None)
 
+    def _keys(self) -> tuple[Tensor, Tensor | None]:
+        """What a rest is multiplied with, (B, W, D), and what is subtracted, (B, W): |C|^2 / 2, or nothing."""
+        if self.similarity is None:
+            return self.codewords, 0.5 * self.codewords.square().sum(-1)
+        # u M C^T = u (C M^T)^T: R D W in place of R D (D + W) for each codebook.
+        return self.codewords @ self.similarity.T, None
+
     @torch.no_grad()
-    def start_from(self, x: Tensor, *, rounds: int = 20, seed: int = 0) -> None:
-        """Codewords from residual k-means of x (R, D), and M the identity: codes begin near the nearest codeword."""
+    def nearest(self, x: Tensor) -> Tensor:
+        """x (R, D) -> the hard codes (R, B) uint8, by the coding that was chosen."""
+        keys, far = self._keys()
+        rest, codes = x, []
+        for b, key in enumerate(keys):
+            a = linear(rest, key)
+            code = (a if far is None else a.sub_(far[b])).argmax(1)
+            codes.append(code.to(torch.uint8))
+            if self.residual:
+                rest = rest - self.codewords[b][code]
+        return torch.stack(codes, 1)
+
+    @torch.no_grad()
+    def apart(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Codes (R, B) of x (R, D) with each row's own: where rows share all codes, the row that they tell best keeps
+        them, and the others change one, the last unless nothing is free there, for the nearest that makes them new.
+
+        Of more rows than single changes tell apart, the rest change two codes; those for which that is not enough
+        either, as in small codebooks, stay as they are.
+        """
+        first = collisions(codes)
+        shared = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
+        if not len(shared):
+            return codes
+        told, vectors = codes.cpu().numpy().copy(), torch.from_numpy(shared).to(x.device)
+        parts = torch.stack([words[code.long()] for words, code in zip(self.codewords, codes[vectors].T, strict=True)])
+        left = x[vectors] - parts.sum(0)  # what no codeword tells
+        order = np.lexsort((left.norm(dim=1).cpu().numpy(), first[shared]))
+        keeps = np.diff(first[shared[order]], prepend=-1) != 0
+        moving = order[~keeps]
+        taken = {row.tobytes() for row in told}
+        for b in reversed(range(len(self.codewords))):
+            if not len(moving):
+                break
+            here = torch.from_numpy(moving).to(x.device)
+            # Nearest to what is left without this codebook, whatever the coding: the others stay.
+            without = left[here] + parts[b, here] if self.residual else x[vectors[here]]
+            wanted = (without @ self.codewords[b].T - 0.5 * self.codewords[b].square().sum(1)).argsort(
+                1, descending=True
+            )
+            full: set[bytes] = set()  # codes of which no change in this codebook is free: those of many rows alike
+            stays = np.ones(len(moving), bool)
+            for i, alternatives in enumerate(wanted.to(torch.uint8).cpu().numpy()):
+                row = told[shared[moving[i]]]
+                if (own := row.tobytes()) not in full:
+                    stays[i] = not _takes_a_free_one(row, b, alternatives, taken)
+                    full |= {own} if stays[i] else set()
+            moving = moving[stays]
+        self._change_two(told, shared[moving], taken)
+        return torch.from_numpy(told).to(codes.device)
+
+    def _change_two(self, told: np.ndarray, moving: np.ndarray, taken: set[bytes]) -> None:
+        """Rows of `told` (R, B) that many others equal: those of one group go through pairs of codes in one order, that
+        of what the pairs change in the group's vector."""
+        words = self.codewords.detach()
+        for pair in itertools.combinations(reversed(range(len(words))), 2) if len(moving) else ():
+            groups: dict[bytes, list[int]] = {}
+            for row in moving.tolist():
+                groups.setdefault(told[row].tobytes(), []).append(row)
+            left: list[int] = []
+            for group in groups.values():
+                one, other = (words[b] - words[b, int(told[group[0], b])] for b in pair)
+                cost = (one.square().sum(1)[:, None] + other.square().sum(1) + 2 * one @ other.T).flatten()
+                waiting = iter(group)
+                row = next(waiting, None)
+                for place in cost.argsort().tolist():
+                    if row is None:
+                        break
+                    tried = told[row].copy()
+                    tried[list(pair)] = divmod(place, words.shape[1])
+                    if (key := tried.tobytes()) not in taken:
+                        taken.add(key)
+                        told[row], row = tried, next(waiting, None)
+                left += [] if row is None else [row, *waiting]
+            moving = np.array(left, np.int64)
+            if not left:
+                return
+
+    @torch.no_grad()
+    def start_from(self, x: Tensor, *, rounds: int = 4, seed: int = 0) -> None:
+        """Codewords from residual k-means of x (R, D), or of some of its rows; M the identity, where there is one."""
         generator = torch.Generator().manual_seed(seed)
         rest = x
+        if len(rest) > LOOKED_AT:
+            rest = rest[torch.randperm(len(rest), generator=generator)[:LOOKED_AT].to(rest.device)]
         for codewords in self.codewords:
             chosen = torch.randperm(len(rest), generator=generator)[torch.arange(len(codewords)) % len(rest)]
             centres = rest[chosen.to(rest.device)].clone()
             for _ in range(rounds):
-                nearest = torch.cdist(rest, centres).argmin(1)
+                nearest = _nearest(rest, centres)
                 count = torch.bincount(nearest, minlength=len(centres)).clamp(min=1)
                 means = torch.zeros_like(centres).index_add_(0, nearest, rest) / count.unsqueeze(1)
                 used = torch.bincount(nearest, minlength=len(centres)) > 0
                 centres = torch.where(used.unsqueeze(1), means, centres)
             codewords.copy_(centres)
             if self.residual:
-                rest = rest - centres[torch.cdist(rest, centres).argmin(1)]
-        self.similarity.copy_(torch.eye(len(self.similarity)))
+                rest = rest - centres[_nearest(rest, centres)]
+        if self.similarity is not None:
+            self.similarity.copy_(torch.eye(len(self.similarity)))
 
     @torch.no_grad()
     def revive(self, x: Tensor) -> int:
@@ -118,9 +217,10 @@ class Codebooks(nn.Module):
         Nothing is drawn: every process that holds the same x does the same.
         """
         revived, rest = 0, x
+        keys, far = self._keys()
         for b, codewords in enumerate(self.codewords):
-            a = rest @ (codewords @ self.similarity.T).T
-            code = a.argmax(1)
+            a = rest @ keys[b].T
+            code = (a if far is None else a - far[b]).argmax(1)
             dead = torch.bincount(code, minlength=len(codewords)) == 0
             after = rest - codewords[code]
             count = min(int(dead.sum()), len(rest))
@@ -150,5 +250,34 @@ def usage(codes: Tensor, words: int) -> Usage:
 
 def collisions(codes: Tensor) -> np.ndarray:
     """codes (R, B) -> (R,): the first row with exactly these codes, which is the row itself where no other has them."""
-    _, first, inverse = np.unique(codes.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+    told = np.ascontiguousarray(codes.cpu().numpy())
+    if told.dtype == np.uint8 and told.shape[1] <= 8:  # a row as one number is sorted much sooner
+        wide = np.zeros((len(told), 8), np.uint8)
+        wide[:, : told.shape[1]] = told
+        _, first, inverse = np.unique(wide.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
+    else:
+        _, first, inverse = np.unique(told, axis=0, return_index=True, return_inverse=True)
     return first[inverse.reshape(-1)]
+
+
+def _nearest(x: Tensor, centres: Tensor) -> Tensor:
+    """x (R, D), centres (W, D) -> (R,): which is nearest."""
+    return torch.addmm(-0.5 * centres.square().sum(1), x, centres.T).argmax(1)
+
+
+def sharing(codes: Tensor) -> int:
+    """How many rows of codes (R, B) share all of them with another."""
+    first = collisions(codes)
+    return int((np.bincount(first, minlength=len(first))[first] > 1).sum())
+
+
+def _takes_a_free_one(row: np.ndarray, book: int, alternatives: np.ndarray, taken: set[bytes]) -> bool:
+    """Give a row (B,) the first of the alternatives in this book that no other row has; False where all are taken."""
+    before = row[book]
+    for code in alternatives:
+        row[book] = code
+        if (told := row.tobytes()) not in taken:
+            taken.add(told)
+            return True
+    row[book] = before
+    return False

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tenfold.errors import OptionError, ShapeError
 from tenfold.nn.codebooks import Codebooks, Encoded, Start
 from tenfold.nn.dropout import Dropout
+from tenfold.nn.recent import RecentEvents, Ring
 from tenfold.ops.codeword_histogram import codeword_attention
 
 
@@ -115,9 +116,11 @@ class LisaAttention(nn.Module):
 
     def __init__(
         self, dim: int, heads: int, dropout: float = 0.0, *, codewords: int = 16, temperature: float = 0.7,
-        residual: bool = True, soft: bool = False, start: Start = "slice", **attention: Any,
+        residual: bool = True, soft: bool = False, start: Start = "slice", recent: int | None = None, **attention: Any,
     ) -> None:  # fmt: skip
-        """attention: what CodewordAttention takes: decay, long_decay, learn_decay, shared, learn_counts."""
+        """recent: the last so many events are attended to as they are, older ones by their codewords, under one
+        softmax; the state then holds the former as well (ops/recent_attention.py).  attention: what CodewordAttention
+        takes: decay, long_decay, learn_decay, shared, learn_counts."""
         super().__init__()
         self.dim, self.soft = dim, soft
         self.codebooks = Codebooks(
@@ -125,8 +128,11 @@ class LisaAttention(nn.Module):
         )
         self.attention = CodewordAttention(dim, heads, start=start, **attention)
         self.out, self.drop = nn.Linear(dim, dim), Dropout(dropout)
+        if recent is not None and soft:
+            raise OptionError("attention to recent events counts older ones by hard codes; leave soft or recent out")
+        self.recent = None if recent is None else RecentEvents(dim, recent, dropout, decay=attention.get("decay", 0.0))
 
-    def forward(self, x: Tensor, keep: Tensor | None = None, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, keep: Tensor | None = None, state: Any = None) -> tuple[Tensor, Any]:
         if x.dim() != 3 or x.shape[-1] != self.dim or x.shape[1] == 0:
             raise ShapeError(f"attention needs x (B, L >= 1, d = {self.dim}); found {tuple(x.shape)}")
         encoded = self.codebooks(x.flatten(0, 1))
@@ -139,5 +145,13 @@ class LisaAttention(nn.Module):
                 )
             rows = rows.masked_fill(~keep, -1)
         tables = self.attention.tables(self.codebooks.codewords)
+        if self.recent is not None:
+            keep = torch.ones_like(rows, dtype=torch.bool) if keep is None else keep
+            p = encoded.p if self.attention.learn_counts else None
+            p = None if p is None else p.unflatten(0, x.shape[:2])
+            events = self.recent.of(x, encoded.codes.view(*x.shape[:2], -1), keep, p)
+            y, histogram = self.recent(x, events, tables, self.attention.decay, state)
+            after = Ring(self.recent.after(events, None if state is None else state.events), histogram)
+            return self.out(self.drop(y.to(x.dtype))), after
         y, state = self.attention(rows, encoded, tables, state, soft=self.soft)
         return self.out(self.drop(y.to(x.dtype))), state

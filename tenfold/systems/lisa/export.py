@@ -194,7 +194,7 @@ class CodedNetwork(LisaNetwork):
         if self.target_codebooks is not None and targets is not None:
             found = CodedTable(F.pad(targets, (0, 0, 1, 0)), self.target_codebooks.codewords)
         encoded = Encoded(cast(Tensor, events), events.codes, None)
-        self.held = Catalogue(cast(Tensor, None), encoded, tables, cast(Tensor, found))
+        self.held = Catalogue(cast(Tensor, None), encoded, tables, cast(Tensor, found), found.codes)
 
     def catalogue(self, items: Tensor | None = None) -> Catalogue:
         return self.held
@@ -242,8 +242,7 @@ def export(system: LISA, folder: str | Path) -> Exported:
         notes.append(f"{small} are exported, which are smaller than {large}")
         files["history_codes.bin"] = pack_codes(catalogue.history.codes[1:], books.words)
         if network.target_codebooks is not None:
-            codes = network.target_codebooks(catalogue.vectors).codes[1:]
-            files["target_codes.bin"] = pack_codes(codes, books.target_words)
+            files["target_codes.bin"] = pack_codes(system.target_codes(), books.target_words)
     codebooks = {n: w for n, w in weights.items() if n in ("codebooks.codewords", "target_codebooks.codewords")}
     files["codebooks.safetensors"] = artifact.pack(codebooks)
     files["model.safetensors"] = artifact.pack({n: w for n, w in weights.items() if n not in codebooks})

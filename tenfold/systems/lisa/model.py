@@ -9,16 +9,19 @@ Shapes: N users, L events, D width, V items (0 is padding), B codebooks, W codew
 """
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.errors import OptionError
 from tenfold.nn.codebooks import Codebooks, Encoded
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.lisa import CodewordAttention, LisaAttention, Tables
+from tenfold.nn.recent import RecentEvents, Ring, check_recent, last, real_first, rows
 from tenfold.nn.transformer import Block, DenseFeedForward, Positions
+from tenfold.ops.straight_through import decode
 from tenfold.systems.lisa.options import Options
 
 
@@ -29,6 +32,20 @@ class Catalogue(NamedTuple):
     history: Encoded  # as events of a history
     tables: Tables
     targets: Tensor  # (V + 1, D), what a user vector is multiplied with
+    target_codes: Tensor | None = None  # (V + 1, B) of these, where they are sums of codewords
+
+
+def recent_events(options: Options) -> int:
+    """w; 0: none is attended to by itself. Raises OptionError."""
+    recent = options.attention.recent
+    if recent is None:
+        return 0
+    if options.soft:
+        raise OptionError(
+            f"soft codes are counted of all events; found attention.recent = {recent}, which goes with hard ones"
+        )
+    check_recent(recent, options.training.length)
+    return recent
 
 
 class State(NamedTuple):
@@ -38,6 +55,13 @@ class State(NamedTuple):
     last: Tensor  # (N,) the last one's item, 0 before the first
     histogram: Tensor  # (N, B, W)
     upper: list[Any]  # of the blocks above the first
+    ring: Tensor | None = None  # (N, w) items of the recent events, the newest last, 0 before the first
+
+
+def _set_apart(books: Codebooks, x: Tensor, found: Encoded) -> Encoded:
+    """Row 0 is padding, which nobody finds."""
+    codes = torch.cat([found.codes[:1], books.apart(x[1:], found.codes[1:])])
+    return found if torch.equal(codes, found.codes) else Encoded(decode(x, codes, books.codewords), codes, None)
 
 
 class LisaNetwork(nn.Module):
@@ -55,9 +79,10 @@ class LisaNetwork(nn.Module):
         def codebooks(words: int, soft: bool) -> Codebooks:
             return Codebooks(
                 dim, books.books, words, temperature=books.temperature, soft=soft, residual=books.residual,
-                start=books.start,
+                start=books.start, coding=books.coding,
             )  # fmt: skip
 
+        self.distinct = books.distinct
         self.codebooks = codebooks(books.words, o.soft)
         self.target_codebooks = codebooks(books.target_words, False) if o.targets == "own" else None
         self.attention = CodewordAttention(
@@ -65,6 +90,8 @@ class LisaNetwork(nn.Module):
             learn_decay=o.attention.learn_decay, shared=o.attention.shared, learn_counts=books.learn_counts,
             start=books.start,
         )  # fmt: skip
+        window = recent_events(o)
+        self.recent = RecentEvents(dim, window, o.dropout, decay=o.attention.decay) if window else None
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
@@ -73,7 +100,7 @@ class LisaNetwork(nn.Module):
                 dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=books.words,
                 temperature=books.temperature, residual=books.residual, soft=o.soft, start=books.start,
                 decay=o.attention.decay, long_decay=o.attention.long_decay, learn_decay=o.attention.learn_decay,
-                shared=o.attention.shared, learn_counts=books.learn_counts),
+                shared=o.attention.shared, learn_counts=books.learn_counts, recent=window or None),
                 feed_forward=DenseFeedForward(dim, dim, o.dropout), norm="post",
             )
             for _ in range(o.layers - 1)
@@ -107,19 +134,26 @@ class LisaNetwork(nn.Module):
 
         Outside training that of all items is made once, and again when the weights may have changed.
         """
+        apart = self.distinct and items is None and not self.training
         if items is None and not self.training and not torch.is_grad_enabled():
-            self._kept = self._kept or self._encode(self.item.weight)
+            self._kept = self._kept or self._encode(self.item.weight, apart=apart)
             return self._kept
-        return self._encode(self.item.weight if items is None else self.item(items))
+        return self._encode(self.item.weight if items is None else self.item(items), apart=apart)
 
-    def _encode(self, rows: Tensor) -> Catalogue:
+    def _encode(self, rows: Tensor, *, apart: bool = False) -> Catalogue:
+        """apart: items that are found by equal codes get others; nothing learns by that."""
         x = rows * self.scale
         history = self.codebooks(x)
+        if apart and self.targets_are == "same" and not self.soft:
+            history = _set_apart(self.codebooks, x, history)
+        targets, codes = (history.vectors, None if self.soft else history.codes)
         if self.target_codebooks is not None:
-            targets = self.target_codebooks(x, vectors_only=True).vectors
-        else:
-            targets = history.vectors if self.targets_are == "same" else x
-        return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets)
+            found = self.target_codebooks(x, vectors_only=True)
+            found = _set_apart(self.target_codebooks, x, found) if apart else found
+            targets, codes = found.vectors, found.codes
+        elif self.targets_are == "items":
+            targets, codes = x, None
+        return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets, codes)
 
     def train(self, mode: bool = True) -> Self:
         self._kept = None
@@ -140,15 +174,8 @@ class LisaNetwork(nn.Module):
     ) -> tuple[Tensor, State]:
         """events (N, L), rows of the catalogue -> user vectors z (N, L, D), and the state after them."""
         catalogue = self.catalogue() if catalogue is None else catalogue
-        real = events != 0
-        y, histogram = self.attention(
-            events.masked_fill(~real, -1),
-            catalogue.history,
-            catalogue.tables,
-            None if state is None else state.histogram,
-            soft=self.soft,
-        )
-        x = F.embedding(events, catalogue.history.vectors)  # x_hat
+        real, x = events != 0, F.embedding(events, catalogue.history.vectors)  # x_hat
+        y, histogram, ring = self._attend(events, x, catalogue, state)
         count = None if state is None else state.seen
         if self.position is not None:
             x, count = self.position(x, real, count)
@@ -160,10 +187,33 @@ class LisaNetwork(nn.Module):
             z, after = block(z, real, before)
             upper.append(after)
         place = (real * torch.arange(1, events.shape[1] + 1, device=events.device)).amax(1) - 1  # -1: all padding
-        last = events.gather(1, place.clamp(min=0).unsqueeze(1)).squeeze(1)
+        newest = events.gather(1, place.clamp(min=0).unsqueeze(1)).squeeze(1)
         if state is not None:
-            last = torch.where(place >= 0, last, state.last)
-        return z, State(count, last, histogram, upper)
+            newest = torch.where(place >= 0, newest, state.last)
+        return z, State(count, newest, histogram, upper, ring)
+
+    def _attend(
+        self, events: Tensor, x: Tensor, catalogue: Catalogue, state: State | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the events (N, L), x (N, L, D), read; the histograms and the ring after them."""
+        real, histogram = events != 0, None if state is None else state.histogram
+        if self.recent is None:
+            counted = events.masked_fill(~real, -1)
+            return *self.attention(counted, catalogue.history, catalogue.tables, histogram, soft=self.soft), None
+        p = catalogue.history.p if self.attention.learn_counts and torch.is_grad_enabled() else None
+        # Items learn by what follows them and by being found, not by being looked at: as keys and values of fifty
+        # places they all went one way, and learning stood still for the first epochs (docs/log.md).
+        seen = self.recent.of(x.detach(), catalogue.history.codes[events], real, None if p is None else p[events])
+        before = None if state is None else self._ring(state, catalogue)
+        y, histogram = self.recent(x, seen, catalogue.tables, self.attention.decay, before)
+        old = events.new_zeros(len(events), self.recent.window) if state is None else state.ring
+        return y, histogram, last(cast(Tensor, old), rows(events, real_first(real)), real)
+
+    def _ring(self, state: State, catalogue: Catalogue) -> Ring:
+        """The ring's events, as the catalogue has them."""
+        assert self.recent is not None and state.ring is not None
+        x, there = F.embedding(state.ring, catalogue.history.vectors), state.ring != 0
+        return Ring(self.recent.of(x, catalogue.history.codes[state.ring], there), state.histogram)
 
     def _block(self, x: Tensor, y: Tensor) -> Tensor:
         g = self.norm1(self.drop(x) + self.drop(y))
@@ -172,8 +222,11 @@ class LisaNetwork(nn.Module):
     def at(self, state: State) -> Tensor:
         """The user vectors (N, D) after the last events of a one-layer state: what `forward` gave there."""
         catalogue = self.catalogue()
-        y = self.attention.read(state.histogram, catalogue.history.codes[state.last], catalogue.tables)
-        x = catalogue.history.vectors[state.last]
+        codes, x = catalogue.history.codes[state.last], catalogue.history.vectors[state.last]
+        if self.recent is None:
+            y = self.attention.read(state.histogram, codes, catalogue.tables)
+        else:
+            y = self.recent.read(x, self._ring(state, catalogue), codes, catalogue.tables, self.attention.decay)
         if self.position is not None:
             x = x + self.position.table[(state.seen - 1).clamp(0, len(self.position.table) - 1)]
         return self._block(x, y)

@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions, Training
 
+# What the presets, the paper's variants, have and the defaults have not.
+PAPER = {"codebooks.coding": "bilinear", "codebooks.start": "slice", "codebooks.distinct": False}
 Targets = Literal["same", "own", "items"]
 
 
@@ -20,10 +22,18 @@ class CodebookOptions:
         128
     )
     temperature: Annotated[float, option("tau of the soft codes", gt=0)] = 0.7
+    coding: Annotated[
+        Literal["nearest", "bilinear"],
+        option("nearest: the codeword nearest to what is left, and items learn as if they were not coded; bilinear: "
+               "the paper's, by a learned matrix and a straight-through softmax"),
+    ] = "nearest"  # fmt: skip
     start: Annotated[
         Literal["slice", "official", "kmeans"],
         option("of codewords and projections; official: tiny; kmeans: codewords from the items' own start"),
-    ] = "slice"
+    ] = "kmeans"
+    distinct: Annotated[
+        bool, option("where items share all codes, all but one change a code for the nearest that is free")
+    ] = True
     residual: Annotated[bool, option("a codebook encodes what those before it left")] = True
     learn_counts: Annotated[bool, option("the codes learn through the histograms too")] = True
     revive: Annotated[int, option("training steps after which unused codewords are seeded anew; 0: never", ge=0)] = 0
@@ -36,15 +46,23 @@ class AttentionOptions:
         float | None, option("lambda of every second codebook, by which old events count; none: decay", ge=0)
     ] = None
     learn_decay: Annotated[bool, option("learn lambda, one for each codebook, from decay on")] = False
+    recent: Annotated[
+        int | None,
+        option(
+            "w, the last events, attended to one by one, older ones by their codewords; at most training.length; "
+            "none: all by their codewords",
+            gt=0,
+        ),
+    ] = None
     shared: Annotated[bool, option("one projection of queries, keys and values for all codebooks")] = False
 
 
 @options
 class Options:
     presets: ClassVar = {
-        "base": {"codebooks.words": 128, "soft": False, "targets": "same"},
-        "soft": {"codebooks.words": 16, "soft": True, "targets": "items"},
-        "mini": {"codebooks.words": 16, "soft": False, "targets": "own"},
+        "base": {"codebooks.words": 128, "soft": False, "targets": "same"} | PAPER,
+        "soft": {"codebooks.words": 16, "soft": True, "targets": "items"} | PAPER,
+        "mini": {"codebooks.words": 16, "soft": False, "targets": "own"} | PAPER,
     }
 
     dim: Annotated[int, option("D, width of an item and of the user vector", gt=0)] = 64

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.data.splits import Split
+from tenfold.data.splits import Queries, Split
 from tenfold.errors import OptionError
-from tenfold.nn.codebooks import collisions
-from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State
+from tenfold.nn.codebooks import collisions, sharing, usage
+from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State, recent_events
 from tenfold.systems.lisa.options import CodebookOptions, Options
 from tenfold.tasks.next_item import NextItem, NextItemBatch
 from tenfold.tasks.next_item.answers import Recommendations
@@ -21,6 +21,7 @@ from tenfold.tasks.next_item.options import Training
 from tenfold.training import Loss, Stage
 
 EVENTS_AT_ONCE = 4096  # of a replay, counted at a time
+MOST_ITEMS = 1 << 24  # whole numbers that a float32 tells apart
 
 
 class LISA(NextItem):
@@ -53,6 +54,25 @@ class LISA(NextItem):
                 f"them comes first"
             )
 
+    def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
+        """Beside what is watched, how the items are coded."""
+        return super()._validate(prepared, queries) | self.code_use()
+
+    @torch.no_grad()
+    def code_use(self) -> dict[str, float]:
+        """Of the codes by which items are found (where that is not by codes, of those of histories): the share of items
+        whose codes another has too, as they are learned (`distinct` sets them apart afterwards), of codewords that no
+        item has, and how many evenly used codewords a codebook amounts to."""
+        network = self.network
+        books = network.target_codebooks or network.codebooks
+        codes = books(network.item.weight[1:] * network.scale, vectors_only=True).codes
+        use = usage(codes, books.codewords.shape[1])
+        return {
+            "shared codes": sharing(codes) / max(len(codes), 1),
+            "unused codewords": use.dead,
+            "perplexity": float(use.perplexity.mean()),
+        }
+
     def loss(self, batch: NextItemBatch) -> Loss:
         """Only the items that the loss looks at are encoded: all for the full softmax, else those of the batch."""
         network, options = self.network, self.options
@@ -81,7 +101,7 @@ class LISA(NextItem):
 
         return export(self, folder)
 
-    # Streams: a user is B histograms of W counts.
+    # Streams: a user is B histograms of W counts and, with recent events, the numbers of the last w items.
 
     @property
     def state_size(self) -> int:  # type: ignore[override]
@@ -89,7 +109,12 @@ class LISA(NextItem):
             raise OptionError(
                 f"LISA streams with one layer; found layers = {self.options.layers}; fit it with layers=1"
             )
-        return self.options.codebooks.books * self.options.codebooks.words
+        if (window := recent_events(self.options)) and self.sizes.get("items", 0) >= MOST_ITEMS:
+            raise OptionError(
+                f"a ring of recent events holds items as float32 numbers, fewer than {MOST_ITEMS:,}; found "
+                f"{self.sizes['items']:,}; fit it without attention.recent"
+            )
+        return self.options.codebooks.books * self.options.codebooks.words + window
 
     @torch.no_grad()
     def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
@@ -98,9 +123,19 @@ class LISA(NextItem):
         fade = np.ones(books) if rate is None else torch.exp(-rate.double()).cpu().numpy()
         real = rows != 0
         count = real.sum(1)
-        h = states["state"].reshape(len(states), books, words) * (fade ** count[:, None])[:, :, None]  # in float64
+        before, ring = states["state"][:, : books * words], None
+        h = before.reshape(len(states), books, words) * (fade ** count[:, None])[:, :, None]  # in float64
+        later = count[:, None] - np.cumsum(real, axis=1)  # events that came after each
+        if self.network.recent is not None:  # an event is counted when it leaves the ring
+            entered = np.take_along_axis(rows, np.argsort(~real, axis=1, kind="stable"), axis=1)
+            every = np.concatenate([states["state"][:, books * words :].astype(rows.dtype), entered], axis=1)
+            window = self.network.recent.window
+            ring = np.take_along_axis(every, count[:, None] + np.arange(window), axis=1)
+            rows = every[:, : rows.shape[1]]
+            later = count[:, None] - 1 - np.arange(rows.shape[1])
+            real = (rows != 0) & (later >= 0)
         user, place = np.nonzero(real)
-        age = count[user] - np.cumsum(real, axis=1)[user, place]  # events that came after each
+        age = later[user, place]
         for start in range(0, len(user), EVENTS_AT_ONCE):
             part = slice(start, start + EVENTS_AT_ONCE)
             items = torch.from_numpy(rows[user[part], place[part]]).to(self.device)
@@ -110,14 +145,17 @@ class LISA(NextItem):
             else:
                 codes = history.codes[items].long().cpu().numpy()
                 np.add.at(h, (user[part, None], np.arange(books), codes), weight)
-        states["state"] = h.reshape(len(states), -1)
+        states["state"][:, : books * words] = h.reshape(len(states), -1)
+        if ring is not None:
+            states["state"][:, books * words :] = ring
 
     @torch.no_grad()
     def users_after(self, states: np.ndarray) -> Tensor:
         shape = (len(states), *self.network.codebooks.codewords.shape[:2])
         last, seen = (torch.from_numpy(states[name].astype(np.int64)) for name in ("item", "events"))
-        histogram = torch.from_numpy(np.ascontiguousarray(states["state"])).view(shape)
-        return self.network.at(State(seen.to(self.device), last.to(self.device), histogram.to(self.device), []))
+        kept = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
+        histogram, ring = kept[:, : shape[1] * shape[2]].reshape(shape), kept[:, shape[1] * shape[2] :].long()
+        return self.network.at(State(seen.to(self.device), last.to(self.device), histogram, [], ring))
 
     # Items of equal codes have equal scores; what is had more often comes first.
 
@@ -140,7 +178,7 @@ class LISA(NextItem):
 
     def _groups(self, catalogue: Catalogue) -> tuple[Tensor, Tensor, Tensor]:
         none = torch.zeros(0, dtype=torch.long, device=self.device)
-        if self.options.targets == "items" or (self.options.soft and self.options.targets == "same"):
+        if catalogue.target_codes is None:
             return none, none, none  # found by vectors that are no sums of codewords
         first = collisions(self.target_codes())  # (V,), from 0
         shared = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
@@ -154,9 +192,10 @@ class LISA(NextItem):
     @torch.no_grad()
     def target_codes(self) -> Tensor:
         """The codes by which items are found, (V, B)."""
-        network = self.network
-        books = network.target_codebooks or network.codebooks
-        return books(network.item.weight[1:] * network.scale).codes
+        codes = self.network.catalogue().target_codes
+        if codes is None:
+            raise OptionError("items are found by vectors, not by codes, where soft=true or targets=items")
+        return codes[1:]
 
     @torch.no_grad()
     def similar(self, item: Any, k: int | None = None) -> Recommendations:
@@ -195,6 +234,9 @@ class LISA(NextItem):
             network, catalogue = self.network, self.network.catalogue()
             _, state = network(known.unsqueeze(0))
             codes, rate, h = catalogue.history.codes[known].long(), network.attention.decay, state.histogram
+            if network.recent is not None:
+                share[(numbers > 0).cpu().numpy()] = self._attention_to_recent(known, state).cpu().numpy()
+                return share
             each = network.attention.weights(h, codes[-1:], catalogue.tables)[0] / h[0].clamp(min=1e-30)  # (B, W)
             if network.soft:
                 own = torch.einsum("lbw,bw->lb", catalogue.history.p[known], each)
@@ -205,6 +247,21 @@ class LISA(NextItem):
                 own = own * torch.exp(-rate * age.unsqueeze(1))
             share[(numbers > 0).cpu().numpy()] = own.mean(1).cpu().numpy()
         return share
+
+    def _attention_to_recent(self, known: Tensor, state: State) -> Tensor:
+        """The same (L,) where the last events are attended to one by one; `known` (L,) items, the state after them."""
+        network, catalogue = self.network, self.network.catalogue()
+        window, rate = network.recent.window, network.attention.decay
+        codes = catalogue.history.codes[known].long()  # (L, B)
+        scores, _ = network.recent.scores(catalogue.history.vectors[known[-1:]], network._ring(state, catalogue).events)
+        at = torch.arange(codes.shape[1], device=self.device)
+        coded = catalogue.tables.scores[at, codes[-1]][at, codes]  # (L, B): of the last event's codes to each one's
+        back = torch.arange(len(known) - 1, -1, -1, device=self.device).unsqueeze(1)
+        if rate is not None:
+            coded = coded - rate * back
+        exact = scores[0, -len(known) :] if len(known) < window else scores[0]
+        every = torch.cat((coded[: max(len(known) - window, 0)], exact.unsqueeze(1).expand(-1, codes.shape[1])))
+        return every.softmax(0).mean(1)
 
     def collided(self) -> int:
         """How many items share all their codes with another."""

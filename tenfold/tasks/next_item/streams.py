@@ -17,7 +17,7 @@ from tenfold.tasks.next_item.task import NextItem
 
 class Recurrent(NextItem):
     """The network is called as `user, state = network(events, state)`; a state is tensors in tuples and lists, each
-    with one row for each user, and all zeros is the same as none."""
+    with one row for each user (or None in a tensor's place), and all zeros is the same as none."""
 
     streams: bool = True  # False where these options make a state that grows
 
@@ -65,7 +65,7 @@ def leaves(state: State) -> Iterator[Tensor]:
     """The tensors of a state, in order."""
     if isinstance(state, Tensor):
         yield state
-    else:
+    elif state is not None:
         for part in state:
             yield from leaves(part)
 
@@ -76,8 +76,10 @@ def filled(like: State, numbers: Tensor) -> State:
 
     def take(part: State) -> Any:
         nonlocal place
+        if part is None:
+            return None
         if not isinstance(part, Tensor):
-            return type(part)(map(take, part))
+            return getattr(part, "_make", type(part))(map(take, part))
         size = part[0].numel()
         found = numbers[:, place : place + size].reshape(len(numbers), *part.shape[1:]).to(part.dtype)
         place += size

@@ -50,7 +50,9 @@ class LRURecOptions:
 
 @options
 class TransformerOptions:
-    attention: Annotated[str, option("softmax, linear, local, random-feature, key-quantised or lisa")] = "softmax"
+    attention: Annotated[str, option("softmax, linear, local, random-feature, key-quantised, lisa or lisa+recent")] = (
+        "softmax"
+    )
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
     heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 2
@@ -62,6 +64,7 @@ class TransformerOptions:
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
     features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
     codewords: Annotated[int, option("of key-quantised and lisa, for each head", gt=0)] = 64
+    recent: Annotated[int, option("events that lisa+recent attends to one by one; at most training.length", gt=0)] = 50
     loss: LossOptions = LossOptions()
     training: Training = Training()
 

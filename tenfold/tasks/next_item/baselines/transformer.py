@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.nn.attention import attention
+from tenfold.nn.recent import check_recent
 from tenfold.tasks.next_item.baselines.options import TransformerOptions as Options
 from tenfold.tasks.next_item.network import ItemTransformer
 from tenfold.tasks.next_item.options import Training
@@ -27,11 +28,14 @@ class Transformer(Recurrent):
     def attention(self) -> nn.Module:
         """One block's."""
         o = self.options
+        if o.attention == "lisa+recent":
+            check_recent(o.recent, o.training.length)
         settings: dict[str, dict[str, Any]] = {
             "local": {"window": o.window},
             "random-feature": {"features": o.features},
             "key-quantised": {"codewords": o.codewords},
             "lisa": {"codewords": o.codewords},
+            "lisa+recent": {"codewords": o.codewords, "recent": o.recent},
         }
         return attention(o.attention, o.dim, o.heads, o.dropout, **settings.get(o.attention, {}))
 
