@@ -24,7 +24,7 @@ LONG = {
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
     "long_histories": ("shop", "movies", "recent"),
-    "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "long_128", "long_512"),
+    "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "qa1_128", "qa6_128", "qa1_512", "qa6_512"),
     "rehearsal_streams": ("foursquare", "assist"),
     "robust_labels": ("choice", "table"),
     "sasrec_ml1m": ("bce", "softmax"),

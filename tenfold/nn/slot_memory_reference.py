@@ -20,7 +20,7 @@ def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Te
         since = [len(where) - 1 - n for n in range(len(where))]  # items that follow
         age = torch.log2(1 + (2 ** whole[k, -1] - 1) + len(where))
         if machine.competition:
-            turn = sorted(range(machine.slots), key=lambda j: (-round(64 * float(whole[j, -1])), j))
+            turn = sorted(range(machine.slots), key=lambda j: (-round(64 * float(whole[j, -1].detach())), j))
             shares = [_share_reference(machine, memory, keys[n], turn[place % machine.slots])[k]
                       for place, n in enumerate(where)]  # fmt: skip
             read, strength = torch.zeros_like(values[0]), torch.zeros(())
@@ -29,11 +29,11 @@ def step_reference(machine: SlotMemory, memory: Tensor, keys: Tensor, values: Te
                 age = (1 - share) * age + share * math.log2(1 + after_it)
             read = read / (strength + 1e-3)
         else:
-            read, shares = _read_reference(machine, memory[k], machine.identity[k], keys[where], values[where])
-            age = sum(share * math.log2(1 + after_it) for share, after_it in zip(shares, since, strict=True))
+            read, taken = _read_reference(machine, memory[k], machine.identity[k], keys[where], values[where])
+            age = taken @ torch.tensor([1.0 + after_it for after_it in since]).log2()
         after = _cell_reference(machine.cell, k, machine.out(read), memory[k])
         found = memory[k] + strength * (after - memory[k])
-        rows.append(found if machine.age is None else torch.cat([found, torch.as_tensor(age).view(1)]))
+        rows.append(found if machine.age is None else torch.cat([found, age.view(1)]))
     return torch.stack(rows)
 
 
