@@ -1,7 +1,7 @@
 """What can be chosen for LISA. Its three variants are presets: base, soft and mini (section 3.4 of the paper).
 
-The default is base, which the validation part of MovieLens-100K prefers to mini at equal training time, by 1 %
-(benchmarks/lisa_preset.py).
+The presets are the paper's. The defaults have the sizes of base, which the validation part of MovieLens-100K prefers to
+mini at equal training time, by 1 % (benchmarks/lisa_preset.py), and another coding (docs/log.md).
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -10,7 +10,12 @@ from tenfold.options import Tune, option, options
 from tenfold.tasks.next_item.options import LossOptions, Training
 
 # What the presets, the paper's variants, have and the defaults have not.
-PAPER = {"codebooks.coding": "bilinear", "codebooks.start": "slice", "codebooks.distinct": False}
+PAPER = {
+    "codebooks.coding": "bilinear",
+    "codebooks.start": "slice",
+    "codebooks.distinct": False,
+    "training.lr": 1e-3,
+}
 Targets = Literal["same", "own", "items"]
 
 
@@ -77,4 +82,4 @@ class Options:
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()
     loss: LossOptions = LossOptions()
-    training: Training = Training()
+    training: Training = Training(lr=3e-3)  # what nearest codewords need: docs/log.md
