@@ -284,6 +284,8 @@ ROOMS = {
 }
 
 
+SHOP_KINDS = ("brand", "colour", "count", "different", "looks", "neighbour", "order", "since")
+
 # Tables of a room's README by marker: the benchmark, its rows (label, name) and its columns (label, figure of a name).
 GRIDS = {
     "lisa": {
@@ -303,6 +305,25 @@ GRIDS = {
                 ("to 500", "movies_{}_ndcg@10_200_to_500"),
                 ("to 1,000", "movies_{}_ndcg@10_500_to_1000"),
                 ("more", "movies_{}_ndcg@10_1000_to_100000"),
+            ],
+        )
+    },
+    "rehearsal": {
+        "shop": (
+            "rehearsal_shop",
+            [
+                ("all", "all"),
+                ("all evidence in the last tenth", "near"),
+                ("evidence beyond the half", "far"),
+                *[(kind, kind) for kind in SHOP_KINDS],
+            ],
+            [
+                ("memory", "{}_memory"),
+                ("attention to all", "{}_all_kept"),
+                ("observer of the last tenth", "{}_observer"),
+                ("commonest answer", "{}_majority"),
+                ("solver", "{}_solved"),
+                ("questions", "{}_questions"),
             ],
         )
     },
@@ -452,11 +473,12 @@ def grid_table(
     figures = found.get(benchmark, {}).get("figures")
     if figures is None:
         return "Nothing has been measured yet."
-    figure = "MRR" if benchmark == "link_rules" else "NDCG@10"
+    figure = {"link_rules": "MRR", "rehearsal_shop": "% right"}.get(benchmark, "NDCG@10")
+    told = harness.shown if benchmark == "rehearsal_shop" else "{:.4f}".format
     lines = [f"| {figure} | " + " | ".join(label for label, _ in columns) + " |", "|---|" + "---:|" * len(columns)]
     for label, name in rows:
         values = [figures.get(figure.format(name)) for _, figure in columns]
-        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        cells = ["" if value is None else told(value) for value in values]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
