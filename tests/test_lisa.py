@@ -152,6 +152,16 @@ def test_training_revives_codewords_when_asked(events):
     assert found[0] == 0.8 and found[2] < 0.8
 
 
+@pytest.mark.parametrize(
+    ("preset", "items", "std"), [(None, 400, 0.01), (None, 60_000, 0.00577), ("base", 400, 0.0694)]
+)
+def test_items_start_small_unless_a_preset_is_the_paper_s(preset, items, std):
+    torch.manual_seed(0)
+    system = LISA(parse(Options, {"dim": 16} | ({} if preset is None else {"preset": preset})))
+    system.sizes = {"items": items}
+    assert system.build().item.weight[1:].std().item() == pytest.approx(std, rel=0.05)
+
+
 def test_codewords_start_from_the_items_when_asked(events):
     """Once, in the first step of training: what codes leave of an item is then less than from a drawn start."""
     left = {}

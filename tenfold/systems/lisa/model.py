@@ -24,6 +24,10 @@ from tenfold.nn.transformer import Block, DenseFeedForward, Positions
 from tenfold.ops.straight_through import decode
 from tenfold.systems.lisa.options import Options
 
+# Standard deviation of items at the start, at most, where they are coded by the nearest codeword. Xavier's grows as the
+# catalogue shrinks (0.14 for forty items): scores then begin in the tens, and the first epochs unlearn them.
+SMALL = 0.01
+
 
 class Catalogue(NamedTuple):
     """The items, or some of them, encoded: in training once a step, afterwards once and for all."""
@@ -71,7 +75,8 @@ class LisaNetwork(nn.Module):
         super().__init__()
         o, books, dim = options, options.codebooks, options.dim
         self.item = nn.Embedding(items + 1, dim, padding_idx=0)  # E
-        nn.init.normal_(self.item.weight, std=(2 / (items + 1 + dim)) ** 0.5)  # Xavier's
+        xavier = (2 / (items + 1 + dim)) ** 0.5
+        nn.init.normal_(self.item.weight, std=xavier if books.coding == "bilinear" else min(xavier, SMALL))
         with torch.no_grad():
             self.item.weight[0] = 0.0
         self.soft, self.targets_are, self.scale = o.soft, o.targets, math.sqrt(dim)
