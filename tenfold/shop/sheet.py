@@ -48,8 +48,8 @@ def contact_sheet(shop: Shop, samples: Mapping[str, pl.DataFrame], summary: Sequ
     for name, drawn in SECTIONS.items():
         if name in samples and len(samples[name]):
             sections += drawn(samples[name], titles, prices)
-    drawn, sizes, *more = summary
-    return page("A shop", sections, lead=sizes, about=[*more, drawn], style=STYLE)
+    seed, sizes, *more = summary
+    return page("A shop", sections, lead=sizes, about=[*more, seed], style=STYLE)
 
 
 def _section(title: str, about: str, body: str) -> Section:
