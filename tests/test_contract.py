@@ -147,7 +147,8 @@ def test_a_run_whose_loader_worker_crashed_goes_on(crash, events, tmp_path, whol
 
     with monkeypatch.context() as broken:
         broken.setattr(NextItemSamples, "batch", crashing)
-        with pytest.raises((FailureError, RuntimeError)):
+        # torch raises from a signal's handler, wherever training is; within inspect's own try that is a TypeError
+        with pytest.raises((FailureError, RuntimeError, TypeError)):
             cls(cls.tiny).fit(events, budget=budget(max_epochs=3, workers=2, save_seconds=0), run=tmp_path)
     assert torch.equal(resumed(cls, tmp_path, workers=2), weights(whole[cls]))
 
