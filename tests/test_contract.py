@@ -191,7 +191,8 @@ def test_two_processes_equal_one(name, tmp_path, fit_apart):
     assert codes == [0, 0], output[-3000:]
     cls = CLASSES[name]
     one = cls(without_dropout(cls)).fit(small(cls).data(), budget=budget(max_epochs=2))
-    assert_close(weights(cls.load(tmp_path / "out")), weights(one), rtol=1e-5, atol=1e-6)
+    # Adam makes steps of one size of gradients that are rounding; a share that is left out moves weights by 1e-2
+    assert_close(weights(cls.load(tmp_path / "out")), weights(one), rtol=1e-5, atol=3e-5)
 
 
 def test_torchrun_fits_as_two_processes_do(tmp_path):

@@ -30,7 +30,7 @@ class LISA(NextItem):
         dim=16,
         dropout=0.1,
         targets="own",
-        codebooks=CodebookOptions(books=3, words=4, target_words=6),
+        codebooks=CodebookOptions(books=3, words=5, target_words=7),
         training=Training(length=20, batch_size=8, lr=0.01),
     )
 

@@ -42,6 +42,8 @@ class MemoryRecommender(nn.Module):
         with torch.no_grad():
             self.item.weight[0] = 0.0
         self.machine = slot_memory(o.dim, o.memory, o.dropout)
+        if self.machine.age is not None:  # the decoder finds slots by their keys alone
+            self.machine.recent.requires_grad_(False)
         self.places = nn.Parameter(0.5 * torch.randn(o.memory.segment, o.dim))
         self.decoder = Transformer(
             o.dim, o.memory.layers, attention=lambda: SoftmaxAttention(o.dim, o.memory.heads, o.dropout),
