@@ -346,3 +346,12 @@ def test_what_cannot_be_built_is_said(events):
         LimaRec(dim=10).fit(events, max_epochs=1)
     with pytest.raises(OptionError, match="found 99 interests and 24 items"):
         LimaRec(dim=8, interests=99).fit(events, max_epochs=1)
+
+
+def test_the_demo_begins_with_states_of_its_own(events, tmp_path):
+    """A second demo has another model where it trained for fewer seconds."""
+    from tenfold.systems.limarec.demo import _followed
+
+    for seed in (0, 1):
+        system = LimaRec(LimaRec.tiny).fit(events, max_epochs=1, seed=seed, progress="none", accelerator="cpu")
+        assert "event by event" in _followed(system, events, tmp_path).title

@@ -1,5 +1,6 @@
 """LimaRec's part of the report: fitted on the shop, a customer followed event by event, and what that costs."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def _followed(system: LimaRec, events: Events, folder: Path) -> Section:
     user = int(np.argmax(np.diff(events.offsets)))
     numbers = events.items[events.offsets[user] : events.offsets[user + 1]]
     items, (name,) = events.catalogue.ids(numbers), events.users.ids([user + 1])
+    shutil.rmtree(folder / "states", ignore_errors=True)  # an earlier demo's, of another model
     with system.open(folder / "states") as session:
-        session.forget(name)
         session.update_many([name] * len(items), items, ids=[f"{name}-{place}" for place in range(len(items))])
         again = session.update_many([name], items[-1:], ids=[f"{name}-{len(items) - 1}"])
         answers = session.recommend(name, k=10, explain=True)
