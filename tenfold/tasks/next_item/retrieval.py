@@ -22,7 +22,7 @@ from tenfold.errors import OptionError
 from tenfold.tasks.next_item.answers import Recommender
 
 Kind = Literal["auto", "none", "exact", "ivf", "hnsw"]
-IVF_FROM = 50_000  # items: benchmarks/retrieval.py
+IVF_FROM = 50_000  # items; it is as fast as all scores from 10,000 on (benchmarks/retrieval.py), and misses a few
 RECALL, PROBES, MIXED = 0.99, 512, 3  # of the first ten; vectors it is measured with, each the sum of so many items
 NEIGHBOURS, CONSTRUCTION = 32, 80  # of hnsw: links of an item, and candidates for them while it is built
 MOST_LEFT_OUT = 1_000  # items that one user is not shown; with more all items are scored
