@@ -249,8 +249,8 @@ def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 class Exported(NamedTuple):
-    sizes: dict[str, int]  # bytes by file
-    notes: list[str]
+    sizes: dict[str, int]  # bytes on the disk, by file or by what they hold
+    notes: list[str]  # what a person must know of it
 
 
 def to_onnx(

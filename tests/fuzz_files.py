@@ -24,18 +24,24 @@ ENDS = ["\n", "\r\n", "\r"]
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16"]
 
 
-def zipped(content):
+def zipped(**files):
+    """A zip archive of these; a_csv is a.csv."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.csv", content)
+        for name, content in files.items():
+            archive.writestr(name.replace("_csv", ".csv"), content)
     return buffer.getvalue()
+
+
+def zipped_alone(content):
+    return zipped(a_csv=content)
 
 
 def quick_lzma(content):
     return lzma.compress(content, preset=0)
 
 
-PACKED = [None, gzip.compress, bz2.compress, quick_lzma, zipped]
+PACKED = [None, gzip.compress, bz2.compress, quick_lzma, zipped_alone]
 
 
 def written(separator):

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import zipfile
 from functools import partial
 
 import fuzz_files
@@ -18,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from conftest import refusal
+from fuzz_files import zipped, zipped_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -234,19 +234,11 @@ def test_rows_in_are_rows_out_and_rows_told(tmp_path, notes, form, end, encoding
 CSV = b"user,item\n7,10\n7,11\n"
 
 
-def zipped(**files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("_csv", ".csv"), content)
-    return buffer.getvalue()
-
-
 def zstd(content):
     return pa.compress(content, "zstd", asbytes=True)
 
 
-PACKED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstd, "zip": lambda c: zipped(a_csv=c)}
+PACKED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstd, "zip": zipped_alone}
 
 
 @pytest.mark.parametrize("kind", PACKED)

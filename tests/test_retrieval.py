@@ -100,6 +100,27 @@ def test_a_session_answers_alike(kind, which, request):
     assert (interests is not None) == (which == "several")
 
 
+def test_a_long_list_is_as_long_as_by_all_scores(one):
+    """An index that looks at one cell of many does not hold as many items as are asked for."""
+    import faiss
+
+    plain, indexed = one.open(), one.open(retrieval="exact")
+    table = one.item_table().detach()[1:].numpy()
+    few = faiss.IndexIVFFlat(faiss.IndexFlatIP(table.shape[1]), table.shape[1], 4, faiss.METRIC_INNER_PRODUCT)
+    few.train(table)
+    few.add(table)
+    indexed.retrieval.index = few  # looks at one cell of four
+    for session in (plain, indexed):
+        session.update("u", "r0i0")
+    items = len(one.vocabularies["items"])
+    ours, theirs = (session.recommend("u", k=items) for session in (indexed, plain))
+    assert len(ours) == items and [each.item for each in ours] == [each.item for each in theirs]
+    narrow = Retrieval(Catalogue(6_000), "ivf")
+    narrow.index.nprobe = 1
+    numbers, scores = narrow.best(torch.randn(3, 1, 16), 2_000, barred=np.zeros(0, np.int64))
+    assert (numbers == 0).any(1).all() and np.isinf(scores[numbers == 0]).all()
+
+
 def test_auto_takes_an_index_where_it_pays(one, monkeypatch):
     assert retrieval_of(one, "auto") is None
     monkeypatch.setattr(retrieval, "IVF_FROM", 5)

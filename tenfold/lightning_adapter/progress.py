@@ -42,7 +42,7 @@ class Progress(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, completed=self._batches(trainer), description=self._where(trainer))
+            self.bar.update(self.task, completed=self._batches(trainer), description=self._where(trainer, 2))
         elif self.form == "lines" and trainer.global_rank == 0 and time.monotonic() - self.told >= TOLD_EVERY:
             batch = done_in_epoch(trainer)
             self._say(f"{self._where(trainer)}, batch {batch:,}/{trainer.num_training_batches:,}{self._left(trainer)}")
@@ -56,13 +56,14 @@ class Progress(Callback):
     def _batches(trainer: pl.Trainer) -> int:
         return int(trainer.current_epoch * trainer.num_training_batches + done_in_epoch(trainer))
 
-    def _where(self, trainer: pl.Trainer) -> str:
+    def _where(self, trainer: pl.Trainer, most: int | None = None) -> str:
+        """most: figures of the last validation that are told; beside a bar there is no room for all."""
         told = f"{self.stage.name}: epoch {trainer.current_epoch + 1}/{self.limits.max_epochs}"
         if not self.stage.history:
             return told
         last = self.stage.history[-1]
         figures = [f"{n} {v:.4f}" for n, v in last.items() if n not in ("epoch", "loss", "seconds") and "/" not in n]
-        validation = f", validation {', '.join(figures)}" if figures else ""
+        validation = f", validation {', '.join(figures[:most])}" if figures else ""
         return f"{told}, loss {last['loss']:.4f}{validation}"
 
     def _left(self, trainer: pl.Trainer) -> str:

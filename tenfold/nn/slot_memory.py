@@ -163,6 +163,16 @@ def _times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return (y if bias is None else y + bias).transpose(0, 1)
 
 
+def _refuse_misfits(dim: int, slots: int, segment: int, heads: tuple[int, int], sparse_write: int) -> None:
+    if slots < 1 or segment < 1:
+        raise OptionError(f"a memory has one slot or more and reads segments of one item or more; found {slots} "
+                          f"slots and segments of {segment}")  # fmt: skip
+    if any(dim % count for count in heads):
+        raise OptionError(f"width must be a multiple of heads; found width {dim}, {heads[0]} and {heads[1]} heads")
+    if sparse_write > slots:
+        raise OptionError(f"no more than all slots can be written; found sparse_write {sparse_write}, {slots} slots")
+
+
 class SlotMemory(nn.Module):
     """The machine. `scan` reads whole streams, `step` one segment.
 
@@ -217,17 +227,7 @@ class SlotMemory(nn.Module):
         recompute: int = 0,
     ) -> None:
         super().__init__()
-        if slots < 1 or segment < 1:
-            raise OptionError(f"a memory has one slot or more and reads segments of one item or more; found {slots} "
-                              f"slots and segments of {segment}")  # fmt: skip
-        if dim % heads or dim % encoder_heads:
-            raise OptionError(
-                f"width must be a multiple of heads; found width {dim}, {heads} and {encoder_heads} heads"
-            )
-        if sparse_write > slots:
-            raise OptionError(
-                f"no more than all slots can be written; found sparse_write {sparse_write}, {slots} slots"
-            )
+        _refuse_misfits(dim, slots, segment, (heads, encoder_heads), sparse_write)
         if self_keys and competition and not strict:
             raise OptionError(
                 "a slot's own content is no item that slots compete for; self_keys is for competition=false"
@@ -338,12 +338,10 @@ class SlotMemory(nn.Module):
             alpha, mass = self._won(memory, keys, keep, whole[..., self.dim] if self.oldest_first else None)
         else:
             alpha, mass = self._attention(memory, keys, keep)
-        items = alpha[..., : keys.shape[1]]
+        items = share = alpha[..., : keys.shape[1]]
         if self.competition:
-            items, strength = _one_after_another(items)
-        share = items
-        if self.competition:
-            items = items / (strength + 1e-3)
+            share, strength = _one_after_another(items)
+            items = share / (strength + 1e-3)
         read = items @ self._heads(values)
         if self.self_keys:
             read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MOST = 80.0  # exponent of a codeword's weight over that of all recent events, above which it is cut
+LEAST = 1e-30  # a count below it is none: denormal numbers are slow
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
@@ -52,8 +53,16 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
 def _count(h, present, known, left, fades, enters, code):  # type: ignore[no-untyped-def]
     """One event later: what there is fades, what enters counts; how many codewords are present."""
     if fades:
-        for i in range(known):
-            h[present[i]] *= left
+        i = 0
+        while i < known:
+            faded = h[present[i]] * left
+            if faded > LEAST:
+                h[present[i]] = faded
+                i += 1
+            else:
+                h[present[i]] = 0
+                known -= 1
+                present[i] = present[known]
     if enters:
         if h[code] == 0:
             present[known] = code

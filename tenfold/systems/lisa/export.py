@@ -24,6 +24,7 @@ from numba import njit
 from torch import Tensor
 
 from tenfold import artifact
+from tenfold.artifact import Exported
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import ArtifactError, OptionError
 from tenfold.nn.codebooks import Encoded
@@ -201,11 +202,6 @@ class CodedNetwork(LisaNetwork):
 
 
 # Out and in.
-
-
-class Exported(NamedTuple):
-    sizes: dict[str, int]  # bytes on the disk, by what they hold
-    notes: list[str]  # what a person must know of it
 
 
 def keeps_items(options: Options) -> bool:

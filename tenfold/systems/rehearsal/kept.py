@@ -104,9 +104,8 @@ class SearchedStream(StreamNetwork):
         self, q: Tensor, whole: Tensor, part: Tensor, stream: Tensor, done: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Scores and numbers (Q, F) of the segments that are fetched; T is the one that is not full yet."""
-        asked = self.like(q)
+        asked = self.like(q) * q.shape[-1] ** -0.5
         mean = (part * keep.unsqueeze(-1)).sum(1) / keep.sum(1, keepdim=True).clamp(min=1)
-        asked = asked * q.shape[-1] ** -0.5
         old = (whole.mean(2)[stream] @ asked.unsqueeze(-1)).squeeze(-1)
         seen = torch.arange(whole.shape[1], device=q.device) < done.unsqueeze(1)
         old = old.masked_fill(~seen, -1e9)

@@ -238,7 +238,10 @@ class Teacher(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-> scores (Q, A), and beta (Q, I): how much each question attends to each fragment of its stream."""
-        h, begin, there = self.fragments(batch)
+        return self.attend(batch, *self.fragments(batch))
+
+    def attend(self, batch: Batch, h: Tensor, begin: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from the stream's fragments."""
         q = self.question(batch.asked)
         keys, values = self.key(h)[batch.stream], self.value(h)[batch.stream]
         seen = there[batch.stream] & (begin[batch.stream] < batch.time.unsqueeze(1))

@@ -145,8 +145,8 @@ class Rehearsal(StreamQuestions):
         """KL(beta || student) of the batch's streams that are asked about."""
         with torch.no_grad():
             self.teacher.eval()
-            h, _, there = self.teacher.fragments(batch)
-            beta = self.teacher(batch)[1]
+            h, begin, there = self.teacher.fragments(batch)
+            beta = self.teacher.attend(batch, h, begin, there)[1]
             asked = torch.zeros(len(h), device=h.device).index_add(0, batch.stream, torch.ones_like(beta[:, 0]))
             mean = torch.zeros_like(h[..., 0]).index_add(0, batch.stream, beta) / asked.clamp(min=1).unsqueeze(1)
         told = self.network["student"](h, there)

@@ -55,7 +55,7 @@ class Retrieval:
 
         self.system, self.kind = system, kind
         table = system.item_table().detach()[1:].cpu().float().contiguous().numpy()
-        self.items, self.recall = len(table), 1.0
+        self.items, self.recall, self.looked_at = len(table), 1.0, "all items"
         width, metric = table.shape[1], faiss.METRIC_INNER_PRODUCT
         self.index: Any = faiss.IndexFlatIP(width)
         if kind == "ivf":
@@ -77,28 +77,28 @@ class Retrieval:
         true = torch.topk(torch.from_numpy(mixed) @ torch.from_numpy(table).T, k).indices.numpy()
         looked_at, most = (1, self.index.nlist) if self.kind == "ivf" else (16, 1024)
         while True:
-            if self.kind == "ivf":
-                self.index.nprobe = looked_at
-            else:
-                self.index.hnsw.efSearch = looked_at
+            self._look_at(looked_at)
             found = self.index.search(mixed, k)[1]
             self.recall = float(np.mean([len(set(a) & set(b)) / k for a, b in zip(true, found, strict=True)]))
             if self.recall >= RECALL or looked_at >= most:
                 return
             looked_at = min(2 * looked_at, most)
 
+    def _look_at(self, count: int) -> None:
+        if self.kind == "ivf":
+            self.index.nprobe, self.looked_at = count, f"{count} of {self.index.nlist} cells"
+        else:
+            self.index.hnsw.efSearch, self.looked_at = count, f"{count} candidates"
+
     def __str__(self) -> str:
-        looked_at = {"exact": "all items"} | (
-            {"ivf": f"{self.index.nprobe} of {self.index.nlist} cells"} if self.kind == "ivf"
-            else {"hnsw": f"{self.index.hnsw.efSearch} candidates"} if self.kind == "hnsw" else {}
-        )  # fmt: skip
-        return f"{self.kind}: {looked_at[self.kind]} looked at, recall of the first ten {self.recall:.3f}"
+        return f"{self.kind}: {self.looked_at} looked at, recall of the first ten {self.recall:.3f}"
 
     @torch.no_grad()
     def best(
         self, users: Tensor, k: int, *, barred: np.ndarray, seen: Sequence[np.ndarray] = ()
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The numbers (N, k) of the best items and their scores; 0 and -inf where there are fewer.
+        """The numbers (N, k) of the best items and their scores; 0 and -inf where fewer were found: there are no
+        more, or what was looked at holds no more.
 
         users: as `Recommender.scores` takes them.  barred: items that nobody is shown; seen: each user's, or none.
         """

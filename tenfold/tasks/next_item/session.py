@@ -337,20 +337,16 @@ class Session:
     def _indexed(
         self, vectors: torch.Tensor, new: np.ndarray, seen: list[np.ndarray], k: int, exclude: Sequence[Any]
     ) -> list[Recommendations]:
-        """The same by the index; who has no known event is answered by popularity as ever."""
+        """The same by the index; by all scores as ever who has no known event, and who would get a shorter list because
+        the index looks at too few items."""
         assert self.retrieval is not None
         barred = self.system.item_numbers(exclude)
-        found: list[Recommendations] = [Recommendations()] * len(new)
-        for told in (True, False):
-            rows = np.flatnonzero(new == told)
+        numbers, scores = self.retrieval.best(vectors, k, barred=barred, seen=seen)
+        found = self.system.named(numbers, scores)
+        rows = np.flatnonzero(new | (numbers == 0).any(1))
+        if len(rows):
             some, own = vectors[torch.from_numpy(rows).to(vectors.device)], [seen[row] for row in rows] if seen else []
-            if not len(rows):
-                continue
-            if told:
-                answers = self._of_all(some, new[rows], own, k, exclude, None)
-            else:
-                answers = self.system.named(*self.retrieval.best(some, k, barred=barred, seen=own))
-            for row, answer in zip(rows, answers, strict=True):
+            for row, answer in zip(rows, self._of_all(some, new[rows], own, k, exclude, None), strict=True):
                 found[row] = answer
         return found
 
