@@ -1,5 +1,6 @@
 """The program: `tenfold`, and `python -m tenfold`."""
 
+import gc
 import os
 import signal
 import sys
@@ -18,7 +19,10 @@ def main() -> int:
         signal.signal(signal.SIGINT, _interrupted)
     from tenfold.cli import main as run
 
-    return run()
+    try:
+        return run()
+    finally:
+        gc.freeze()  # Python's last collection would look through all that torch and Lightning are: over half a second
 
 
 def _interrupted(number: int, frame: "FrameType | None") -> None:

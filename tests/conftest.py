@@ -1,11 +1,14 @@
 """What all tests share: stricter numerics than a user's, and small data whose answers are known."""
 
-import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,24 +106,57 @@ def subprocess_of(*command, timeout=90, **environment):
     return process.returncode, output
 
 
+@contextmanager
+def warm_python(folder, *modules):
+    """The words of a command like `python -c`, but everything slow, and these modules, have been imported (warm.py)."""
+    place, environment = str(folder / "socket"), os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    serve = [sys.executable, "tests/warm.py", "serve", place, *modules]
+    with subprocess.Popen(serve, env=environment | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, stdin=-1, stdout=-1) as server:
+        assert server.stdout.readline() == b"ready\n"
+        yield [sys.executable, "-IS", str(ROOT / "tests" / "warm.py"), place]
+        server.stdin.close()  # which ends it
+
+
 @pytest.fixture(scope="session")
-def fit_apart():
+def warm(tmp_path_factory):
+    """The words before a program and its arguments; of Tenfold nothing has been imported."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as words:
+        yield words
+
+
+@pytest.fixture(scope="session")
+def fit_apart(tmp_path_factory):
     """Fits a system in processes of its own, forked from one that has imported everything (fit_one.py).
 
     fit_apart(name, run, folder, batch=None, processes=1) -> the exit codes of the processes, and what they printed.
     """
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "tests/fit_one.py", "--serve"], env=environment, cwd=ROOT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as server:  # fmt: skip
+    usual = "import sys; from fit_one import fit; fit(*sys.argv[1:])"
+    with warm_python(tmp_path_factory.mktemp("fits"), "fit_one") as words:
 
-        def fit(*arguments, processes=1, seconds=90):
-            order = {"arguments": [str(each) for each in arguments], "processes": processes, "seconds": seconds}
-            server.stdin.write(json.dumps(order) + "\n")
-            server.stdin.flush()
-            found = json.loads(server.stdout.readline())
-            return found["codes"], found["output"]
+        def fit(*arguments, processes=1, seconds=90, program=usual):
+            command = [*words, program, *map(str, arguments)]
+            with tempfile.TemporaryFile() as output:
+                started = [
+                    subprocess.Popen(command, cwd=ROOT, env=os.environ | rank, stdout=output, stderr=output)
+                    for rank in (ranks(processes) if processes > 1 else [{}])
+                ]
+                until = time.monotonic() + seconds
+                while any(one.poll() is None for one in started):
+                    if time.monotonic() > until or any(one.poll() for one in started):
+                        for one in started:  # what waits for one that died would wait long
+                            one.kill()
+                    time.sleep(0.01)
+                output.seek(0)
+                return [one.returncode for one in started], output.read().decode(errors="replace")
 
         yield fit
-        server.stdin.close()
+
+
+def ranks(count):
+    """What torchrun would tell so many processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}", "TORCHELASTIC_RUN_ID": "one", "GROUP_RANK": "0"}
+    shared |= {"WORLD_SIZE": f"{count}", "LOCAL_WORLD_SIZE": f"{count}"}
+    return [{"RANK": f"{rank}", "LOCAL_RANK": f"{rank}"} | shared for rank in range(count)]

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import polars as pl
 import pytest
@@ -204,10 +203,10 @@ def test_shop(tmp_path, capsys):
     assert "another shop" in refused(capsys, "shop", "new", tmp_path / "shop", *sizes[:-1], 6)
 
 
-def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
+def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path, warm):
     command = ["fit", "sasrec", log, "-o", str(tmp_path / "f"), *TINY, "--max-epochs", "3000", "--progress", "lines"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tenfold.cli", *command],
+        [*warm, "import sys; from tenfold.cli import main; sys.exit(main(sys.argv[1:]))", *command],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -229,8 +228,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(log, tmp_path):
     run_of_it = json.loads((tmp_path / "f.run" / "run.json").read_text())
     assert run_of_it["max_epochs"] == 3000 and (tmp_path / "f.run" / "next_item" / "last.ckpt").exists()
     shorter = [a if a != "3000" else "4" for a in again[1:]]
-    begun = time.monotonic()
-    assert cli.main([*shorter, "--accelerator", "cpu"]) == 0 and time.monotonic() - begun < 60
+    assert cli.main([*shorter, "--accelerator", "cpu"]) == 0
     assert (tmp_path / "f" / "config.json").exists()
 
 
@@ -289,7 +287,7 @@ def test_help_and_list_do_not_import_torch():
 
 
 @pytest.mark.parametrize("what", ["checkpoint", "answers.jsonl", "answers.parquet"])
-def test_a_disk_that_takes_no_more_loses_nothing(what, log, fitted, tmp_path):
+def test_a_disk_that_takes_no_more_loses_nothing(what, log, fitted, tmp_path, warm):
     """A limit on the size of files stands for the full disk: the system refuses the bytes in the same way."""
     limit, out = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)); ", tmp_path / what
     if what == "checkpoint":
@@ -298,9 +296,7 @@ def test_a_disk_that_takes_no_more_loses_nothing(what, log, fitted, tmp_path):
         words, old = ["predict", fitted, "-i", log, "-o", str(out)], out
         out.write_bytes(b"older answers")
     program = f"{limit}from tenfold.cli import main; sys.exit(main(sys.argv[1:]))"
-    told = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    told = subprocess.run([*warm, program, *words], capture_output=True, text=True, cwd=ROOT, check=False)
     assert told.returncode == 2 and "could not be written: " in told.stderr.splitlines()[-1], told.stderr
     assert "Traceback" not in told.stderr
     if what == "checkpoint":
@@ -369,8 +365,10 @@ def test_a_file_is_no_folder_of_a_system(log, capsys):
 
 
 @pytest.mark.parametrize("system", ["popularity", "sasrec"])
-@pytest.mark.parametrize("death", ["raise MemoryError", "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"])
-def test_a_fit_that_dies_before_it_has_anything_hinders_no_other(system, death, log, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("death", "code"), [("raise MemoryError", 1), ("raise KeyboardInterrupt", 130), ("os.kill(os.getpid(), 9)", -9)]
+)
+def test_a_fit_that_dies_before_it_has_anything_hinders_no_other(system, death, code, log, tmp_path, capsys, warm):
     words = [log, "-o", str(tmp_path / "m"), *FAST]
     program = f"""
 import os, sys
@@ -381,12 +379,10 @@ def stages(*_):
     {death}
     yield
 NextItem.stages = Counted.stages = stages
-cli.main(sys.argv[1:])
+sys.exit(cli.main(sys.argv[1:]))
 """
-    dead = subprocess.run(
-        [sys.executable, "-c", program, "fit", system, *words], cwd=ROOT, capture_output=True, check=False
-    )
-    assert dead.returncode is not None and not (tmp_path / "m").exists()
+    dead = subprocess.run([*warm, program, "fit", system, *words], cwd=ROOT, capture_output=True, check=False)
+    assert dead.returncode == code and not (tmp_path / "m").exists(), dead.stderr
     assert {each.name for each in (tmp_path / "m.run").iterdir()} <= {"run.json", "run.lock"}  # to be begun again
     tiny = TINY if system == "sasrec" else []
     assert run(capsys, "fit", system, *words, *tiny, "--seed", 4)[0] == 0

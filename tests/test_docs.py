@@ -6,6 +6,7 @@ A block of Python or shell at the margin says before it whether it is run: `<!--
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import page
+from tenfold.version import VERSION
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("tenfold/systems/*/README.md"))]
 BLOCK = re.compile(r"^(?:<!-- (run|not run: [^>]+) -->\n)?```(python|sh)\n(.*?)^```$", re.M | re.S)
@@ -58,14 +60,28 @@ def test_python_runs(path, folder):
         exec(compile(code, str(path), "exec"), names)
 
 
+@pytest.fixture(scope="module")
+def programs(warm, tmp_path_factory):
+    """A PATH on which `tenfold` is what the package installs, in a Python that has imported torch and its like."""
+    program = tmp_path_factory.mktemp("bin") / "tenfold"
+    code = "import sys; from tenfold.__main__ import main; sys.argv[0] = 'tenfold'; sys.exit(main())"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([*warm, code])} "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_program_is_installed():
+    program = Path(sys.executable).parent / "tenfold"
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0 and told.stdout == f"tenfold {VERSION}\n", told.stderr
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # every command starts Python and torch anew
 @pytest.mark.parametrize("path", with_blocks("sh"))
-def test_commands_run(path, folder):
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def test_commands_run(path, folder, programs):
     script = "set -e\n" + "\n".join(blocks(path, "sh"))
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=580, env={**os.environ, "PATH": programs}
+        ["bash", "-c", script], capture_output=True, text=True, timeout=280, env={**os.environ, "PATH": programs}
     )
     assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, ring_walks, subprocess_of
+from conftest import ring_walks
 from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
@@ -276,11 +276,11 @@ def test_settings_that_make_no_sense_are_refused():
 
 TINY = {"attention": "key-quantised", "codewords": 9}
 FIT_ONE = f"""
-import runpy, sys
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+import sys
+from fit_one import fit
 from tenfold.tasks.next_item.baselines.transformer import Transformer
 Transformer.tiny = Transformer(Transformer.tiny).set_params(**{TINY!r}).options
-runpy.run_path({str(ROOT / "tests" / "fit_one.py")!r}, run_name="__main__")
+fit("transformer", *sys.argv[1:])
 """
 
 
@@ -300,19 +300,6 @@ def whole():
     return fitted()
 
 
-def fit_elsewhere(tmp_path, *arguments, torchrun=()):
-    (tmp_path / "fit.py").write_text(FIT_ONE)
-    return subprocess_of(
-        *torchrun,
-        f"{tmp_path}/fit.py",
-        "transformer",
-        f"{tmp_path}/run",
-        f"{tmp_path}/out",
-        *arguments,
-        OMP_NUM_THREADS="1",
-    )
-
-
 def test_the_system_learns_and_is_loaded_as_it_was_saved(whole, tmp_path):
     first, second = (block.attention.codebook for block in whole.network.blocks.blocks)
     assert first.shape == second.shape == (2, 9, 8)
@@ -325,14 +312,13 @@ def test_the_system_learns_and_is_loaded_as_it_was_saved(whole, tmp_path):
     assert torch.equal(weights(fitted()), weights(whole))
 
 
-def test_a_killed_system_goes_on_bit_for_bit(whole, tmp_path):
-    code, output = fit_elsewhere(tmp_path, "13")
-    assert code == -signal.SIGKILL, output[-3000:]
+def test_a_killed_system_goes_on_bit_for_bit(whole, tmp_path, fit_apart):
+    codes, output = fit_apart(tmp_path / "run", tmp_path / "out", 13, program=FIT_ONE)
+    assert codes == [-signal.SIGKILL], output[-3000:]
     assert torch.equal(weights(fitted(tmp_path / "run", resume=True)), weights(whole))
 
 
-def test_two_processes_equal_one(whole, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    code, output = fit_elsewhere(tmp_path, torchrun=torchrun)
-    assert code == 0, output[-3000:]
+def test_two_processes_equal_one(whole, tmp_path, fit_apart):
+    codes, output = fit_apart(tmp_path / "run", tmp_path / "out", processes=2, program=FIT_ONE)
+    assert codes == [0, 0], output[-3000:]
     assert_close(weights(Transformer.load(tmp_path / "out")), weights(whole), rtol=1e-5, atol=1e-6)
