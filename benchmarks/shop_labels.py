@@ -8,7 +8,7 @@ in the cloth of another class. Each is the worst of two runs, which differ in th
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 from unittest.mock import patch
@@ -41,11 +41,11 @@ def pictures(frame: pl.DataFrame, split: str) -> Pictures:
     return Pictures(torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255, torch.tensor(y))
 
 
-def small_network(seed: int) -> nn.Module:
+def small_network(seed: int, strides: Sequence[int] = (1, 2, 2, 2)) -> nn.Module:
     """Four convolutions and the mean over places."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for (before, after), stride in zip(pairwise((3, 32, 48, 64, 64)), (1, 2, 2, 2), strict=True):
+    for (before, after), stride in zip(pairwise((3, 32, 48, 64, 64)), strides, strict=True):
         layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(CLASSES)))
 

@@ -7,6 +7,7 @@ apart and says the most usual of the rest, given the category.
 import io
 import itertools
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,15 +42,15 @@ class Pictures(NamedTuple):
 
 
 class Reader(nn.Module):
-    """Five convolutions, their mean and their maximum: pixels to the scores of each attribute's words."""
+    """Convolutions, their mean and their maximum: pixels to the scores of each attribute's words."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = (32, 48, 64, 96, 128), strides: Sequence[int] = (2, 1, 2, 2, 2)) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for (into, out), stride in zip(itertools.pairwise([3, 32, 48, 64, 96, 128]), [2, 1, 2, 2, 2], strict=True):
+        for (into, out), stride in zip(itertools.pairwise((3, *widths)), strides, strict=True):
             layers += [nn.Conv2d(into, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.heads = nn.ModuleList(nn.Linear(2 * 128, words) for words in ATTRIBUTES.values())
+        self.heads = nn.ModuleList(nn.Linear(2 * widths[-1], words) for words in ATTRIBUTES.values())
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, P, P) uint8 -> scores (N, words) of each attribute."""
@@ -75,10 +76,10 @@ def pictures(options: Options) -> Pictures:
     )
 
 
-def read(drawn: Pictures, epochs: int) -> dict[str, float]:
+def read(drawn: Pictures, epochs: int, **shape: Sequence[int]) -> dict[str, float]:
     """How often a network trained on pictures of training items reads each attribute of test items."""
     torch.manual_seed(0)
-    network = Reader()
+    network = Reader(**shape)
     train = torch.from_numpy(np.flatnonzero(drawn.split == SPLITS[0]))
     test = torch.from_numpy(np.flatnonzero(drawn.split == SPLITS[2]))
     steps = epochs * -(-len(train) // 64)

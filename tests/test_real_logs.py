@@ -1,6 +1,6 @@
 """Real logs, as people have them: read whole, fitted in bounded time, and held against rules that need no training.
 
-Fifteen epochs bring SASRec to the level of first-order Markov on MovieLens-100K, not above it: that is not asserted.
+Six epochs bring SASRec above popularity and neighbours on MovieLens-100K; first-order Markov takes it longer.
 """
 
 import pytest
@@ -13,8 +13,8 @@ from tenfold.data.events import read_events
 @pytest.mark.slow
 def test_sasrec_on_movielens_100k_beats_popularity_and_neighbours(public):
     path = public / "seqrec" / "ml-100k.inter.gz"
-    arms = ["sasrec:training.length=100,training.batch_size=32,dropout=0.3", "popularity", "item-knn"]
-    found = compare(str(path), arms, split="loo", budget=Budget(max_epochs=15, accelerator="cpu", progress="none"))
+    arms = ["sasrec:training.length=50,training.batch_size=32,training.lr=0.003", "popularity", "item-knn"]
+    found = compare(str(path), arms, split="loo", budget=Budget(max_epochs=6, accelerator="cpu", progress="none"))
     rows = {row.system: row for row in found.rows}
     assert found.count == 943 and found.rows[0].system == "SASRec"
     # The interval of what each rule lacks lies below 0: not a lucky draw of users.
