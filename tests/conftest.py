@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         given = (getattr(item, "callspec", None) and item.callspec.params) or {}
         cls = given.get("cls") or CLASSES.get(given.get("name"))
-        if cls and item.module.__name__ == "test_contract":
+        if cls and item.module.__name__ in ("test_contract", "test_contract_artifacts"):
             item.add_marker(pytest.mark.xdist_group(cls.__name__))
         if cls and (reason := cls.expected_failures.get(item.originalname)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
