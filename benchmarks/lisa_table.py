@@ -20,7 +20,9 @@ import torch
 from benchmarks import harness
 from tenfold import LISA
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.systems.lisa.export import Compact, break_even_items, export, table_bytes
+from tenfold.systems.lisa.compact import Compact
+from tenfold.systems.lisa.export import export
+from tenfold.systems.lisa.packing import break_even_items, table_bytes
 from tenfold.tasks.next_item import NextItem
 
 DIM, BOOKS, WORDS, TARGET_WORDS = 128, 8, {"base": 128, "mini": 16}, {"base": None, "mini": 128}

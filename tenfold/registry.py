@@ -50,7 +50,7 @@ class Command(NamedTuple):
 SYSTEMS = {
     "lisa": Row("tenfold.systems.lisa.system:LISA",
                 "next-item recommendation over very long histories, attention in linear time", "2105.14068",
-                exported="tenfold.systems.lisa.export:Compact",
+                exported="tenfold.systems.lisa.compact:Compact",
                 options="tenfold.systems.lisa.options:Options", task="next_item"),
     "limarec": Row("tenfold.systems.limarec.system:LimaRec",
                    "a recommender that is updated per event, online, at constant cost per user", "2105.14060",

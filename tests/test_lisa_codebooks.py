@@ -9,7 +9,7 @@ from tenfold import LISA
 from tenfold.nn.codebooks import Codebooks, collisions, sharing, usage
 from tenfold.ops.straight_through import decode_reference
 from tenfold.options import parse
-from tenfold.systems.lisa.export import Compact
+from tenfold.systems.lisa.compact import Compact
 from tenfold.systems.lisa.options import Options
 from tenfold.tasks.next_item.events import NextItemBatch
 

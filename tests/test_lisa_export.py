@@ -16,20 +16,11 @@ from tenfold import LISA, SASRec
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import ArtifactError, NotFittedError, OptionError, UnknownIdError
 from tenfold.options import parse
-from tenfold.systems.lisa import export as exporting
-from tenfold.systems.lisa.export import (
-    CodedTable,
-    Compact,
-    break_even_items,
-    code_bits,
-    export,
-    lookup_sums,
-    lookup_sums_reference,
-    pack_codes,
-    table_bytes,
-    unpack_codes,
-)
+from tenfold.systems.lisa import packing
+from tenfold.systems.lisa.compact import CodedTable, Compact, lookup_sums, lookup_sums_reference
+from tenfold.systems.lisa.export import export
 from tenfold.systems.lisa.options import Options
+from tenfold.systems.lisa.packing import break_even_items, code_bits, pack_codes, table_bytes, unpack_codes
 from tenfold.tasks.next_item import answers
 
 SMALL = {"dim": 16, "codebooks.books": 3, "codebooks.words": 5, "codebooks.target_words": 7, "training.length": 20}
@@ -107,7 +98,7 @@ def check_alike(found, expected, apart=1e-4):
 @pytest.mark.parametrize("books", [1, 3, 7])
 def test_codes_of_every_number_of_words_come_back(books, monkeypatch):
     for at_once in (8, 1 << 13):  # in parts, and as a whole
-        monkeypatch.setattr(exporting, "ITEMS_AT_ONCE", at_once)
+        monkeypatch.setattr(packing, "ITEMS_AT_ONCE", at_once)
         for words in range(1, 257):
             codes = torch.randint(words, (19, books), generator=torch.Generator().manual_seed(words)).to(torch.uint8)
             codes[0] = words - 1
@@ -162,7 +153,7 @@ def test_lookups_are_their_definition():
 
 
 def test_a_coded_table_does_what_a_tensor_does(monkeypatch):
-    monkeypatch.setattr(exporting, "ITEMS_AT_ONCE", 8)
+    monkeypatch.setattr("tenfold.systems.lisa.compact.ITEMS_AT_ONCE", 8)
     torch.manual_seed(0)
     codes, codewords, users = torch.randint(5, (19, 3), dtype=torch.uint8), torch.randn(3, 5, 7), torch.randn(2, 7)
     coded = CodedTable(codes, codewords)

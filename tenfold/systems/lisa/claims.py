@@ -17,8 +17,8 @@ from tenfold.data.public import public
 from tenfold.ops.codeword_histogram import codeword_attention, codeword_attention_reference
 from tenfold.options import parse
 from tenfold.system import System
-from tenfold.systems.lisa.export import table_bytes
 from tenfold.systems.lisa.options import Options
+from tenfold.systems.lisa.packing import table_bytes
 from tenfold.systems.lisa.rivals import LSH, LightSANs
 from tenfold.systems.lisa.synthetic import marker_majority
 from tenfold.systems.lisa.system import LISA
