@@ -28,25 +28,32 @@ class Budget:
     stage: Annotated[
         tuple[str, ...], option("limits of one stage, as NAME.LIMIT=VALUE, such as teacher.max_epochs=5; repeat")
     ] = ()
-    seed: Annotated[int, option("where all randomness comes from", ge=0, lt=2**32)] = 0
+    seed: Annotated[int, option("seed of all random numbers", ge=0, lt=2**32)] = 0
     patience: Annotated[int | None, option("validations without a better figure before a stage stops", gt=0)] = None
     validate_every: Annotated[float, option("epochs between two validations; 0.25 is four times in an epoch", gt=0)] = (
         1.0
     )
     accumulate: Annotated[int, option("batches whose gradients are added up for one step", gt=0)] = 1
-    accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], option("what computes")] = "auto"
-    precision: Annotated[Literal["32-true", "bf16-mixed", "16-mixed"], option("of the arithmetic")] = "32-true"
-    threads: Annotated[
-        int | None, option("threads of the CPU; none: those cores that nobody else keeps busy", gt=0)
-    ] = None
-    workers: Annotated[int, option("processes that prepare batches; 0 prepares them in place", ge=0)] = 0
-    keep_memory: Annotated[bool, option("memory that a step freed is kept for the next one, which is faster")] = True
-    save_seconds: Annotated[float, option("at most so much work is lost when a run is killed", ge=0)] = 300.0
-    progress: Annotated[Literal["auto", "bar", "lines", "none"], option("auto: a bar where a person looks")] = "auto"
+    accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], option("device to train on")] = "auto"
+    precision: Annotated[Literal["32-true", "bf16-mixed", "16-mixed"], option("number format of the arithmetic")] = (
+        "32-true"
+    )
+    threads: Annotated[int | None, option("CPU threads; none: as many as there are idle cores", gt=0)] = None
+    workers: Annotated[int, option("processes that prepare batches; 0: the training process does", ge=0)] = 0
+    keep_memory: Annotated[bool, option("keep memory that a step freed for the next one, which is faster")] = True
+    save_seconds: Annotated[
+        float, option("seconds between two checkpoints: at most so much work is lost when a run is killed", ge=0)
+    ] = 300.0
+    progress: Annotated[
+        Literal["auto", "bar", "lines", "none"],
+        option("how progress is shown; auto: a bar in a terminal, lines elsewhere"),
+    ] = "auto"
     loggers: Annotated[
-        tuple[str, ...], option("as NAME or NAME:KEY=VALUE,...: csv, tensorboard, wandb, mlflow ...")
+        tuple[str, ...], option("logger, as NAME or NAME:KEY=VALUE,...: csv, tensorboard, wandb, mlflow ...; repeat")
     ] = ()
-    callbacks: Annotated[tuple[str, ...], option("Lightning's by name, or module:Class; arguments as loggers'")] = ()
+    callbacks: Annotated[
+        tuple[str, ...], option("callback of Lightning by its name, or module:Class; arguments as for --logger; repeat")
+    ] = ()
 
 
 class Limits(NamedTuple):

@@ -47,9 +47,9 @@ app = Commands(
     help="Recommenders and more from your own files: fitted, compared and saved with one command each.",
 )
 SUMMARIES |= {
-    "shop": "The embedded marketplace: made on the spot, from a seed.",
-    "states": "What a service keeps of its users, as one file and back.",
-    "graph": "What there is to know of a file of interactions.",
+    "shop": "Draw a marketplace from a seed, or say what one holds.",
+    "states": "Write what a service keeps of its users to one file, and read it back.",
+    "graph": "Look into a file of interactions: how often pairs repeat, and nodes as vectors.",
 }
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a system or baseline; `tenfold list` names them")]
@@ -57,12 +57,19 @@ DATA = "; ".join(f"for {in_words(task)}: {row.data}" for task, row in TASKS.item
 DataFile = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", metavar="NAME=VALUE", help="an option; repeat for more")]
 SplitName = Annotated[
-    Optional[str], typer.Option("--split", help="loo, stream, time or none; what a system knows, `tenfold info` says")
+    Optional[str],
+    typer.Option(
+        "--split", help="how data are split, such as loo or time; `tenfold info NAME` lists what a system knows"
+    ),
 ]
-Device = Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")]
+Device = Annotated[str, typer.Option(help="device to compute on: cpu, cuda, cuda:1, mps")]
 Measured = Annotated[
     Optional[list[str]],
-    typer.Option("--protocol", metavar="NAME=VALUE", help="how it is measured; repeat. `tenfold info NAME` lists them"),
+    typer.Option(
+        "--protocol",
+        metavar="NAME=VALUE",
+        help="a setting of how it is measured; repeat. `tenfold info NAME` lists them",
+    ),
 ]
 
 
@@ -127,7 +134,7 @@ def _on(system: Any, device: str) -> Any:
 
 @command("list")
 def list_systems() -> None:
-    """The systems and baselines there are."""
+    """List the systems and baselines."""
     from tenfold.systems import BASELINES, SYSTEMS
 
     groups: dict[str, Mapping[str, Row]] = {
@@ -145,7 +152,7 @@ def list_systems() -> None:
 def info(
     what: Annotated[str, typer.Argument(metavar="NAME|DIR", help="a system or baseline, or a fitted one's folder")],
 ) -> None:
-    """The options of a system, or what a folder holds."""
+    """Show the options of a system, or what a folder holds."""
     if Path(what).is_dir():
         from tenfold.artifact import read_config
 
@@ -188,7 +195,7 @@ def fit(
     output: Annotated[str, typer.Option("-o", "--output", help="folder of the fitted system; its run is in DIR.run")],
     sets: Sets = None,
     split: SplitName = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in DIR.run")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in DIR.run")] = False,
     start_from: Annotated[Optional[str], typer.Option(help="a fitted system whose weights to start from")] = None,
     *,
     budget: dict[str, Any],
@@ -294,11 +301,15 @@ def predict(
     input: Annotated[Optional[str], typer.Option("-i", "--input", help="the file to answer, as for `fit`")] = None,
     output: Annotated[
         Optional[str],
-        typer.Option("-o", "--output", help=".parquet, .jsonl or .csv; without it the first answers as a table"),
+        typer.Option(
+            "-o", "--output", help=".parquet, .jsonl or .csv; without it the first answers are printed as a table"
+        ),
     ] = None,
     general: Annotated[
         Optional[list[str]],
-        typer.Option("--how", metavar="NAME=VALUE", help="how it answers; repeat. `tenfold info NAME` lists them"),
+        typer.Option(
+            "--how", metavar="NAME=VALUE", help="a setting of how it answers; repeat. `tenfold info NAME` lists them"
+        ),
     ] = None,
     device: Device = "cpu",
     *,
@@ -383,12 +394,17 @@ def compare(
     ],
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
     split: SplitName = None,
-    trials: Annotated[int, typer.Option(help="of a random search for each arm; 0: options as given")] = 0,
-    seeds: Annotated[int, typer.Option(help="trainings of each arm; from 3 on it is said which one is better")] = 1,
+    trials: Annotated[int, typer.Option(help="trials of a random search for each arm; 0: options as given")] = 0,
+    seeds: Annotated[
+        int, typer.Option(help="seeds with which each arm is trained; with 3 or more it is said which arm is better")
+    ] = 1,
     against: Annotated[
-        str, typer.Option(help="the arm that differences are to: a label, or best (on the validation part)")
+        str,
+        typer.Option(help="label of the arm that the others are compared to; best: the best on the validation part"),
     ] = "best",
-    metric: Annotated[Optional[str], typer.Option(help="the watched figure [default: ndcg, or the first]")] = None,
+    metric: Annotated[
+        Optional[str], typer.Option(help="the metric to compare by [default: ndcg, or the first]")
+    ] = None,
     general: Measured = None,
     *,
     budget: dict[str, Any],
@@ -396,7 +412,7 @@ def compare(
     files: dict[str, Any],
     protocol: dict[str, Any],
 ) -> None:
-    """Arms side by side: one split, one budget, paired intervals, one table."""
+    """Compare arms side by side: one split, one budget, paired intervals, one table."""
     from tenfold import compare as comparing
     from tenfold.arms import parse_arms
 
@@ -427,10 +443,10 @@ def compare(
 def tune(
     name: Name,
     data: DataFile,
-    trials: Annotated[int, typer.Option(help="fits, the first with the options as given")] = 16,
+    trials: Annotated[int, typer.Option(help="number of fits; the first has the options as given")] = 16,
     sets: Sets = None,
     split: SplitName = None,
-    metric: Annotated[Optional[str], typer.Option(help="the figure to choose by [default: ndcg, or the first]")] = None,
+    metric: Annotated[Optional[str], typer.Option(help="the metric to choose by [default: ndcg, or the first]")] = None,
     general: Measured = None,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for the best system, fitted")] = None,
     *,
@@ -477,7 +493,7 @@ def claims(
         Optional[list[str]], typer.Option(help="a claim, such as C2, with its parts; repeat for more")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="a smoke run whose verdicts do not count")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="say what would be measured, measure nothing")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="list what would be measured, and measure nothing")] = False,
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="folder for JSON and plot")] = None,
 ) -> None:
     """Measure what a system's paper claims, on this machine."""
@@ -503,7 +519,7 @@ def shop_new(
         bool, typer.Option("--folders", help="pictures as PNG files in folders, not in Parquet")
     ] = False,
     processes: Annotated[
-        Optional[int], typer.Option(help="that draw it (one a core); what is drawn does not depend on it")
+        Optional[int], typer.Option(help="processes that draw it (one a core); what is drawn does not depend on them")
     ] = None,
     *,
     shop: dict[str, Any],
@@ -518,7 +534,7 @@ def shop_new(
 
 @command("shop info")
 def shop_info(folder: Annotated[str, typer.Argument(metavar="DIR", help="a shop's folder")]) -> None:
-    """What a shop holds, and what is learnable in it."""
+    """Show what a shop holds, and what is learnable in it."""
     from tenfold.shop import info as shop_facts
 
     print(shop_facts(folder))
@@ -533,7 +549,7 @@ def demo(
         bool, typer.Option("--quick", help="a tiny shop and little training: only to see that it runs")
     ] = False,
 ) -> None:
-    """A shop made on the spot, systems fitted on it, compared and explained on one page."""
+    """Draw a small shop, fit and compare systems on it, and explain them on one page."""
     from tenfold import demo as showing
 
     check_writable(Path(output))

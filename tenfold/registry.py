@@ -268,16 +268,19 @@ TASKS = {
 COMMANDS: dict[str, Command] = {
     "attack": Command("tenfold.systems.iad.commands:attack",
                       "Attack a fitted classifier: how right it stays, and the pictures that break it."),
-    "serve": Command("tenfold.serving.commands:serve", "A fitted system as an HTTP service: events in, answers out."),
-    "replay": Command("tenfold.serving.commands:replay", "A log into users' states, for a service to go on from."),
-    "states export": Command("tenfold.serving.commands:export_states", "All users' states as one file."),
-    "states import": Command("tenfold.serving.commands:import_states", "Such a file into a store of states."),
+    "serve": Command("tenfold.serving.commands:serve", "Serve a fitted system over HTTP: events in, answers out."),
+    "replay": Command("tenfold.serving.commands:replay",
+                      "Replay a log into users' states, for a service to start from."),
+    "states export": Command("tenfold.serving.commands:export_states", "Write all users' states to one file."),
+    "states import": Command("tenfold.serving.commands:import_states", "Read such a file into a store of states."),
     "score": Command(f"{_SANA}.commands:score", "Measure texts of any system by their tables and references."),
     "describe": Command(f"{_SANA}.commands:describe", "Say one table in words, with the source of each word."),
     "ask": Command("tenfold.systems.rehearsal.commands:ask",
                    "Read a long text once, then answer questions about it."),
-    "graph stats": Command("tenfold.systems.tcl.commands:stats", "What decides how hard interactions are to foretell."),
-    "graph embed": Command("tenfold.systems.tcl.commands:embed", "Each node's vector at a moment, for other programs."),
+    "graph stats": Command("tenfold.systems.tcl.commands:stats",
+                           "Measure what decides how hard interactions are to predict."),
+    "graph embed": Command("tenfold.systems.tcl.commands:embed",
+                           "Write each node's vector at a moment, for other programs."),
 }  # fmt: skip
 
 

@@ -20,25 +20,23 @@ class ReadOptions:
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME where the names do not say it themselves")] = ""
     where: Annotated[tuple[str, ...], option("rows to keep: event=buy, rating>=4, device!=bot; all must hold")] = ()
     items: Annotated[str, option("file of titles and attributes of items, joined by id")] = ""
-    encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     format: Annotated[Format, option("layout of the file; auto looks at its name and its first lines")] = "auto"
     separator: Annotated[
-        str, option("what stands between columns: ';', '|', tab, space ...; told by the first lines unless given")
+        str, option("separator of columns: ';', '|', tab, space ...; none: told by the first lines")
     ] = ""
-    comment: Annotated[
-        str, option("lines that begin with this are no rows; unless given, # and % before the first row")
-    ] = ""
+    comment: Annotated[str, option("lines that begin with this are comments; none: # and % before the first row")] = ""
     quote: Annotated[
         Literal["auto", "double", "none"],
-        option('whether " encloses a field; auto: not in a file of tabs where the line is whole without'),
+        option('whether " quotes a field; auto: not in a tab-separated file whose lines are complete without'),
     ] = "auto"
-    time_format: Annotated[
-        str, option("how times are written where neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")
-    ] = ""
+    time_format: Annotated[str, option("format of times that are neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")] = (
+        ""
+    )
     on_bad_rows: Annotated[
-        Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
+        Literal["refuse", "report"], option("what a wrong row does: refuse the file, or be left out and reported")
     ] = "refuse"
-    deduplicate: Annotated[bool, option("of equal rows (user, item, time) keep the first")] = False
+    deduplicate: Annotated[bool, option("keep only the first of equal rows (user, item, time)")] = False
     require_sorted: Annotated[bool, option("refuse a file in which a user's events are not in order of time")] = False
     min_user_events: Annotated[int, option("leave out users with fewer events, and repeat until none is", ge=0)] = 0
     min_item_events: Annotated[int, option("leave out items with fewer events, and repeat until none is", ge=0)] = 0

@@ -15,17 +15,17 @@ def serve(
     states: Annotated[
         Optional[str], typer.Option(help="where users' states are: a folder, redis://HOST, or memory [default: memory]")
     ] = None,
-    late: Annotated[str, typer.Option(help="what becomes of late events: append, ignore or refuse")] = "append",
+    late: Annotated[str, typer.Option(help="what is done with late events: append, ignore or refuse")] = "append",
     keep_seen: Annotated[int, typer.Option(help="items a user had that are kept, for exclude_seen")] = 0,
     keep_shown: Annotated[int, typer.Option(help="items a user was shown that are kept, likewise")] = 0,
     retrieval: Annotated[
         str, typer.Option(help="how the best items are found: auto, none (all are scored), exact, ivf or hnsw")
     ] = "auto",
-    device: Annotated[str, typer.Option(help="where it answers: cpu, cuda, cuda:1, mps")] = "cpu",
+    device: Annotated[str, typer.Option(help="device to compute on: cpu, cuda, cuda:1, mps")] = "cpu",
     *,
     service: dict[str, Any],
 ) -> None:
-    """A fitted system as an HTTP service: events in, answers out; /openapi.json says all of it."""
+    """Serve a fitted system over HTTP: events in, answers out; /openapi.json describes it."""
     from tenfold.options import parse
     from tenfold.registry import named
     from tenfold.serving.options import ServeOptions
@@ -82,10 +82,12 @@ def replay(
     log: Annotated[str, typer.Argument(metavar="LOG", help="an event log, in any format that `fit` reads")],
     states: Annotated[str, typer.Option(help="where the states go: a folder, or redis://HOST")],
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts of the users, i from 0")] = "0/1",
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="also say how well each event was foreseen")] = False,
-    columns: Annotated[Optional[str], typer.Option(help="as of `fit`: user=u,item=i,time=t")] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="also report how well each event was predicted before it was seen")
+    ] = False,
+    columns: Annotated[Optional[str], typer.Option(help="columns, as for `fit`: user=u,item=i,time=t")] = None,
 ) -> None:
-    """A log into users' states, for a service to go on from; begun again, it goes on where it stopped."""
+    """Replay a log into users' states, for a service to start from; run again, it continues where it stopped."""
     from tenfold.data.events import read_events
     from tenfold.data.options import ReadOptions
     from tenfold.options import parse
@@ -116,7 +118,7 @@ def replay(
 
 def export_states(
     states: Annotated[str, typer.Argument(metavar="STATES", help="where they are: a folder, or redis://HOST")],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="written as Parquet, a row for each user")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="the Parquet file to write, with a row for each user")],
 ) -> None:
     """All users' states as one file: a copy to keep, or to bring elsewhere."""
     from tenfold.streaming import open_store
@@ -128,7 +130,7 @@ def export_states(
 
 
 def import_states(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="as `tenfold states export` wrote it")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a file that `tenfold states export` wrote")],
     states: Annotated[str, typer.Argument(metavar="STATES", help="where they go: a folder, or redis://HOST")],
     replace: Annotated[
         bool, typer.Option("--replace", help="users that are there already get the file's state")

@@ -17,9 +17,12 @@ def attack(
     data: Annotated[str, typer.Argument(metavar="DATA", help="pictures by class, as for `fit`")],
     output: Annotated[Optional[str], typer.Option("-o", "--output", help="a folder; DIR.attacked by default")] = None,
     budget: Annotated[
-        Optional[str], typer.Option("--budget", "--eps", help="how far pixels may be moved, such as 8/255; as trained")
+        Optional[str],
+        typer.Option("--budget", "--eps", help="how far pixels may be moved, such as 8/255 [default: as trained]"),
     ] = None,
-    split: Annotated[Optional[str], typer.Option(help="parts, drawn or none; that of the fit")] = None,
+    split: Annotated[
+        Optional[str], typer.Option(help="how data are split: parts, drawn or none [default: as in the fit]")
+    ] = None,
     part: Annotated[str, typer.Option(help="test or validation")] = "test",
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     *,

@@ -30,7 +30,7 @@ class TrustOptions:
     ] = None
     teacher_weight: Annotated[
         Literal["auto", "constant", "trust"],
-        option("of the robust teacher's term; auto: constant (ard), trust (akd2), as released"),
+        option("weight of the robust teacher's term; auto: constant (ard), trust (akd2), as released"),
     ] = "auto"
     detach: Annotated[bool, option("introspection sends no gradient into the answer to the natural picture")] = False
 
@@ -48,9 +48,9 @@ class Options:
     ] = "ard"
     trust: TrustOptions = TrustOptions()
     tau: Annotated[float, option("temperature of the teachers' soft labels", gt=0, tune=Tune(1, 10, "log"))] = 1.0
-    weight: Annotated[float, option("lambda of ard: of the teacher; the rest is that of labels", ge=0, le=1)] = 1.0
-    robust_weight: Annotated[float, option("lambda_1 of akd2, of the robust teacher", ge=0, le=1)] = 0.5
-    standard_weight: Annotated[float, option("lambda_2 of akd2, of the standard teacher", ge=0, le=1)] = 0.25
+    weight: Annotated[float, option("lambda of ard: weight of the teacher; the labels have the rest", ge=0, le=1)] = 1.0
+    robust_weight: Annotated[float, option("lambda_1 of akd2: weight of the robust teacher", ge=0, le=1)] = 0.5
+    standard_weight: Annotated[float, option("lambda_2 of akd2: weight of the standard teacher", ge=0, le=1)] = 0.25
     teacher: TeacherOptions = TeacherOptions()
     second: SecondTeacherOptions = SecondTeacherOptions()
     model: ModelOptions = ModelOptions()

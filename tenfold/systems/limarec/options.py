@@ -38,7 +38,7 @@ class InterestOptions:
     """How the interests are read, which of them learns, and how they are kept apart."""
 
     weights: Annotated[
-        Literal["product", "exp"], option("of an event in an interest; product: phi(mu) phi(k); exp: exp(mu k)")
+        Literal["product", "exp"], option("weight of an event in an interest; product: phi(mu) phi(k); exp: exp(mu k)")
     ] = "exp"
     short_term: Annotated[
         Literal["none", "slot", "gate"],
@@ -77,7 +77,9 @@ class Options:
     layers: Annotated[int, option("blocks; each keeps sums of its own", gt=0)] = 1
     heads: Annotated[int, option("H, heads of the attention; more heads make a smaller state", gt=0)] = 4
     expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 4
-    dropout: Annotated[float, option("of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = 0.2
+    dropout: Annotated[
+        float, option("dropout of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
+    ] = 0.2
     memory: MemoryOptions = MemoryOptions()
     interest: InterestOptions = InterestOptions()
     loss: LossOptions = LossOptions()
@@ -90,7 +92,7 @@ class RivalOptions:
 
     dim: Annotated[int, option("d, width of an item and of a user vector", gt=0)] = 64
     interests: Annotated[int, option("vectors of a user, or slots of a memory", gt=0)] = 4
-    dropout: Annotated[float, option("of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    dropout: Annotated[float, option("dropout of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
     loss: LossOptions = LossOptions()
     training: Training = Training()
 

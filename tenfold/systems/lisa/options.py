@@ -34,7 +34,7 @@ class CodebookOptions:
     ] = "nearest"  # fmt: skip
     start: Annotated[
         Literal["slice", "official", "kmeans"],
-        option("of codewords and projections; official: tiny; kmeans: codewords from the items' own start"),
+        option("start of codewords and projections; official: tiny; kmeans: codewords from the items' own start"),
     ] = "kmeans"
     distinct: Annotated[
         bool, option("where items share all codes, all but one change a code for the nearest that is free")
@@ -72,12 +72,14 @@ class Options:
 
     dim: Annotated[int, option("D, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks; those above the first quantise their input anew", gt=0)] = 1
-    dropout: Annotated[float, option("of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = 0.2
+    dropout: Annotated[
+        float, option("dropout of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
+    ] = 0.2
     soft: Annotated[bool, option("histograms of soft codes (LISA-Soft)")] = False
     targets: Annotated[
         Targets, option("what is found: items by the histories' codes, by codes of their own, or raw")
     ] = "same"
-    positions: Annotated[bool, option("a learned vector for each place of a window")] = True
+    positions: Annotated[bool, option("a learned vector for each position of a window")] = True
     regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()

@@ -15,9 +15,11 @@ class ReadOptions:
 
     layout: Annotated[
         Literal["auto", "jsonl", "babi", "text", "events", "tutoring"],
-        option("of the file; auto looks at it: JSON lines, bAbI, plain text, an event log with --questions, tutoring"),
+        option(
+            "layout of the file: JSON lines, bAbI, plain text, event log (with --questions), tutoring; auto looks at it"
+        ),
     ] = "auto"
-    encoding: Annotated[str, option("what text files are written in")] = "utf-8"
+    encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME of an event log, where names do not say it")] = ""
     items: Annotated[str, option("file of an event log's titles, joined by id")] = ""
     lengthen: Annotated[int, option("words to which stories are lengthened with sentences of background", ge=0)] = 0
@@ -30,7 +32,7 @@ class Protocol:
 
     by: Annotated[
         Literal["none", "kind", "age", "length"],
-        option("accuracy apart: by kind of question, by how far back its evidence lies, by length of the stream"),
+        option("accuracy also by kind of question, by how far back its evidence lies, by length of the stream"),
     ] = "none"
 
 
@@ -49,11 +51,12 @@ class MemoryOptions:
     slots: Annotated[int, option("K, slots of the memory", gt=0)] = 16
     segment: Annotated[int, option("N, items that are written at once: as many as evidence spans, or more", gt=0)] = 8
     layers: Annotated[int, option("blocks of the encoder of a segment", gt=0)] = 2
-    heads: Annotated[int, option("of the encoder, and of the slots' attention without competition", gt=0)] = 4
-    score: Annotated[Literal["dot", "additive"], option("of a slot's attention to an item")] = "dot"
+    heads: Annotated[int, option("heads of the encoder, and of the slots' attention without competition", gt=0)] = 4
+    score: Annotated[Literal["dot", "additive"], option("score of a slot's attention to an item")] = "dot"
     gate: Annotated[Literal["shared", "per_slot"], option("one gated cell for all slots, or one each")] = "shared"
     keep_bias: Annotated[
-        float | None, option("of the keep gate at the start; none: -4 with competition, else spread, for `horizon`")
+        float | None,
+        option("bias of the keep gate at the start; none: -4 with competition, else spread, for `horizon`"),
     ] = None
     horizon: Annotated[
         float, option("segments that a stream has, about; without competition it spreads the keep gates", gt=0)
@@ -90,7 +93,7 @@ class RehearsalOptions:
     familiarity: Annotated[
         float, option("weight of telling real fragments from changed ones; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
     ] = 0.15
-    fragments: Annotated[int, option("of a stream, in a step", gt=0)] = 4
+    fragments: Annotated[int, option("fragments of a stream in a training step", gt=0)] = 4
     length: Annotated[int, option("items of a fragment", gt=1)] = 8
     masked: Annotated[float, option("share of a fragment's items that are masked", gt=0, lt=1)] = 0.5
     replaced: Annotated[
@@ -99,7 +102,7 @@ class RehearsalOptions:
     negatives: Annotated[
         int, option("items from which the masked one is told, where an item has several words", gt=0)
     ] = 64
-    temperature: Annotated[float, option("of these scores, of normalised vectors", gt=0)] = 0.1
+    temperature: Annotated[float, option("temperature of these scores, which are of normalised vectors", gt=0)] = 0.1
     sampler: Annotated[
         Sampler,
         option(
@@ -108,24 +111,24 @@ class RehearsalOptions:
         ),
     ] = "teacher"
     uniform_share: Annotated[
-        float, option("of fragments that are drawn uniformly whatever the sampler says", ge=0, le=1)
+        float, option("share of fragments that are drawn uniformly, whatever the sampler says", ge=0, le=1)
     ] = 0.2
     at: Annotated[Literal["end", "random"], option("when it is rehearsed: after the stream, or at a random place")] = (
         "end"
     )
     layers: Annotated[int, option("blocks of the decoder", gt=0)] = 1
     teacher_share: Annotated[
-        float, option("of a limited fit's time for the teacher; a student gets a third of that", gt=0, lt=0.7)
+        float, option("share of a limited fit's time for the teacher; a student gets a third of that", gt=0, lt=0.7)
     ] = 0.15
 
 
 @options
 class Training:
     batch_size: Annotated[int, option("streams in a batch, over all processes", gt=0)] = 32
-    lr: Annotated[float, option("step size of AdamW", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
-    weight_decay: Annotated[float, option("of AdamW", ge=0)] = 1e-4
-    warmup: Annotated[float, option("share of all steps in which the step size goes up from 0", ge=0, lt=1)] = 0.0
-    schedule: Annotated[Literal["constant", "cosine"], option("of the step size")] = "constant"
+    lr: Annotated[float, option("learning rate of AdamW", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
+    weight_decay: Annotated[float, option("weight decay of AdamW", ge=0)] = 1e-4
+    warmup: Annotated[float, option("share of all steps in which the learning rate rises from 0", ge=0, lt=1)] = 0.0
+    schedule: Annotated[Literal["constant", "cosine"], option("schedule of the learning rate")] = "constant"
     clip: Annotated[float, option("norm to which a step's gradients are cut down", gt=0)] = 1.0
 
 
@@ -140,7 +143,7 @@ class Options:
 
     dim: Annotated[int, option("d, width of an item and of a slot", gt=0)] = 128
     hops: Annotated[int, option("times that a question reads the memory", ge=1, le=3)] = 2
-    dropout: Annotated[float, option("in encoder, decoder and answer", ge=0, lt=1)] = 0.1
+    dropout: Annotated[float, option("dropout in encoder, decoder and answer", ge=0, lt=1)] = 0.1
     memory: MemoryOptions = MemoryOptions()
     rehearsal: RehearsalOptions = RehearsalOptions()
     training: Training = Training()
@@ -152,11 +155,11 @@ class PlainOptions:
 
     dim: Annotated[int, option("d, width of an item and of a vector of the memory", gt=0)] = 128
     hops: Annotated[int, option("times that a question reads the memory", ge=1, le=3)] = 2
-    dropout: Annotated[float, option("in encoder and answer", ge=0, lt=1)] = 0.1
+    dropout: Annotated[float, option("dropout in encoder and answer", ge=0, lt=1)] = 0.1
     slots: Annotated[int, option("vectors of the memory", gt=0)] = 16
     segment: Annotated[int, option("items that are read at once", gt=0)] = 8
     layers: Annotated[int, option("blocks of the encoder", gt=0)] = 2
-    heads: Annotated[int, option("of the attention", gt=0)] = 4
+    heads: Annotated[int, option("heads of the attention", gt=0)] = 4
     bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
     training: Training = Training()
 
@@ -166,12 +169,14 @@ class NextOptions:
     """What can be chosen for next items by this memory."""
 
     dim: Annotated[int, option("d, width of an item, a slot and the user vector", gt=0)] = 64
-    dropout: Annotated[float, option("of embeddings, encoder and decoder", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    dropout: Annotated[float, option("dropout of embeddings, encoder and decoder", ge=0, lt=1, tune=Tune(0.0, 0.5))] = (
+        0.2
+    )
     memory: MemoryOptions = MemoryOptions(slots=8, segment=8, layers=1, heads=2)
     recollection: Annotated[
         float, option("weight of restoring masked events of a window; 0: none", ge=0, tune=Tune(0.03, 1.0, "log"))
     ] = 0.1
-    fragments: Annotated[int, option("of a window, in a step", gt=0)] = 2
+    fragments: Annotated[int, option("fragments of a window in a training step", gt=0)] = 2
     length: Annotated[int, option("events of a fragment", gt=1)] = 8
     masked: Annotated[float, option("share of a fragment's events that are masked", gt=0, lt=1)] = 0.5
     loss: LossOptions = LossOptions()

@@ -21,13 +21,16 @@ class SketchOptions:
     ] = True
     eos_penalty: Annotated[
         float | None,
-        option("taken from the score of a skeleton's end: longer ones; none: validation chooses", ge=0),
+        option(
+            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses",
+            ge=0,
+        ),
     ] = None
     repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = True
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
-    share: Annotated[
-        float, option("of the seconds, steps or units that a fit is given; the edits have the rest", gt=0, lt=1)
-    ] = 0.35
+    share: Annotated[float, option("share of a fit's seconds, steps or units; the edits have the rest", gt=0, lt=1)] = (
+        0.35
+    )
     crossfit: Annotated[
         int, option("skeletons to train stage 2 on come from so many networks that did not see them; 0: from one", ge=0)
     ] = 0
@@ -63,10 +66,11 @@ class EditOptions:
     eos_penalty: Annotated[
         float | None,
         option(
-            "taken from the first round's score of 'nothing is missing': longer texts; none: validation chooses", ge=0
+            "taken from the first round's score of 'nothing is missing', for longer texts; none: validation chooses",
+            ge=0,
         ),
     ] = None
-    collapse: Annotated[bool, option("of equal neighbours one is left, unless both must stay")] = True
+    collapse: Annotated[bool, option("only one of equal neighbouring tokens is kept, unless both must stay")] = True
 
 
 @options
@@ -93,7 +97,7 @@ class Options:
 class Protocol(TaskProtocol):
     """How texts are measured, beside the split and its part."""
 
-    constraint: Annotated[Constraint, option("as of predict")] = "hard"
+    constraint: Annotated[Constraint, option("constraints, as for predict")] = "hard"
     skeletons: Annotated[
         Literal["own", "gold", "cells"],
         option("stage 1's; those of the first reference, which no user has; or all cells in their order"),

@@ -30,12 +30,12 @@ class ReadOptions:
 
     columns: Annotated[str, option("label=NAME,split=NAME where the names do not say it themselves")] = ""
     where: Annotated[tuple[str, ...], option("rows to keep: source=scan, quality>=4; all must hold")] = ()
-    encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     on_bad_rows: Annotated[
-        Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
+        Literal["refuse", "report"], option("what a wrong row does: refuse the file, or be left out and reported")
     ] = "refuse"
     size: Annotated[int | None, option("height and width to which all pictures are stretched", gt=0)] = None
-    grey: Annotated[bool, option("pictures in colour are made grey")] = False
+    grey: Annotated[bool, option("convert pictures to greyscale")] = False
 
 
 @options
@@ -52,13 +52,13 @@ class Protocol:
     eps: Annotated[float | None, option("budget of the attacks, such as 8/255; none: as trained", gt=0), AsFraction] = (
         None
     )
-    norm: Annotated[Norm | None, option("in which it is measured; none: as trained")] = None
-    steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
-    apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
+    norm: Annotated[Norm | None, option("norm of the budget; none: as trained")] = None
+    steps: Annotated[int, option("steps of pgd, cw and dlr", gt=0)] = 20
+    apgd_steps: Annotated[int, option("steps of apgd and aa-lite", gt=0)] = 50
     targets: Annotated[int, option("other classes that aa-lite leads to, one after the other", gt=0)] = 9
-    queries: Annotated[int, option("of square", gt=0)] = 1000
-    attacked: Annotated[int | None, option("of these many pictures only, the first drawn; none: all", gt=0)] = None
-    attack_seed: Annotated[int, option("where attacks start", ge=0)] = 0
+    queries: Annotated[int, option("queries of square", gt=0)] = 1000
+    attacked: Annotated[int | None, option("number of pictures to attack, drawn at random; none: all", gt=0)] = None
+    attack_seed: Annotated[int, option("seed of the attacks' random starts", ge=0)] = 0
 
 
 @options
@@ -68,13 +68,13 @@ class AttackOptions:
     attacks: Annotated[
         tuple[AttackName, ...], option("fgsm, pgd, cw, dlr, apgd, aa-lite, square, autoattack, with commas between")
     ] = ("fgsm", "pgd", "cw", "aa-lite", "square")
-    norm: Annotated[Norm | None, option("in which the budget is measured; none: as trained")] = None
-    steps: Annotated[int, option("of pgd, cw and dlr", gt=0)] = 20
-    apgd_steps: Annotated[int, option("of apgd and aa-lite", gt=0)] = 50
+    norm: Annotated[Norm | None, option("norm of the budget; none: as trained")] = None
+    steps: Annotated[int, option("steps of pgd, cw and dlr", gt=0)] = 20
+    apgd_steps: Annotated[int, option("steps of apgd and aa-lite", gt=0)] = 50
     targets: Annotated[int, option("other classes that aa-lite leads to, one after the other", gt=0)] = 9
-    queries: Annotated[int, option("of square", gt=0)] = 1000
-    attacked: Annotated[int | None, option("of these many pictures only, the first; none: all", gt=0)] = None
-    attack_seed: Annotated[int, option("where attacks start", ge=0)] = 0
+    queries: Annotated[int, option("queries of square", gt=0)] = 1000
+    attacked: Annotated[int | None, option("number of pictures to attack, the first ones; none: all", gt=0)] = None
+    attack_seed: Annotated[int, option("seed of the attacks' random starts", ge=0)] = 0
 
 
 @options
@@ -91,10 +91,10 @@ class ThreatOptions:
     eps: Annotated[
         float, option("how far each pixel (linf) or the picture (l2) may be moved; 8/255", gt=0), AsFraction
     ] = 8 / 255
-    norm: Annotated[Norm, option("in which eps is meant")] = "linf"
-    steps: Annotated[int, option("of the attack in training", gt=0)] = 10
+    norm: Annotated[Norm, option("norm of eps")] = "linf"
+    steps: Annotated[int, option("steps of the attack in training", gt=0)] = 10
     step: Annotated[
-        float | None, option("size of one; none: eps / 4, or what reaches eps in fewer steps", gt=0), AsFraction
+        float | None, option("size of a step; none: eps / 4, or what reaches eps in fewer steps", gt=0), AsFraction
     ] = None
     bn: Annotated[
         Literal["eval", "train"], option("mode of batch norm while attacking; train: as the released code has it")
@@ -106,7 +106,7 @@ class ModelOptions:
     network: Annotated[
         str, option("small, resnet18, mobilenetv2, wrn-34-10, mlp, timm/NAME, or module:callable of classes, channels")
     ] = "small"
-    width: Annotated[int | None, option("of its first layer; none: the network's own", gt=0)] = None
+    width: Annotated[int | None, option("width of the first layer; none: the network's own", gt=0)] = None
     normalise: Annotated[bool, option("take means and deviations of the training pictures away, inside")] = False
 
 
@@ -117,21 +117,23 @@ class Training:
     optimizer: Annotated[Literal["adam", "sgd"], option("sgd has a momentum of 0.9, and wants an lr of about 0.1")] = (
         "adam"
     )
-    weight_decay: Annotated[float, option("of all weights; with sgd 2e-4 or 5e-4 are usual", ge=0)] = 0.0
+    weight_decay: Annotated[float, option("weight decay of all weights; with sgd 2e-4 or 5e-4 are usual", ge=0)] = 0.0
     schedule: Annotated[
         Literal["constant", "onecycle", "cosine", "multistep", "onedrop"],
-        option("of the learning rate; multistep: /10 at half and at three quarters; onedrop: at half only"),
+        option("schedule of the learning rate; multistep: /10 at half and at three quarters; onedrop: at half only"),
     ] = "onecycle"
     crop: Annotated[int, option("pixels by which pictures are shifted at most; 4 for long trainings", ge=0)] = 0
     flip: Annotated[bool, option("half of the pictures are mirrored; not for digits or writing")] = False
-    smoothing: Annotated[float, option("of labels: so much is shared out to all classes", ge=0, lt=1)] = 0.0
+    smoothing: Annotated[
+        float, option("label smoothing: share of the probability that goes to all classes alike", ge=0, lt=1)
+    ] = 0.0
     awp: Annotated[
         float, option("weights are moved by this share against the loss before each step (AWP); 0: no", ge=0)
     ] = 0.0
-    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
+    clip: Annotated[float | None, option("norm to which a step's gradients are clipped; none: never", gt=0)] = None
     ema_decay: Annotated[
         float,
-        option("of an exponential moving average of the weights, which is kept, such as 0.995", ge=0, lt=1),
+        option("decay of an exponential moving average of the weights, which is kept, such as 0.995", ge=0, lt=1),
     ] = 0.0
     watched: Annotated[int, option("validation pictures that are attacked after each epoch", gt=0)] = 512
 
@@ -144,9 +146,15 @@ class TeacherOptions:
         str, option("folder of a fitted classifier, or a checkpoint (.safetensors, .pt, .pth); empty: train")
     ] = ""
     network: Annotated[str | None, option("its network, for a checkpoint or to train; none: the student's")] = None
-    width: Annotated[int | None, option("of its first layer; none: twice the student's, or the network's own")] = None
-    mean: Annotated[tuple[float, ...], option("that a checkpoint's network wants taken away, by channel")] = ()
-    deviation: Annotated[tuple[float, ...], option("by which it wants them divided")] = ()
+    width: Annotated[
+        int | None, option("width of the first layer; none: twice the student's, or the network's own")
+    ] = None
+    mean: Annotated[
+        tuple[float, ...], option("mean of each channel, which a checkpoint's network wants subtracted")
+    ] = ()
+    deviation: Annotated[
+        tuple[float, ...], option("standard deviation of each channel, by which it wants them divided")
+    ] = ()
     learns: Annotated[Literal["at", "trades", "st"], option("how it is trained: against attacks, or plainly (st)")] = (
         "at"
     )
@@ -158,7 +166,13 @@ class SecondTeacherOptions:
 
     path: Annotated[str, option("folder or checkpoint of it; empty: train")] = ""
     network: Annotated[str | None, option("its network, for a checkpoint or to train; none: the student's")] = None
-    width: Annotated[int | None, option("of its first layer; none: twice the student's, or the network's own")] = None
-    mean: Annotated[tuple[float, ...], option("that a checkpoint's network wants taken away, by channel")] = ()
-    deviation: Annotated[tuple[float, ...], option("by which it wants them divided")] = ()
+    width: Annotated[
+        int | None, option("width of the first layer; none: twice the student's, or the network's own")
+    ] = None
+    mean: Annotated[
+        tuple[float, ...], option("mean of each channel, which a checkpoint's network wants subtracted")
+    ] = ()
+    deviation: Annotated[
+        tuple[float, ...], option("standard deviation of each channel, by which it wants them divided")
+    ] = ()
     learns: Annotated[Literal["st", "at"], option("how it is trained")] = "st"

@@ -12,30 +12,41 @@ Pairs = Literal["random", "historical", "inductive", "historical_edges", "dyglib
 class ReadOptions:
     """How a file of interactions is read."""
 
-    columns: Annotated[str, option("which are what: 'source=NAME,destination=NAME,time=NAME', also kind, split")] = ""
+    columns: Annotated[
+        str, option("source=NAME,destination=NAME,time=NAME where the names do not say it themselves; also kind, split")
+    ] = ""
     features: Annotated[tuple[str, ...] | None, option("column of numbers; none: those called feature..., f0 ...")] = (
         None
     )
-    edge_features: Annotated[str | None, option("a .npy file of one row an interaction, as DyGLib has it")] = None
-    node_features: Annotated[str | None, option("a .npy file of one row a node, row 0 for none")] = None
+    edge_features: Annotated[str | None, option("a .npy file with one row for each interaction, as DyGLib has it")] = (
+        None
+    )
+    node_features: Annotated[str | None, option("a .npy file with one row for each node; row 0 is for no node")] = None
     sides: Annotated[
-        Literal["auto", "one", "two"], option("two: user 5 is not item 5; auto: by the columns' names")
+        Literal["auto", "one", "two"],
+        option(
+            "whether sources and destinations are two sets (two: user 5 is not item 5); auto: by the columns' names"
+        ),
     ] = "auto"
     where: Annotated[tuple[str, ...], option("rows to take, such as 'kind=gift'; repeat")] = ()
     require_sorted: Annotated[bool, option("refuse a file that is not in order of time")] = False
-    encoding: Annotated[str, option("what text files are written in")] = "utf-8"
-    format: Annotated[str, option("of the file: csv, tsv, lines, jsonl, parquet; auto: by name and content")] = "auto"
+    encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    format: Annotated[
+        str, option("layout of the file: csv, tsv, lines, jsonl, parquet; auto looks at its name and content")
+    ] = "auto"
     separator: Annotated[
-        str, option("what stands between columns: ';', '|', tab, space ...; told by the first lines unless given")
+        str, option("separator of columns: ';', '|', tab, space ...; none: told by the first lines")
     ] = ""
     quote: Annotated[
         Literal["auto", "double", "none"],
-        option('whether " encloses a field; auto: not in a file of tabs where the line is whole without'),
+        option('whether " quotes a field; auto: not in a tab-separated file whose lines are complete without'),
     ] = "auto"
-    time_format: Annotated[
-        str, option("how times are written where neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")
-    ] = ""
-    on_bad_rows: Annotated[Literal["refuse", "report"], option("a wrong row ends reading, or is counted")] = "refuse"
+    time_format: Annotated[str, option("format of times that are neither numbers nor ISO 8601: %d/%m/%Y %H:%M ...")] = (
+        ""
+    )
+    on_bad_rows: Annotated[
+        Literal["refuse", "report"], option("what a wrong row does: refuse the file, or be left out and reported")
+    ] = "refuse"
 
 
 @options
@@ -45,7 +56,9 @@ class Protocol:
     block: Annotated[
         int, option("interactions that see the past up to the first of them; 0: all that is earlier", ge=0)
     ] = 0
-    candidates: Annotated[Literal["auto", "all", "sampled"], option("the true partner is ranked among")] = "auto"
+    candidates: Annotated[
+        Literal["auto", "all", "sampled"], option("candidates among which the true partner is ranked")
+    ] = "auto"
     random: Annotated[int, option("random destinations of the sampled candidates", ge=1)] = 100
     historical: Annotated[int, option("earlier partners among the sampled candidates, at most", ge=0)] = 50
     negatives: Annotated[
@@ -54,10 +67,11 @@ class Protocol:
     pairs: Annotated[
         tuple[Pairs, ...], option("false pairs that average precision is taken against; repeat for more")
     ] = ("random", "historical")
-    ties: Annotated[Literal["expectation", "average"], option("of scores: a random order, or TGB's middle rank")] = (
-        "expectation"
-    )
-    rules: Annotated[bool, option("rules that only count are measured beside it")] = True
+    ties: Annotated[
+        Literal["expectation", "average"],
+        option("rank of equal scores: its expectation in a random order, or TGB's average"),
+    ] = "expectation"
+    rules: Annotated[bool, option("also measure simple rules that only count")] = True
     most: Annotated[int, option("interactions that are measured, evenly spread; 0: all", ge=0)] = 0
     draw: Annotated[int, option("seed of sampled candidates and false pairs", ge=0)] = 0
 
@@ -77,7 +91,9 @@ class PredictOptions:
 class RuleOptions:
     """Of rules that count."""
 
-    half_life: Annotated[float, option("in the file's time, of popularity; 0: a fiftieth of the time", ge=0)] = 0.0
+    half_life: Annotated[
+        float, option("half-life of popularity, in the file's time; 0: a fiftieth of the time", ge=0)
+    ] = 0.0
 
 
 @options
@@ -86,13 +102,15 @@ class EdgeBankOptions:
         Literal["all", "window", "repeat-window", "threshold"],
         option("pairs that count as known: all; of the last 15 % of the past; of a mean repeat's time; frequent ones"),
     ] = "all"
-    window: Annotated[float, option("share of the past, of memory=window", gt=0, le=1)] = 0.15
+    window: Annotated[float, option("share of the past that memory=window looks at", gt=0, le=1)] = 0.15
 
 
 @options
 class RecencyOptions:
     both: Annotated[bool, option("also who met the source last, not only whom it met")] = True
-    half_life: Annotated[float, option("in the file's time, of popularity; 0: a fiftieth of the time", ge=0)] = 0.0
+    half_life: Annotated[
+        float, option("half-life of popularity, in the file's time; 0: a fiftieth of the time", ge=0)
+    ] = 0.0
 
 
 @options
@@ -114,8 +132,8 @@ class Training:
     batch_size: Annotated[int, option("interactions in a batch, over all processes", gt=0)] = 200
     lr: Annotated[float, option("learning rate of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 1e-3
     schedule: Annotated[
-        Literal["constant", "cosine"], option("of the learning rate; cosine falls to 0 at max_epochs")
+        Literal["constant", "cosine"], option("schedule of the learning rate; cosine falls to 0 at max_epochs")
     ] = "constant"
     warmup: Annotated[float, option("share of all steps in which the learning rate rises from 0", ge=0, lt=1)] = 0.0
-    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = 1.0
+    clip: Annotated[float | None, option("norm to which a step's gradients are clipped; none: never", gt=0)] = 1.0
     validated: Annotated[int, option("interactions that are validated on, evenly spread; 0: all", ge=0)] = 500

@@ -9,9 +9,9 @@ LossName = Literal["softmax", "sampled_softmax", "bce", "gbce"]
 
 @options
 class LossOptions:
-    name: Annotated[LossName, option("of the loss; softmax sees the whole catalogue, the others only negatives")] = (
-        "softmax"
-    )
+    name: Annotated[
+        LossName, option("name of the loss; softmax sees the whole catalogue, the others only negatives")
+    ] = "softmax"
     negatives: Annotated[
         int | None,
         option("a positive's negatives; none: 1 for bce, else 256, or 1024 where a batch shares them", gt=0),
@@ -32,14 +32,14 @@ class Training:
     lr: Annotated[float, option("learning rate of Adam", gt=0, tune=Tune(3e-4, 3e-3, "log"))] = 1e-3
     beta2: Annotated[float, option("decay of Adam's second moment", gt=0, lt=1)] = 0.98
     schedule: Annotated[
-        Literal["constant", "cosine"], option("of the learning rate; cosine falls to 0 at max_epochs")
+        Literal["constant", "cosine"], option("schedule of the learning rate; cosine falls to 0 at max_epochs")
     ] = "constant"
     warmup: Annotated[float, option("share of all steps in which the learning rate rises from 0", ge=0, lt=1)] = 0.0
-    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = None
+    clip: Annotated[float | None, option("norm to which a step's gradients are clipped; none: never", gt=0)] = None
     ema_decay: Annotated[
         float,
         option(
-            "of an exponential moving average of the weights, which is validated and kept, such as 0.999; 0: none",
+            "decay of an exponential moving average of the weights, which is validated and kept: 0.999; 0: none",
             ge=0,
             lt=1,
         ),
@@ -52,7 +52,7 @@ class PredictOptions:
 
     k: Annotated[int | None, option("items for each user; none: 10, or all there are", flag="-k", gt=0)] = None
     exclude_seen: Annotated[bool, option("what the history holds is not recommended")] = False
-    on_unseen: Annotated[Literal["skip", "refuse"], option("an unknown item in a history")] = "skip"
+    on_unseen: Annotated[Literal["skip", "refuse"], option("what is done with an unknown item in a history")] = "skip"
     users: Annotated[str | None, option("a file of users to answer, with history_from")] = None
     history_from: Annotated[str | None, option("the log that holds these users' histories, in place of a file")] = None
 
@@ -68,6 +68,8 @@ class Protocol:
     ] = 0
     by: Annotated[
         Literal["none", "history", "gap", "span"],
-        option("also by events before, by events since one of the same kind (gap_of, from the file of items), by span"),
+        option("metrics also by number of earlier events, by events since one of the same kind (--gap-of), by span"),
     ] = "none"
-    gap_of: Annotated[str, option("the attribute of items that makes two events of one kind, for by=gap")] = "category"
+    gap_of: Annotated[str, option("attribute of items by which two events are of the same kind, for by=gap")] = (
+        "category"
+    )

@@ -13,11 +13,13 @@ Layout = Literal[
 class ReadOptions:
     """How a file of tables and texts is read."""
 
-    columns: Annotated[str, option("table=NAME,text=NAME,title=NAME,id=NAME,split=NAME where names do not say it")] = ""
-    encoding: Annotated[str, option("what text files are written in: utf-8, latin-1, utf-16 ...")] = "utf-8"
+    columns: Annotated[
+        str, option("table=NAME,text=NAME,title=NAME,id=NAME,split=NAME where the names do not say it themselves")
+    ] = ""
+    encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     format: Annotated[Layout, option("layout of the file; auto looks at its name and its first lines")] = "auto"
     on_bad_rows: Annotated[
-        Literal["refuse", "report"], option("a wrong row ends the reading, or is left out and counted")
+        Literal["refuse", "report"], option("what a wrong row does: refuse the file, or be left out and reported")
     ] = "refuse"
 
 
@@ -48,21 +50,29 @@ class NetworkOptions:
     layers: Annotated[int, option("blocks of the encoder, and of the decoder", gt=0)] = 2
     heads: Annotated[int, option("attention heads", gt=0)] = 4
     hidden: Annotated[int, option("width of the feed-forward layers", gt=0)] = 512
-    word_dim: Annotated[int, option("width of a table's token before it is joined with its key and place", gt=0)] = 96
+    word_dim: Annotated[int, option("width of a table's token before it is joined with its key and position", gt=0)] = (
+        96
+    )
     key_dim: Annotated[int, option("width of a key", gt=0)] = 24
-    norm: Annotated[Literal["pre", "post"], option("before each layer, or after its sum, as SANA's authors")] = "pre"
-    dropout: Annotated[float, option("of what blocks and embeddings return", ge=0, lt=1, tune=Tune(0.05, 0.3))] = 0.1
+    norm: Annotated[
+        Literal["pre", "post"],
+        option("where layer norms stand: before each layer, or after its sum, as SANA's authors have it"),
+    ] = "pre"
+    dropout: Annotated[
+        float, option("dropout of what blocks and embeddings return", ge=0, lt=1, tune=Tune(0.05, 0.3))
+    ] = 0.1
 
 
 @options
 class Training:
-    lr: Annotated[float, option("largest step size of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 2e-3
+    lr: Annotated[float, option("highest learning rate of Adam", gt=0, tune=Tune(3e-4, 5e-3, "log"))] = 2e-3
     batch_size: Annotated[int, option("texts in a batch, over all processes", gt=0)] = 32
     warmup: Annotated[
-        int, option("steps in which the step size goes up from 0; it falls with their root after", gt=0)
+        int,
+        option("steps in which the learning rate rises from 0; after them it falls with the root of the steps", gt=0),
     ] = 200
-    weight_decay: Annotated[float, option("decoupled, of Adam", ge=0)] = 0.01
-    clip: Annotated[float | None, option("norm to which a step's gradients are cut down; none: never", gt=0)] = 1.0
+    weight_decay: Annotated[float, option("weight decay of Adam, decoupled", ge=0)] = 0.01
+    clip: Annotated[float | None, option("norm to which a step's gradients are clipped; none: never", gt=0)] = 1.0
     smoothing: Annotated[float, option("label smoothing of tokens", ge=0, lt=1)] = 0.1
     validated: Annotated[int, option("tables of the validation part that are written after each epoch", gt=0)] = 200
 
@@ -71,11 +81,11 @@ class Training:
 class SearchOptions:
     """Beam search of what is written token by token."""
 
-    beam: Annotated[int, option("texts that are followed at once", gt=0)] = 5
+    beam: Annotated[int, option("width of the beam: texts that are followed at once", gt=0)] = 5
     length_penalty: Annotated[
         float, option("a text's score is its log probability over length to this power", ge=0)
     ] = 1.0
-    block: Annotated[int, option("tokens in a row that never come twice; 0: no such rule", ge=0)] = 0
+    block: Annotated[int, option("length of n-grams that never come twice; 0: no such rule", ge=0)] = 0
 
 
 @options
@@ -89,7 +99,9 @@ class RuleOptions:
 class TemplateOptions(RuleOptions):
     prefer: Annotated[
         Literal["share", "cells"],
-        option("of texts of tables with equal keys: most of the text replaced, or most cells and then the shortest"),
+        option(
+            "choice of texts of tables with equal keys: most of the text replaced, or most cells, then the shortest"
+        ),
     ] = "share"
 
 
@@ -115,7 +127,7 @@ class Protocol:
     )
     group_by_key: Annotated[bool, option("PARENT takes the values of equal keys for one, as SANA's authors")] = False
     facts: Annotated[
-        bool, option("also how many cells are told in the shop's words for them: a hooded top says hoodie")
+        bool, option("also report how many cells are told in the shop's words for them: a hooded top says hoodie")
     ] = False
     at_most: Annotated[int | None, option("tables of the part that are written; none: all", gt=0)] = None
 

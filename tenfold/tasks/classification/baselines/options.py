@@ -35,7 +35,7 @@ class ConsistencyOptions:
     presets: ClassVar = {"released": RELEASED | {"training.schedule": "multistep"}}
 
     weight: Annotated[
-        float, option("of consistency between a picture and its attack", gt=0, tune=Tune(1, 10, "log"))
+        float, option("weight of consistency between a picture and its attack", gt=0, tune=Tune(1, 10, "log"))
     ] = 6.0
     model: ModelOptions = ModelOptions()
     attack: ThreatOptions = ThreatOptions()
@@ -46,7 +46,7 @@ class ConsistencyOptions:
 class ArdOptions:
     presets: ClassVar = {"released": RELEASED | {"training.schedule": "onedrop", "attack.bn": "train"}}
 
-    weight: Annotated[float, option("of the teacher; the rest is that of labels", ge=0, le=1)] = 1.0
+    weight: Annotated[float, option("weight of the teacher; the labels have the rest", ge=0, le=1)] = 1.0
     tau: Annotated[float, option("temperature of the soft labels", gt=0, tune=Tune(1, 30, "log"))] = 1.0
     teacher: TeacherOptions = TeacherOptions()
     model: ModelOptions = ModelOptions()
@@ -66,7 +66,7 @@ class TaughtOptions:
 
 @options
 class AdaAdOptions:
-    weight: Annotated[float, option("of attacked pictures; the rest is that of natural ones", ge=0, le=1)] = 1.0
+    weight: Annotated[float, option("weight of attacked pictures; natural ones have the rest", ge=0, le=1)] = 1.0
     teacher: TeacherOptions = TeacherOptions()
     model: ModelOptions = ModelOptions()
     attack: ThreatOptions = ThreatOptions()
@@ -90,8 +90,12 @@ class AdaIadOptions:
 class Akd2Options:
     presets: ClassVar = {"released": RELEASED | {"training.schedule": "onedrop", "attack.bn": "train"}}
 
-    robust_weight: Annotated[float, option("of the robust teacher; with the other's at most 1", ge=0, le=1)] = 0.5
-    standard_weight: Annotated[float, option("of the standard teacher; the rest is that of labels", ge=0, le=1)] = 0.25
+    robust_weight: Annotated[float, option("weight of the robust teacher; with the other's at most 1", ge=0, le=1)] = (
+        0.5
+    )
+    standard_weight: Annotated[
+        float, option("weight of the standard teacher; the labels have the rest", ge=0, le=1)
+    ] = 0.25
     tau: Annotated[float, option("temperature of the soft labels", gt=0, tune=Tune(1, 10, "log"))] = 1.0
     teacher: TeacherOptions = TeacherOptions()
     second: SecondTeacherOptions = SecondTeacherOptions()
@@ -102,7 +106,9 @@ class Akd2Options:
 
 @options
 class MtardOptions:
-    rate: Annotated[float, option("at which the two teachers' weights follow their losses", gt=0, le=1)] = 0.025
+    rate: Annotated[
+        float, option("learning rate at which the two teachers' weights follow their losses", gt=0, le=1)
+    ] = 0.025
     teacher: TeacherOptions = TeacherOptions()
     second: SecondTeacherOptions = SecondTeacherOptions()
     model: ModelOptions = ModelOptions()

@@ -15,10 +15,10 @@ class NoOptions:
 class SASRecOptions:
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
-    heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 1
-    dropout: Annotated[float, option("of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
-        0.2
-    )
+    heads: Annotated[int, option("heads of the attention; they divide dim", gt=0)] = 1
+    dropout: Annotated[
+        float, option("dropout of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
+    ] = 0.2
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
     expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
     loss: LossOptions = LossOptions()
@@ -28,7 +28,7 @@ class SASRecOptions:
 @options
 class GRU4RecOptions:
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
-    dropout: Annotated[float, option("of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
+    dropout: Annotated[float, option("dropout of the events' embeddings", ge=0, lt=1, tune=Tune(0.0, 0.5))] = 0.2
     loss: LossOptions = LossOptions()
     training: Training = Training()
 
@@ -37,9 +37,9 @@ class GRU4RecOptions:
 class LRURecOptions:
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
-    dropout: Annotated[float, option("of embeddings, recurrence and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
-        0.2
-    )
+    dropout: Annotated[
+        float, option("dropout of embeddings, recurrence and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
+    ] = 0.2
     r_min: Annotated[float, option("inner radius of the ring on which the recurrence's factors start", gt=0, lt=1)] = (
         0.8
     )
@@ -55,15 +55,15 @@ class TransformerOptions:
     )
     dim: Annotated[int, option("d, width of an item and of the user vector", gt=0)] = 64
     layers: Annotated[int, option("blocks", gt=0)] = 2
-    heads: Annotated[int, option("of the attention; they divide dim", gt=0)] = 2
-    dropout: Annotated[float, option("of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))] = (
-        0.2
-    )
+    heads: Annotated[int, option("heads of the attention; they divide dim", gt=0)] = 2
+    dropout: Annotated[
+        float, option("dropout of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
+    ] = 0.2
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
     expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
-    features: Annotated[int, option("of random-feature attention, for each head", gt=0)] = 64
-    codewords: Annotated[int, option("of key-quantised and lisa, for each head", gt=0)] = 64
+    features: Annotated[int, option("features of random-feature attention, for each head", gt=0)] = 64
+    codewords: Annotated[int, option("codewords of key-quantised and lisa, for each head", gt=0)] = 64
     recent: Annotated[int, option("events that lisa+recent attends to one by one; at most training.length", gt=0)] = 50
     loss: LossOptions = LossOptions()
     training: Training = Training()
@@ -71,7 +71,7 @@ class TransformerOptions:
 
 @options
 class ItemKNNOptions:
-    neighbours: Annotated[int, option("K, of each item", gt=0, tune=Tune(20, 500, "log", whole=True))] = 100
+    neighbours: Annotated[int, option("K, neighbours of each item", gt=0, tune=Tune(20, 500, "log", whole=True))] = 100
     shrink: Annotated[float, option("events that a pair lacks for its likeness to be halved", ge=0)] = 20.0
     half_life: Annotated[float, option("events back at which an item of the history counts half", gt=0,
                                        tune=Tune(1, 100, "log"))] = 10.0  # fmt: skip
