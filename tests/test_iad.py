@@ -21,6 +21,7 @@ from tenfold.nn.convolutional import SmallNetwork
 from tenfold.ops.attacks import Folded
 from tenfold.systems.iad.system import IAD
 from tenfold.tasks.classification.baselines.trained import AKD2, ARD, AT, TRADES, Plain
+from tenfold.tasks.classification.evaluation import BUDGETS, smallest_budgets
 from tenfold.tasks.classification.lesson import Lesson, Passes
 from tenfold.tasks.classification.methods import Ard, Iad
 from tenfold.tasks.classification.options import ThreatOptions
@@ -278,10 +279,12 @@ def test_a_picture_is_classified_with_the_budget_that_flips_it(fitted, tmp_path)
     from PIL import Image
 
     pixels = blobs().pixels[70]
-    found = fitted.classify(pixels)
+    found = fitted.classify(pixels, flips=True)
     assert found.label in fitted.vocabularies["classes"].series
     assert_close(sum(found.probabilities.values()), 1.0, rtol=1e-5, atol=1e-5)
-    assert found.flips_at is None or 0 < found.flips_at <= 0.8
+    assert found.flips_at == smallest_budgets(fitted.model, torch.from_numpy(pixels / 255).float()[None, None, ..., 0],
+                                              fitted.threat.eps)[0]  # fmt: skip
+    assert found.flips_at is not None and fitted.classify(pixels, flips=False).flips_at is None
     Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")
     assert fitted.classify(tmp_path / "a.png") == found
     assert fitted.classify(pixels / np.float32(255)) == found
@@ -293,6 +296,20 @@ def test_a_picture_is_classified_with_the_budget_that_flips_it(fitted, tmp_path)
         fitted.classify(pixels[:3])
     with pytest.raises(DataError, match=r"pixels from \d+ to \d+; attacks act on"):
         fitted.classify(pixels.astype(np.float32))
+
+
+def test_the_budget_that_flips_is_the_smallest_that_reaches_the_border():
+    """Of two classes that a plane parts: the border is reached by the margin over the sum of the weights' sizes."""
+    torch.manual_seed(0)
+    network, x, eps = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), 0.4 + 0.2 * torch.rand(12, 1, 4, 4), 0.05
+    with torch.no_grad():
+        network[1].bias[0] -= (network(x)[:, 0] - network(x)[:, 1]).mean()  # as many on the one side as on the other
+        margin = (network(x)[:, 0] - network(x)[:, 1]).abs()
+    border = (margin / (network[1].weight[0] - network[1].weight[1]).abs().sum()).tolist()
+    found = smallest_budgets(network, x, eps)
+    assert found == [next((b * eps for b in BUDGETS if b * eps >= least), None) for least in border]
+    assert len(set(found)) > 3
+    assert smallest_budgets(network, x, 1e-6) == [None] * 12
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])

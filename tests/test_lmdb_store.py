@@ -272,6 +272,8 @@ def test_a_store_whose_making_was_stopped_is_made(tmp_path):
         (tmp_path / name).touch()
         with LmdbStore(tmp_path) as store:
             store.put_many({b"a": b"1"})
+        with LmdbStore(tmp_path) as store:
+            assert store.get_many([b"a"]) == [b"1"]
         for path in tmp_path.iterdir():
             path.unlink()
 

@@ -63,7 +63,7 @@ def test_archives_that_are_cut_short_or_damaged(write, kind):
     rows = "user,item\n" + "".join(f"{u},{i}\n" for u, i in rng.integers(0, 10**6, (40_000, 2)))
     whole = PACKED[kind](rows.encode())
     sentence = refused(write(f"a.csv.{kind}", whole[: len(whole) // 2]))
-    assert "cut short" in sentence or "cannot be read" in sentence or "damaged" in sentence
+    assert ("cannot be read: File is not a zip file" if kind == "zip" else "cut short") in sentence
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 255
     assert "\n" not in refused(write(f"b.csv.{kind}", bytes(damaged)))

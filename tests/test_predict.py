@@ -244,7 +244,9 @@ def test_damaged_histories_are_named_and_not_the_output(system, tmp_path):
     content = bytearray(good.read_bytes())
     content[4:400] = b"\xff" * 396
     good.write_bytes(content)
-    refused(system, DataError, r"in\.parquet cannot be read as Parquet", good, tmp_path / "out.jsonl")
+    with pytest.raises(DataError, match=r"in\.parquet cannot be read as Parquet") as told:
+        system.predict(good, tmp_path / "out.jsonl")
+    assert "out.jsonl" not in str(told.value) and not (tmp_path / "out.jsonl").exists()
 
 
 # What was left out ---------------------------------------------------------------------------------------------------

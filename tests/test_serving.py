@@ -263,7 +263,7 @@ def test_tokens(fitted):
         status, told = (
             ask(app, "GET", "/metrics", headers=header) if header else ask(app, "POST", "/recommend", {"user": "u"})
         )
-        assert status == 401 or "error" in told
+        assert status == 401 and "error" in told
     assert ask(app, "POST", "/recommend", {"user": "u"}, headers=[(b"authorization", b"bearer zwei")])[0] == 200
 
 

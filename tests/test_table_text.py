@@ -217,10 +217,17 @@ def test_beam_search_finds_what_trying_all_texts_finds(copies):
 def test_no_n_gram_comes_twice():
     _, _, batch, encoder, writer = writers("only", seed=5)
     with torch.no_grad():
-        found = beam_search(writer, writer.read(batch, encoder(batch)), beam=3, longest=30, length_penalty=3, block=2)
-    for text in found.tokens[:, 0].tolist():
+        read = writer.read(batch, encoder(batch))
+        free, found = (
+            beam_search(writer, read, beam=3, longest=30, length_penalty=3, block=block).tokens[:, 0].tolist()
+            for block in (0, 2)
+        )
+
+    def comes_twice(text):
         grams = [gram for gram in pairwise(text) if PAD not in gram]
-        assert len(set(grams)) == len(grams)
+        return len(set(grams)) < len(grams)
+
+    assert any(map(comes_twice, free)) and not any(map(comes_twice, found))
 
 
 @pytest.mark.parametrize("cls", [PointerGenerator, Seq2Seq])
@@ -238,7 +245,7 @@ def test_texts_do_not_depend_on_their_batch(cls):
 def test_all_cells_and_the_nearest_template():
     data = people()
     cells = AllCells().fit(data).describe(person(3)[0])
-    assert cells.text.split()[:2] == ["Ddada3", "Quist"] or cells.cells[0] == 0
+    assert cells.text == "Dda3 Quist Turin painter 1921" and cells.cells == [0, 0, 1, 2, 3]
     assert all(share == 1 for *_, share in cells.coverage)
     system = NearestTemplate().fit(data)
     new = {"name": "Zoe Xu", "city": "Genoa", "trade": "potter", "born": "1977"}

@@ -178,7 +178,7 @@ def test_a_small_gzip_that_is_cut_short_is_reported(write, name):
         plain = "".join(f'{{"user": {row[0]}, "item": {row[1]}}}\n' for row in rows).encode()
     content = gzip.compress(plain)
     path = write(name, content[: len(content) // 2])
-    assert "cut short" in refused(path) or "gzip" in refused(path)
+    assert "from here on the gzip cannot be read, it ends in the middle: the file was cut short" in refused(path)
     events = read_events(path, on_bad_rows="report")
     assert 0 < len(events.items) < 400 and events.report.bad == 1
 
