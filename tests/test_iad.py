@@ -95,8 +95,8 @@ def counted(network):
     return count
 
 
-@pytest.mark.parametrize("detach, expected", [(False, 3 + 1), (True, 3 + 1)])
-def test_no_pass_is_made_that_is_not_used(detach, expected):
+@pytest.mark.parametrize("detach", [False, True])
+def test_no_pass_is_made_that_is_not_used(detach):
     """The student: three steps of attack, x~ and x; the teacher: x and x~. In pictures of the batch."""
     teacher = SmallNetwork(4, 1, 4).eval()
     taught, batch = lesson(Iad(beta=0.5, begin=0.0, detach=detach), teacher=teacher)
@@ -108,7 +108,7 @@ def test_no_pass_is_made_that_is_not_used(detach, expected):
     taught.method = Iad(beta=0.5, begin=0.5)  # not begun: the student's natural answer is not asked for
     own[0] = 0
     taught.loss(batch)
-    assert own[0] / 16 == 1 and expected == 4
+    assert own[0] / 16 == 1
 
 
 def test_the_three_cases_add_up_to_all_pictures(teacher):

@@ -203,7 +203,7 @@ def test_a_stretch_is_its_windows_in_order_without_gradients_between(events, kin
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bce", "gbce"])
 def test_negatives_are_scored_by_the_chosen_or_by_the_best(events, loss):
-    """Written out for each position; with one interest both are the same."""
+    """The best interest scores a negative no lower than the chosen one does; with one interest they are the same."""
     for k in (1, K):
         lost = {}
         for by in ("chosen", "max"):
@@ -214,7 +214,7 @@ def test_negatives_are_scored_by_the_chosen_or_by_the_best(events, loss):
             _, batch = stretches(system, events)
             lost[by] = system.loss(batch)[0].item()
         assert (lost["max"] == pytest.approx(lost["chosen"], rel=1e-4)) == (k == 1)
-        assert k == 1 or lost["max"] > lost["chosen"]  # the best of several scores a negative no lower than one of them
+        assert k == 1 or lost["max"] > lost["chosen"]
 
 
 def test_which_interest_answers(events):
@@ -262,9 +262,9 @@ def test_it_learns_what_can_be_learned(fitted, events):
 
 def test_the_state_has_the_size_of_the_formula():
     network = LimaRecNetwork(9, parse(Options, {"preset": "faithful"}))
-    assert 4 * sum(int(np.prod(shape)) for shape in network.shapes()) == 5_392  # d = 64, H = 4, K = 4
     d, heads, k = 64, 4, 4
-    assert 4 * (d * d // heads + d + k * (d + 1)) == 5_392
+    formula = 4 * (d * d // heads + d + k * (d + 1))
+    assert 4 * sum(int(np.prod(shape)) for shape in network.shapes()) == formula == 5_392
 
 
 @pytest.mark.parametrize("kind", KINDS)
