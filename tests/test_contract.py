@@ -130,7 +130,7 @@ def test_a_run_may_go_on_for_longer_than_it_was_started_for(cls, data, tmp_path)
 
 @every_frame
 def test_early_stopping_goes_on_too(cls, data, tmp_path):
-    b = budget(max_epochs=12, patience=1, save_seconds=0)
+    b = budget(max_epochs=12, patience=1)
     whole = cls(cls.tiny).fit(data, budget=b)
     epochs = {stage: len(history) for stage, history in whole.history.items()}
     assert 1 < min(epochs.values()) < 12  # it stopped of itself

@@ -6,7 +6,6 @@ import io
 import lzma
 import os
 import subprocess
-import sys
 import tarfile
 
 import numpy as np
@@ -116,14 +115,14 @@ READS = "import sys; from tenfold.data.events import read_events; e = read_event
     [CSV, gzip.compress(CSV), zipped(a_csv=CSV), b'{"user":1,"item":2}\n{"user":1,"item":3}\n'],
     ids=["csv", "gzip", "zip", "jsonl"],
 )
-def test_a_pipe_is_read(content):
-    done = subprocess.run([sys.executable, "-c", READS, "/dev/stdin"], input=content, capture_output=True, timeout=60)
+def test_a_pipe_is_read(content, warm):
+    done = subprocess.run([*warm, READS, "/dev/stdin"], input=content, capture_output=True, timeout=60)
     assert done.returncode == 0 and done.stdout.strip() == b"2", done.stderr.decode()
 
 
-def test_a_named_pipe_is_read(tmp_path):
+def test_a_named_pipe_is_read(tmp_path, warm):
     os.mkfifo(tmp_path / "p")
-    with subprocess.Popen([sys.executable, "-c", READS, str(tmp_path / "p")], stdout=subprocess.PIPE) as reader:
+    with subprocess.Popen([*warm, READS, str(tmp_path / "p")], stdout=subprocess.PIPE) as reader:
         (tmp_path / "p").write_bytes(CSV)
         assert reader.communicate(timeout=60)[0].strip() == b"2"
 

@@ -2,11 +2,11 @@
 
 import json
 import math
+import subprocess
 
 import numpy as np
 import pytest
 import torch
-from conftest import subprocess_of
 from small import keyed
 from torch.testing import assert_close
 
@@ -79,20 +79,21 @@ def test_a_question_changes_nothing_and_an_old_state_stays(fitted):
     assert len(memory.to_bytes()) == len(fitted.read_stream(["b1"]).to_bytes())
 
 
-def test_a_memory_goes_on_in_another_process(fitted, tmp_path):
+def test_a_memory_goes_on_in_another_process(fitted, tmp_path, warm):
     told = ["b1", "k1", "v2", "b3", "b4", "k2", "v0"]
     fitted.save(tmp_path / "s")
     (tmp_path / "state").write_bytes(fitted.read_stream(told[:5]).to_bytes())
-    code, output = subprocess_of(
-        "-c", "import sys; from tenfold import Rehearsal; from tenfold.systems.rehearsal.stream import Memory; "
-        "s = Rehearsal.load(sys.argv[1]); m = Memory.from_bytes(s, open(sys.argv[2], 'rb').read()); "
-        "print('says', repr(m.tell(sys.argv[3:]).ask('k1').probability))",
-        str(tmp_path / "s"), str(tmp_path / "state"), *told[5:],
-    )  # fmt: skip
-    assert code == 0, output
-    assert float(output.split("says ")[1].split()[0]) == pytest.approx(
-        fitted.read_stream(told).ask("k1").probability, abs=1e-5
-    )
+    program = """
+import sys
+from tenfold import Rehearsal
+from tenfold.systems.rehearsal.stream import Memory
+memory = Memory.from_bytes(Rehearsal.load(sys.argv[1]), open(sys.argv[2], "rb").read())
+print(repr(memory.tell(sys.argv[3:]).ask("k1").probability))
+"""
+    words = [*warm, program, str(tmp_path / "s"), str(tmp_path / "state"), *told[5:]]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(fitted.read_stream(told).ask("k1").probability, abs=1e-5)
 
 
 def test_a_state_of_another_system_or_a_part_of_one_is_refused(fitted):
