@@ -29,9 +29,16 @@ def small():
     return Shop(**SMALL)
 
 
-def test_a_folder_holds_what_was_drawn(small, tmp_path):
-    small.write(tmp_path / "a" / "shop")
-    folder = tmp_path / "a" / "shop"
+@pytest.fixture(scope="module")
+def written(small, tmp_path_factory):
+    """Its folder, in one that was not there; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("written") / "a" / "shop"
+    small.write(folder)
+    return folder
+
+
+def test_a_folder_holds_what_was_drawn(small, written):
+    folder = written
     assert sorted(p.name for p in folder.iterdir()) == [
         "README.md", "catalog.parquet", "events.parquet", "index.html", "labels.parquet", "makes.parquet",
         "meetings.parquet", "pictures.parquet", "questions.jsonl", "scenes.parquet", "shop.json", "texts.jsonl",
@@ -54,28 +61,27 @@ def test_a_folder_holds_what_was_drawn(small, tmp_path):
         assert [json.loads(line) for line in (folder / f"{name}.jsonl").open()] == small.table(name).to_dicts(), name
 
 
-def test_the_librarys_readers_read_it(small, tmp_path):
-    small.write(tmp_path / "files")
+def test_the_librarys_readers_read_it(small, written, tmp_path):
     small.write(tmp_path / "folders", folders=True, only=["pictures", "scenes", "labels", "makes"])
     for name, column in (("pictures", "image"), ("scenes", "image"), ("labels", "image"), ("makes", "answer")):
-        packed = read_pictures(tmp_path / "files" / f"{name}.parquet", image=column)
+        packed = read_pictures(written / f"{name}.parquet", image=column)
         loose = read_pictures(tmp_path / "folders" / name)  # what file_name names is called image
         assert len(packed) == len(loose) == BESIDE[name]
         assert packed.frame["split"].equals(loose.frame["split"])
         for row in (0, len(packed) - 1):
             assert (packed[row][column] == loose[row]["image"]).all()
     assert info(tmp_path / "folders").facts["digests"]["scenes"] == OF_TABLES["scenes"]
-    pictures = read_pictures(tmp_path / "files" / "pictures.parquet")
+    pictures = read_pictures(written / "pictures.parquet")
     assert pictures[3]["mask"].max() <= len(pictures[3]["parts"]) and pictures[3]["image"].shape == (64, 64, 3)
-    texts = read_fact_tables(tmp_path / "files" / "texts.jsonl")
+    texts = read_fact_tables(written / "texts.jsonl")
     told = small.texts().row(5, named=True)
     assert texts[5].texts == (told["text"],) and [cell.said for cell in texts[5].cells] == [
         c["said"] for c in told["table"]
     ]
-    meetings = read_interactions(tmp_path / "files" / "meetings.parquet")
+    meetings = read_interactions(written / "meetings.parquet")
     assert len(meetings.times) == BESIDE["meetings"] and not meetings.bipartite
-    events = read_events(tmp_path / "files" / "events.parquet")
-    questions = read_questions(tmp_path / "files" / "questions.jsonl", events=events)
+    events = read_events(written / "events.parquet")
+    questions = read_questions(written / "questions.jsonl", events=events)
     assert len(questions) == BESIDE["questions"] and len(questions.asked_of(events)[0]) == len(questions)
 
 
@@ -87,9 +93,8 @@ def test_a_table_that_is_none_is_named(small, tmp_path):
     assert not (tmp_path / "shop").exists()
 
 
-def test_the_page_shows_what_was_drawn(small, tmp_path):
-    small.write(tmp_path)
-    page = (tmp_path / "index.html").read_text()
+def test_the_page_shows_what_was_drawn(small, written):
+    page = (written / "index.html").read_text()
     assert page.count("data:image/png;base64,") > 60
     caption, question = small.scenes()["caption"][0], small.questions()["question"][0]
     for words in (small.catalog()["title"][0], caption, question, "<mark"):
@@ -102,12 +107,12 @@ def test_events_are_written_in_parts(small, tmp_path, monkeypatch):
     assert pl.read_parquet(tmp_path / "events.parquet").equals(small.events())
 
 
-def test_the_same_shop_gives_the_same_bytes(small, tmp_path):
-    small.write(tmp_path / "one")
-    Shop(**SMALL, processes=2).write(tmp_path / "two")
-    small.write(tmp_path / "one")  # writing it again is no conflict
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+def test_the_same_shop_gives_the_same_bytes(small, written, tmp_path):
+    Shop(**SMALL, processes=2).write(tmp_path)
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    small.write(written)  # writing it again is no conflict
+    assert before == {path.name: path.read_bytes() for path in written.iterdir()}
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_other_folders_are_left_alone(small, tmp_path):
