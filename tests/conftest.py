@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -24,20 +25,49 @@ def _strict_torch():
     torch.set_num_threads(1)  # the networks are tiny
 
 
+CONTRACT = ("test_contract", "test_contract_artifacts")
+LONGEST = ("test_docs", "test_real_logs", "test_shop_pictures", "test_shop_labels")
+
+
 def pytest_collection_modifyitems(items):
     """A class says which test of the contract it cannot keep, and why; if it keeps it after all, that fails.
 
-    The contract's tests of one class are for one worker, which then fits what they share once.
+    The longest files come first, and what takes no time last: no worker waits long for the other at the end.
     """
     from small import CLASSES
 
+    def turn(item):
+        cls = classes[item.nodeid]
+        if item.module.__name__ not in CONTRACT:
+            return 0 if item.module.__name__ in LONGEST else 1
+        return 2 if cls is None or cls.trains else 3
+
+    classes = {}
     for item in items:
         given = (getattr(item, "callspec", None) and item.callspec.params) or {}
-        cls = given.get("cls") or CLASSES.get(given.get("name"))
-        if cls and item.module.__name__ in ("test_contract", "test_contract_artifacts"):
-            item.add_marker(pytest.mark.xdist_group(cls.__name__))
+        cls = classes[item.nodeid] = given.get("cls") or CLASSES.get(given.get("name"))
         if cls and (reason := cls.expected_failures.get(item.originalname)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker takes a whole file, or the contract's tests of one row: what they share is fitted or drawn once.
+
+    xdist's own groups stand in the names of tests, to which pytest 9.2 no longer lets it add them.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRow(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            row = re.search(r"\[([\w-]+)\]$", test)
+            return row[1] if row and Path(file).stem in CONTRACT else file
+
+    return ByRow(config, log)
 
 
 def ring_walks(users=61, rings=4):
