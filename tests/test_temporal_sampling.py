@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from small_streams import stream
@@ -52,11 +52,15 @@ def test_the_index_is_what_it_is_defined_as(rows, k):
 
 
 @settings(max_examples=60, deadline=None)
-@given(ROWS, st.lists(st.integers(1, 9), max_size=4))
-def test_a_stream_that_grew_is_the_whole_one(rows, pieces):
+@given(ROWS, st.integers(0, 40), st.lists(st.integers(1, 9), max_size=4))
+@example([(1, 2, 0), (1, 2, 1), (1, 3, 1)], 2, [])
+def test_a_stream_that_grew_is_the_whole_one(rows, first, pieces):
+    """From its first events on, which were there at once: moments and self loops may stand on either side."""
     whole = stream(rows, nodes=9)
-    grown, first = stream([], nodes=1), 0
     columns = whole.sources, whole.destinations, whole.times
+    first = min(first, len(whole))
+    nodes = max(int(ends[:first].max(initial=1)) for ends in columns[:2])
+    grown, pieces = TemporalIndex(*(column[:first] for column in columns), nodes), [first, *pieces]
     for last in [*np.cumsum(pieces).tolist(), len(whole)]:
         last = min(last, len(whole))
         grown.append(*(column[first:last] for column in columns))
@@ -146,6 +150,9 @@ def test_what_is_no_stream_is_said():
         TemporalIndex(np.array([1]), np.array([3]), np.array([2.0]), 2)
     with pytest.raises(ShapeError, match="float32"):
         TemporalIndex(np.array([1]), np.array([2]), np.array([2.0], np.float32), 2)
+    with pytest.raises(DataError, match=r"event 3 at -\d+ is earlier than the one before it, at \d+"):
+        far = np.iinfo(np.int64)  # whose difference is no int64
+        TemporalIndex(np.array([1, 1, 1]), np.array([2, 2, 2]), np.array([0, far.max, far.min]), 2)
     index = stream([(1, 2, 5.0)])
     with pytest.raises(DataError, match=r"an event at 4\.0 cannot follow one at 5\.0"):
         index.append(np.array([1]), np.array([2]), np.array([4.0]))

@@ -158,8 +158,9 @@ def _check(sources: np.ndarray, destinations: np.ndarray, times: np.ndarray, nod
     for ends in (sources, destinations):
         if len(ends) and (ends.min() < 1 or ends.max() > nodes):
             raise DataError(f"nodes are numbered 1..{nodes}; found {ends.min()} .. {ends.max()}")
-    if len(times) > 1 and bool((np.diff(times) < 0).any()):
-        row = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
+    back = times[1:] < times[:-1]
+    if back.any():
+        row = int(back.argmax()) + 1
         raise DataError(f"event {row + 1} at {times[row]} is earlier than the one before it, at {times[row - 1]}")
     if len(times) and not np.isfinite(times[[0, -1]]).all():
         raise DataError("times are finite numbers; found NaN or infinity")

@@ -30,20 +30,38 @@ def loop(function: Callable[..., Any]) -> Any:
 
 @loop
 def build(sources, destinations, times, begin, end, tie, partners, events, previous):  # type: ignore[no-untyped-def]
-    """Fills begin, end, tie (N + 1,), partners, events (2 E,) and previous (E + 1, 2): a counting sort by node."""
-    count = len(sources)
+    """Fills begin, end, tie (N + 1,), partners, events (2 E,) and previous (E + 1, 2): a counting sort by node.
+
+    What `_enter` reads of a node's earlier entries, and of their times, would be somewhere else in memory for each end
+    of each event. Here events come in order, so that an event is of the newest moment if it is not before that moment's
+    first; and each node's last event, and its last of an earlier moment, stand side by side, until all are in where
+    `begin` will be.
+    """
+    count, seen = len(sources), begin.view(np.int32).reshape(-1, 2)
     for e in range(count):
         end[sources[e]] += 1
         end[destinations[e]] += 1
     total = 0
     for node in range(len(end)):
-        begin[node] = tie[node] = total
-        total += end[node]
-        end[node] = begin[node]
-    for e in range(count):
+        held = end[node]
+        end[node] = tie[node] = total
+        total += held
+    first = 1  # event of the moment
+    for event in range(1, count + 1):
+        if event > 1 and times[event - 2] < times[event - 1]:
+            first = event
         for side in range(2):
-            node, partner = (sources[e], destinations[e]) if side == 0 else (destinations[e], sources[e])
-            previous[e + 1, side] = _enter(e + 1, node, partner, times, begin, end, tie, partners, events)
+            node, partner = sources[event - 1], destinations[event - 1]
+            if side == 1:
+                node, partner = partner, node
+            place, last = end[node], seen[node, 0]
+            if 0 < last < first:
+                tie[node], seen[node, 1] = place, last
+            seen[node, 0], previous[event, side] = event, seen[node, 1]
+            partners[place], events[place], end[node] = partner, event, place + 1
+    begin[0] = 0
+    for node in range(1, len(end)):
+        begin[node] = end[node - 1]
 
 
 @loop
