@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tenfold.ops import products
-from tenfold.ops.products import WORTHWHILE, linear, product
+from tenfold.ops.products import WORTHWHILE, affine, linear, product
 
 
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
@@ -40,3 +40,34 @@ def test_a_linear_map_and_its_gradients():
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
     gradients = (torch.autograd.grad((y * wanted).sum(), (x, weight)) for y in (found, expected))
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("inner, outer", [(96, 120), (120, 96)])
+def test_an_affine_map_and_its_gradients(relu, biased, inner, outer):
+    """Against float64, for more axes than two; without a gradient it is the same."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(7, 100, inner, requires_grad=True), torch.randn(outer, inner, requires_grad=True)
+    bias = torch.randn(outer, requires_grad=True) if biased else None
+    given = [each for each in (x, weight, bias) if each is not None]
+    wanted = torch.randn(7, 100, outer)
+    found = affine(x, weight, bias, relu=relu)
+    expected = torch.nn.functional.linear(*(each.double() for each in given))
+    expected = expected.relu() if relu else expected
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=3e-5)
+    assert found.grad_fn.name() == "ViewBackward0" or products._through_onednn() is None
+    mine, theirs = (torch.autograd.grad((y * wanted).sum(), given) for y in (found, expected))
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+    with torch.no_grad():
+        assert torch.equal(affine(x, weight, bias, relu=relu), found)
+    (alone,) = torch.autograd.grad((affine(x.detach(), weight, bias, relu=relu) * wanted).sum(), weight)
+    assert torch.equal(alone, mine[1])
+
+
+def test_an_affine_map_where_nothing_is_gained():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(3, 5, dtype=torch.float64), torch.randn(4, 5).double(), torch.randn(4).double()
+    torch.testing.assert_close(affine(x, weight, bias, relu=True), (x @ weight.T + bias).relu())
+    assert affine(torch.zeros(0, 5), torch.randn(4, 5)).shape == (0, 4)

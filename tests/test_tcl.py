@@ -15,6 +15,7 @@ from tenfold.data.graphs import read_interactions
 from tenfold.metrics.temporal import rank_figures
 from tenfold.ops.one_query_attention import attend, reference
 from tenfold.registry import load_class
+from tenfold.systems.tcl import ranking
 from tenfold.systems.tcl.pairs import PAIR, pair_numbers
 from tenfold.systems.tcl.pictures import trees
 from tenfold.systems.tcl.synthetic import relay, strangers
@@ -50,7 +51,7 @@ def test_the_public_network_gives_the_same(public, tmp_path):
 
 
 @pytest.mark.parametrize("chosen", [{}, {"preset": "paper", "self_blocks": 2, "readout": "query"}, {"self_blocks": 0}])
-def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
+def test_ranking_all_candidates_equals_scoring_each_pair(chosen, monkeypatch):
     system = TCL(**{"dim": 16, "past.depth": 2, "past.most": 3, **chosen})
     graph = meetings(300, people=40)
     system.fit(graph, max_epochs=1, accelerator="cpu", progress="none")
@@ -61,25 +62,45 @@ def test_ranking_all_candidates_equals_scoring_each_pair(chosen):
     fast = system.scores(links, queries, links.destinations)
     each = np.tile(links.destinations.astype(np.int64), (len(queries.sources), 1))
     assert_close(fast, system.scores(links, queries, each), rtol=0, atol=1e-5)
+    for name, size in (("AHEAD", 5), ("TREES", 3), ("TOGETHER", 2), ("ROWS", 7)):  # in small pieces
+        monkeypatch.setattr(ranking, name, size)
+    assert_close(system.scores(links, queries, links.destinations), fast, rtol=0, atol=1e-5)
     blocks = links.queries(links.rows.test[::3], block=4)
     assert_close(
         system.scores(links, blocks, links.destinations), system.scores(links, blocks, each), rtol=0, atol=1e-5
     )
 
 
-@pytest.mark.parametrize("shared", ["nothing", "query", "keys"])
-@pytest.mark.parametrize("marked", [False, True])
-def test_one_query_for_many_rows_of_keys(shared, marked):
-    """The compiled loop against the definition, rows without any key among them."""
+def one_query(n=150, table=40, keys=5, width=8, marked=False):
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(3))
-    n, rows = 40, 1 if shared == "keys" else 40
-    query = draw(1 if shared == "query" else n, 2, 8)
-    own = draw(rows, 2, 8), draw(rows, 2, 8)
-    there = draw(rows, 5) > 0
-    there[0] = False
-    given = (draw(n, 6) > 1, draw(2, 2, 8)) if marked else ()
-    arguments = query, own, draw(rows, 2, 5, 8), draw(rows, 2, 5, 8), there, *given
+    counts = (draw(table).abs() * 4).long().clamp(max=keys)
+    counts[:2] = torch.tensor([0, keys])
+    rows = (draw(n).abs() * 20).long().clamp(max=table - 1)
+    assert 0 in rows and 1 in rows and len(rows.unique()) < n
+    given = (draw(n, 1 + keys) > 1, draw(2, 2, width)) if marked else ()
+    kept = draw(table, 2, keys, width), draw(table, 2, keys, width)
+    return draw(n, 2, width), (draw(n, 2, width), draw(n, 2, width)), *kept, counts, rows, *given
+
+
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("keys, width", [(5, 8), (14, 16), (33, 3)])
+def test_one_query_for_many_rows_of_keys(marked, keys, width):
+    """The compiled loop against the definition, rows without any key among them."""
+    arguments = one_query(keys=keys, width=width, marked=marked)
     assert_close(attend(*arguments), reference(*arguments), rtol=0, atol=2e-6)
+
+
+def test_one_query_with_logits_far_apart():
+    query, own, keys, *rest = one_query()
+    arguments = 40 * query, own, keys, *rest
+    assert_close(attend(*arguments), reference(*arguments), rtol=0, atol=2e-5)
+
+
+def test_a_query_that_is_no_number_answers_none():
+    query, *rest = one_query()
+    query[7, 1, 2] = torch.nan
+    found = attend(query, *rest).isnan()
+    assert found[7, 1].all() and found.sum() == query.shape[2]
 
 
 # What is known of the pair before anything is trained -----------------------------------------------------------------

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -25,6 +26,47 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         if found is not None:
             return found(a, b.T, None, "none", [], "")
     return a @ b
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> Tensor:
+    """x (..., K) @ weight (M, K).T + bias (M,) -> (..., M), with its gradient, which cannot be differentiated again.
+
+    relu: what is below 0 becomes 0.  As torch.nn.functional.linear where nothing is to be gained.
+    """
+    rows = x.numel() // max(x.shape[-1], 1)
+    quick = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if quick and rows * weight.numel() >= WORTHWHILE // 2 and _through_onednn() is not None:
+        flat = x.reshape(rows, x.shape[-1])
+        if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+            return _Affine.apply(flat, weight, bias, relu).view(*x.shape[:-1], len(weight))
+        return _affine(flat, weight, bias, relu).view(*x.shape[:-1], len(weight))
+    y = F.linear(x, weight, bias)
+    return F.relu(y) if relu else y
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+    return _through_onednn()(x, weight, bias, "relu" if relu else "none", [], "")
+
+
+class _Affine(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+        y = _affine(x, weight, bias, relu)
+        ctx.save_for_backward(x, weight, y if relu else None)
+        ctx.biased = bias is not None
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, weight, y = ctx.saved_tensors
+        if y is not None:
+            dy = torch.ops.aten.threshold_backward(dy, y, 0)
+        dx = product(dy, weight) if ctx.needs_input_grad[0] else None
+        dw = None
+        if ctx.needs_input_grad[1]:  # the wider of the two is the one that stays as it lies
+            dw = product(dy.T, x) if len(weight) <= weight.shape[1] else product(x.T, dy).T
+        return dx, dw, dy.sum(0) if ctx.biased and ctx.needs_input_grad[2] else None, None
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.nn.dropout import Dropout
+from tenfold.nn.linear import Linear
 from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.pairs import PAIR
 from tenfold.systems.tcl.tokens import Streams, TclBatch
@@ -56,7 +57,7 @@ class TokenLayer(nn.Module):
         self.depth = nn.Embedding(1 + _places(options), d)
         self.side = nn.Embedding(3, d) if how.side else None
         self.time = TimeCode(how.times or d, log=how.log)
-        self.of_time = nn.Linear(self.time.width, d)
+        self.of_time = Linear(self.time.width, d)
         self.of_node = nn.Linear(sizes["about"], d) if sizes.get("about") else None
         self.of_event = nn.Linear(sizes["features"], d) if sizes.get("features") else None
         self.kind = nn.Embedding(sizes["kinds"] + 1, d) if sizes.get("kinds") else None
@@ -104,9 +105,9 @@ class Block(nn.Module):
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)  # a key's bias would be the same for all keys, and change nothing
-        self.inner, self.outer = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.query, self.key, self.value = Linear(dim, dim), Linear(dim, dim, bias=False), Linear(dim, dim)
+        self.out = Linear(dim, dim)  # a key's bias would be the same for all keys, and change nothing
+        self.inner, self.outer = Linear(dim, 4 * dim), Linear(4 * dim, dim)
         self.norm1, self.norm2, self.drop = nn.LayerNorm(dim), nn.LayerNorm(dim), Dropout(dropout)
 
     def keys_values(self, x: Tensor) -> KeysValues:
@@ -142,7 +143,7 @@ class Block(nn.Module):
     def close(self, x: Tensor, y: Tensor) -> Tensor:
         """What follows attention, which read y for the tokens x (..., d)."""
         x = self.norm1(x + self.drop(self.out(y)))
-        return self.norm2(x + self.drop(self.outer(self.drop(F.relu(self.inner(x))))))
+        return self.norm2(x + self.drop(self.outer(self.drop(self.inner.rectified(x)))))
 
     weights: Tensor | None = None
 
@@ -187,12 +188,12 @@ class TclNetwork(nn.Module):
             each = [("self", b) for b in self.self_blocks] + [("co", co[n]) for n in range(o.co_blocks)]
         self.steps: list[tuple[str, Any]] = each
         self.mean = o.readout == "query+mean"
-        self.output = nn.Linear(2 * d if self.mean else d, d)
+        self.output = Linear(2 * d if self.mean else d, d)
         self.score = o.score
         if o.score == "mlp":
-            self.first, self.last = nn.Linear(2 * d, d), nn.Linear(d, 1)
+            self.first, self.last = Linear(2 * d, d), nn.Linear(d, 1)
         else:
-            self.predict = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d))
+            self.predict = nn.Sequential(Linear(d, d), nn.ReLU(), Linear(d, d))
             self.log_temperature = nn.Parameter(torch.zeros(()))
             self.bilinear = nn.Linear(d, d, bias=False) if o.score == "bilinear" else None
         self.of_pair = PairScore(2 * d) if o.pair else None
@@ -210,7 +211,7 @@ class TclNetwork(nn.Module):
             only = not steps and not self.mean  # nothing but the query token is read of the last block
             u = _within(block, u, batch.sources, only)
             v = _within(block, v, batch.candidates, only)
-        means = (_mean(u, batch.sources.keep), _mean(v, batch.candidates.keep)) if self.mean else (None, None)
+        means = (mean(u, batch.sources.keep), mean(v, batch.candidates.keep)) if self.mean else (None, None)
         one, two = batch.source_of.flatten(), batch.candidate_of.flatten()
         if steps:
             h_u, h_v = self._between(steps, batch, u, v, one, two)
@@ -269,14 +270,17 @@ class TclNetwork(nn.Module):
         for kind, block in self.steps:
             if kind == "self":
                 x = _within(block, x, streams, False)
-        found = torch.cat([x[:, 0], _mean(x, streams.keep)], dim=1) if self.mean else x[:, 0]
+        found = torch.cat([x[:, 0], mean(x, streams.keep)], dim=1) if self.mean else x[:, 0]
         return self.output(found)
 
     def similarity(self, h_u: Tensor, h_v: Tensor) -> Tensor:
         """(P, d) both -> (P,)"""
         if self.score == "mlp":
             return self.last(F.relu(self.first(torch.cat([h_u, h_v], dim=1)))).squeeze(1)
-        z_u, z_v = self.predict(h_u), self.predict(h_v)
+        return self.likeness(self.predict(h_u), self.predict(h_v))
+
+    def likeness(self, z_u: Tensor, z_v: Tensor) -> Tensor:
+        """What is predicted of either side (P, d) -> (P,)"""
         if self.bilinear is not None:
             z_u = self.bilinear(z_u)
         temperature = self.log_temperature.exp().clamp(0.05, 10)
@@ -285,10 +289,16 @@ class TclNetwork(nn.Module):
 
 def _within(block: Block, x: Tensor, streams: Streams, only: bool) -> Tensor:
     """Attention of a stream to itself; `only` for the query token alone."""
-    mask = streams.keep.unsqueeze(1) if streams.reach is None else streams.reach & streams.keep.unsqueeze(1)
+    mask = seen(streams)
     if only:
         return block(x[:, :1], block.keys_values(x), mask[:, :1])
     return block(x, block.keys_values(x), mask)
+
+
+def seen(streams: Streams) -> Tensor:
+    """(R, S or 1, S) bool: what each token of a stream attends to."""
+    keep = streams.keep.unsqueeze(1)
+    return keep if streams.reach is None else streams.reach & keep
 
 
 def _of(streams: Streams, rows: Tensor) -> Streams:
@@ -296,7 +306,7 @@ def _of(streams: Streams, rows: Tensor) -> Streams:
     return Streams(*taken)
 
 
-def _mean(x: Tensor, keep: Tensor) -> Tensor:
+def mean(x: Tensor, keep: Tensor) -> Tensor:
     """(R, S, d) -> (R, d): over the tokens that are there."""
     weight = keep.to(x.dtype).unsqueeze(-1)
     return (x * weight).sum(1) / weight.sum(1)
