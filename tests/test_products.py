@@ -48,10 +48,10 @@ def test_a_linear_map_and_its_gradients():
 def test_an_affine_map_and_its_gradients(relu, biased, inner, outer):
     """Against float64, for more axes than two; without a gradient it is the same."""
     torch.manual_seed(0)
-    x, weight = torch.randn(7, 100, inner, requires_grad=True), torch.randn(outer, inner, requires_grad=True)
+    x, weight = torch.randn(8, 100, inner, requires_grad=True), torch.randn(outer, inner, requires_grad=True)
     bias = torch.randn(outer, requires_grad=True) if biased else None
     given = [each for each in (x, weight, bias) if each is not None]
-    wanted = torch.randn(7, 100, outer)
+    wanted = torch.randn(8, 100, outer)
     found = affine(x, weight, bias, relu=relu)
     expected = torch.nn.functional.linear(*(each.double() for each in given))
     expected = expected.relu() if relu else expected

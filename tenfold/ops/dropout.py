@@ -6,6 +6,8 @@ are a hash of (seed, counter) (splitmix.py), and each word serves four numbers: 
 so that the probability is a multiple of 2^-16 and what is kept is scaled by exactly that probability.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import torch
@@ -49,12 +51,19 @@ def lift(p: float) -> float:
 
 def kept(shape: tuple[int, ...], p: float) -> Tensor:
     """int16 of this shape on the CPU: 1 where a number is kept, 0 where dropped; one draw of torch's generator."""
-    count = int(np.prod(shape))
+    return _marks(_bits(int(np.prod(shape))), p).view(shape)
+
+
+def _bits(count: int) -> Tensor:
     words = torch.empty((count + 3) // 4, dtype=torch.int64)
     splitmix64(words.numpy().view(np.uint64), np.uint64(torch.empty((), dtype=torch.int64).random_().item()))
-    bits = words.view(torch.int16)[:count]
+    return words.view(torch.int16)[:count]
+
+
+def _marks(bits: Tensor, p: float) -> Tensor:
+    """1 and 0, written over the bits."""
     first_kept = levels(p) - LEVELS // 2  # the bits are read as signed
-    return bits.clamp_(first_kept - 1, first_kept).sub_(first_kept - 1).view(shape)
+    return bits.clamp_(first_kept - 1, first_kept).sub_(first_kept - 1)
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
@@ -63,4 +72,35 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
         return x
     if x.device.type != "cpu" or p == 1:
         return F.dropout(x, p)
-    return x * kept(x.shape, p).to(x.dtype).mul_(lift(p))
+    bits = _bits(x.numel()).view(x.shape)
+    if x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return x * _marks(bits, p).to(x.dtype).mul_(lift(p))
+    found: Tensor = _Dropout.apply(x, bits, p)
+    return found
+
+
+class _Dropout(torch.autograd.Function):
+    """In one pass, as its gradient is: made of operations, the mask goes five times through memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bits: Tensor, p: float) -> Tensor:
+        ctx.bits, ctx.p = bits, p
+        return _lifted(x, bits, p)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        return _Dropout.apply(dy, ctx.bits, ctx.p), None, None  # which can be differentiated again
+
+
+def _lifted(x: Tensor, bits: Tensor, p: float) -> Tensor:
+    x = x.detach().contiguous()
+    found = torch.empty_like(x)
+    first_kept = np.int16(levels(p) - LEVELS // 2)
+    _lift(x.numpy().reshape(-1), bits.numpy().reshape(-1), first_kept, np.float32(lift(p)), found.numpy().reshape(-1))
+    return found
+
+
+@numba.njit(cache=True)
+def _lift(x: np.ndarray, bits: np.ndarray, first_kept: np.int16, lift: np.float32, found: np.ndarray) -> None:
+    for n in range(x.size):
+        found[n] = x[n] * (lift if bits[n] >= first_kept else np.float32(0))

@@ -9,7 +9,7 @@ Shapes: R streams, S tokens of each, d width, H heads, D = d / H, P pairs, Q que
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.linear import Linear
+from tenfold.ops.products import affine
+from tenfold.ops.ragged import Ragged
 from tenfold.systems.tcl.options import Options
 from tenfold.systems.tcl.pairs import PAIR
 from tenfold.systems.tcl.tokens import Streams, TclBatch
@@ -125,7 +127,13 @@ class Block(nn.Module):
 
         same (R, S) bool marks keys that are the partner's own: `token` (2, H, D) is added to their keys and values.
         """
-        q = self.split(self.query(x))  # (R, H, T, D)
+        y = self.mix(self.split(self.query(x)), keys_values, mask, same, token)
+        return self.close(x, y.transpose(1, 2).flatten(2))
+
+    def mix(
+        self, q: Tensor, keys_values: KeysValues, mask: Tensor, same: Tensor | None = None, token: Tensor | None = None
+    ) -> Tensor:
+        """q (R, H, T, D) -> (R, H, T, D): what is read; as `forward`."""
         key, value = keys_values
         weights = q @ key.mT  # (R, H, T, S)
         if same is not None and token is not None:
@@ -138,7 +146,14 @@ class Block(nn.Module):
         y = weights @ value
         if same is not None and token is not None:
             y = y + (weights * same[:, None, None, :]).sum(-1, keepdim=True) * token[1].unsqueeze(1)
-        return self.close(x, y.transpose(1, 2).flatten(2))
+        return y
+
+    def joined(self, *layers: nn.Linear) -> tuple[Tensor, Tensor]:
+        """Weight and bias of one product in place of several of the same tokens."""
+        none = torch.zeros_like(self.value.get_parameter("bias"))
+        biases: list[Tensor] = [none if layer.bias is None else layer.bias for layer in layers]
+        weights: list[Tensor] = [layer.weight for layer in layers]
+        return torch.cat(weights), torch.cat(biases)
 
     def close(self, x: Tensor, y: Tensor) -> Tensor:
         """What follows attention, which read y for the tokens x (..., d)."""
@@ -204,58 +219,49 @@ class TclNetwork(nn.Module):
 
     def forward(self, batch: TclBatch) -> Tensor:
         """-> scores (Q, C), 0 where there is no candidate."""
-        u, v = self.tokens(batch.sources), self.other_tokens(batch.candidates)
+        u, v = _Side.of(batch.sources, self.tokens), _Side.of(batch.candidates, self.other_tokens)
         steps = list(self.steps)
         while steps and steps[0][0] == "self":
             block = steps.pop(0)[1]
             only = not steps and not self.mean  # nothing but the query token is read of the last block
-            u = _within(block, u, batch.sources, only)
-            v = _within(block, v, batch.candidates, only)
-        means = (mean(u, batch.sources.keep), mean(v, batch.candidates.keep)) if self.mean else (None, None)
+            u, v = u.within(block, only), v.within(block, only)
         one, two = batch.source_of.flatten(), batch.candidate_of.flatten()
-        if steps:
-            h_u, h_v = self._between(steps, batch, u, v, one, two)
-        else:
-            h_u, h_v = u[one, 0], v[two, 0]
-        if means[0] is not None and means[1] is not None:
-            h_u, h_v = torch.cat([h_u, means[0][one]], dim=1), torch.cat([h_v, means[1][two]], dim=1)
+        h_u, h_v = self._between(steps, batch, u, v, one, two) if steps else (u.first[one], v.first[two])
+        if self.mean:
+            h_u, h_v = torch.cat([h_u, u.mean[one]], dim=1), torch.cat([h_v, v.mean[two]], dim=1)
         scores = self.similarity(self.output(h_u), self.output(h_v)).view(batch.there.shape)
         if self.of_pair is not None and batch.pair is not None:
             scores = scores + self.of_pair(batch.pair)
         return scores.masked_fill(~batch.there, 0.0)
 
     def _between(
-        self, steps: list[tuple[str, Block]], batch: TclBatch, u: Tensor, v: Tensor, one: Tensor, two: Tensor
+        self, steps: list[tuple[str, Block]], batch: TclBatch, u: "_Side", v: "_Side", one: Tensor, two: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Streams (R, S, d) -> the query tokens of both streams of each pair (P, d)."""
-        keep_u, keep_v = batch.sources.keep, batch.candidates.keep
+        """The query tokens of both streams of each pair (P, d)."""
+        keep_u, keep_v = batch.sources.keep[one], batch.candidates.keep[two]
         same_u = same_v = None
         if self.same is not None:
-            same_v = (batch.candidates.number[two] == batch.sources.number[one, :1]) & keep_v[two]  # (P, S)
-            same_u = (batch.sources.number[one] == batch.candidates.number[two, :1]) & keep_u[one]
+            same_v = (batch.candidates.number[two] == batch.sources.number[one, :1]) & keep_v  # (P, S)
+            same_u = (batch.sources.number[one] == batch.candidates.number[two, :1]) & keep_u
         apart = False  # whether u and v are pairs' already
         for at, (kind, block) in enumerate(steps):
             last = at == len(steps) - 1
             if kind == "self":
-                u, v = (
-                    _within(block, u, _of(batch.sources, one), last),
-                    _within(block, v, _of(batch.candidates, two), last),
-                )
+                u, v = u.within(block, last), v.within(block, last)
                 continue
-            kv_u, kv_v = block.keys_values(u), block.keys_values(v)
+            kv_u, kv_v = u.keys_values(block), v.keys_values(block)
             if not apart:
-                kv_u, kv_v = (kv_u[0][one], kv_u[1][one]), (kv_v[0][two], kv_v[1][two])
-                u, v = (u[one, :1], v[two, :1]) if last else (u[one], v[two])
+                kv_u, kv_v = kv_u[:, one], kv_v[:, two]
+                u, v = (u.queries(one), v.queries(two)) if last else (u.take(one), v.take(two))
             elif last:
-                u, v = u[:, :1], v[:, :1]
+                u, v = u.queries(None), v.queries(None)
             apart = True
-            mask_u, mask_v = keep_u[one].unsqueeze(1), keep_v[two].unsqueeze(1)
             old = v  # both read the other's old values
-            u = block(u, kv_v, mask_v, same_v, self.same)
+            u = u.across(block, kv_v, keep_v.unsqueeze(1), same_v, self.same)
             self.looks = [block.weights]
-            v = block(old, kv_u, mask_u, same_u, self.same)
+            v = old.across(block, kv_u, keep_u.unsqueeze(1), same_u, self.same)
             self.looks.append(block.weights)
-        return u[:, 0], v[:, 0]
+        return u.first, v.first
 
     looks: Sequence[Tensor | None] = ()
 
@@ -301,12 +307,72 @@ def seen(streams: Streams) -> Tensor:
     return keep if streams.reach is None else streams.reach & keep
 
 
-def _of(streams: Streams, rows: Tensor) -> Streams:
-    taken: Any = [None if each is None else each[rows] for each in streams]
-    return Streams(*taken)
-
-
 def mean(x: Tensor, keep: Tensor) -> Tensor:
     """(R, S, d) -> (R, d): over the tokens that are there."""
     weight = keep.to(x.dtype).unsqueeze(-1)
     return (x * weight).sum(1) / weight.sum(1)
+
+
+class _Side(NamedTuple):
+    """Streams of one side between two blocks, without their padding."""
+
+    x: Tensor  # (P, d): all tokens; (R, d): the query tokens alone, where `ragged` is none
+    ragged: Ragged | None
+    mask: Tensor | None = None  # (R, S or 1, S) bool: what each token attends to within the stream
+
+    @classmethod
+    def of(cls, streams: Streams, layer: TokenLayer) -> "_Side":
+        ragged = Ragged(streams.keep)
+        each: Any = [None if column is None else ragged.flat(column) for column in streams._replace(reach=None)]
+        return cls(layer(Streams(*each)), ragged, seen(streams))
+
+    @property
+    def first(self) -> Tensor:
+        """(R, d): the query tokens."""
+        return self.x if self.ragged is None else self.x[self.ragged.first]
+
+    @property
+    def mean(self) -> Tensor:
+        """(R, d): of all tokens of each stream."""
+        assert self.ragged is not None
+        return self.ragged.mean(self.x)
+
+    def within(self, block: Block, only: bool) -> "_Side":
+        """After attention to itself; `only` of the query token."""
+        assert self.ragged is not None and self.mask is not None
+        if only:
+            x, both = self.first, self.keys_values(block)
+            y = block.mix(_one(block.query(x), block.heads), (both[0], both[1]), self.mask[:, :1])
+            return _Side(block.close(x, y.flatten(1)), None)
+        three = affine(self.x, *block.joined(block.query, block.key, block.value))
+        q, key, value = self.ragged.heads(three, block.heads, 3)
+        return self._replace(x=block.close(self.x, self.ragged.packed(block.mix(q, (key, value), self.mask))))
+
+    def keys_values(self, block: Block) -> Tensor:
+        """(2, R, H, S, D)"""
+        assert self.ragged is not None
+        return self.ragged.heads(affine(self.x, *block.joined(block.key, block.value)), block.heads, 2)
+
+    def across(self, block: Block, other: Tensor, mask: Tensor, same: Tensor | None, token: Tensor | None) -> "_Side":
+        """After attention to the other side's keys and values (2, R, H, S, D)."""
+        q, both = block.query(self.x), (other[0], other[1])
+        if self.ragged is None:
+            y = block.mix(_one(q, block.heads), both, mask, same, token).flatten(1)
+        else:
+            heads = self.ragged.heads(q, block.heads)[0]
+            y = self.ragged.packed(block.mix(heads, both, mask, same, token))
+        return self._replace(x=block.close(self.x, y))
+
+    def take(self, rows: Tensor) -> "_Side":
+        assert self.ragged is not None and self.mask is not None
+        ragged, places = self.ragged.take(rows)
+        return _Side(self.x[places], ragged, self.mask[rows])
+
+    def queries(self, rows: Tensor | None) -> "_Side":
+        """The query tokens alone."""
+        return _Side(self.first if rows is None else self.first[rows], None)
+
+
+def _one(q: Tensor, heads: int) -> Tensor:
+    """(R, d) -> (R, H, 1, D)"""
+    return q.unflatten(1, (heads, 1, -1))

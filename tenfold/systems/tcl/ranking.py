@@ -69,16 +69,11 @@ class Layers(NamedTuple):
 
     @classmethod
     def of(cls, network: TclNetwork) -> "Layers":
-        *within, between = (_joined(block) for _, block in network.steps)
+        *within, between = (block.joined(block.query, block.key, block.value) for _, block in network.steps)
         if network.score == "mlp":
             return cls(within, between, None)
         weight, bias = (network.predict[0].get_parameter(name) for name in ("weight", "bias"))
         return cls(within, between, (weight @ network.output.weight, weight @ network.output.bias + bias))
-
-
-def _joined(block: Block) -> Affine:
-    weight = torch.cat([block.query.weight, block.key.weight, block.value.weight])
-    return weight, torch.cat([block.query.bias, torch.zeros_like(block.query.bias), block.value.bias])
 
 
 class Candidates:
