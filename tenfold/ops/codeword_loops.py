@@ -1,7 +1,8 @@
 """The loops of ops/codeword_histogram.py for CPUs, by numba: events one by one, codebook by codebook.
 
 They make weights and their gradients a chunk of events at a time, so that these stay in the processor's caches; torch
-multiplies them with the values between two chunks, on its threads. A loop itself runs on one.
+multiplies them with the values between two chunks, on its threads. A loop itself runs on one. Arrays are taken flat, by
+places without a sign: a view of a row costs two atomic instructions, and a sign keeps wide instructions away.
 What is kept for the backward pass is the histogram at each chunk's start.
 
 Shapes: N sequences, T events of all sequences, C events of a chunk, R rows of codes, B codebooks, W codewords, D width.
@@ -17,7 +18,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-WEIGHTS = 1 << 17  # of a chunk: half a megabyte in float32
+from tenfold.ops.products import product
+
+WEIGHTS = 1 << 18  # of a chunk: a megabyte in float32
 MOST = {4: 84.0, 8: 705.0}  # by bytes: an exponent that leaves room for a sum; only an absent codeword's is so large
 LEAST = {4: 1e-30, 8: 1e-290}  # a count below is nothing, as denormal numbers are slow; a sum below has lost its digits
 
@@ -27,86 +30,56 @@ compiled: Any = cast(Any, numba.njit)(
 
 
 @compiled
-def _count(own, code, soft, p, row, b, fades, rate, least):  # type: ignore[no-untyped-def]
-    """h <- rate h + o, in place: equation 1."""
-    zero = own.dtype.type(0)
-    if fades:
-        for w in range(len(own)):
-            faded = own[w] * rate
-            own[w] = zero if faded <= least else faded
-    if soft:
-        for w in range(len(own)):
-            own[w] += p[row, b, w]
-    else:
-        own[code] += own.dtype.type(1)
-
-
-@compiled
-def _log_sum(h, scores):  # type: ignore[no-untyped-def]
-    """log sum_w h exp(scores), relative to the largest term that is there."""
-    top = -np.inf
-    for w in range(len(h)):
-        if h[w] > 0:
-            top = max(top, scores[w] + math.log(h[w]))
-    summed = 0.0
-    for w in range(len(h)):
-        if h[w] > 0:
-            summed += math.exp(scores[w] + math.log(h[w]) - top)
-    return top + math.log(summed)
-
-
-@compiled
-def _weigh(own, relative, scores, least, weights):  # type: ignore[no-untyped-def]
-    """Equation 2. relative is exp(scores - the largest); where an absent codeword scores far more than all that are
-    there, their sum comes out as nothing, and the scores are needed."""
-    summed = weights.dtype.type(0)
-    for w in range(len(own)):
-        weight = own[w] * relative[w]
-        weights[w] = weight
-        summed += weight
-    if summed <= least:
-        _weigh_by_logarithms(own, scores, weights)
-    else:
-        share = 1 / summed
-        for w in range(len(own)):
-            weights[w] *= share
-
-
-@compiled
-def _weigh_by_logarithms(own, scores, weights):  # type: ignore[no-untyped-def]
-    summed = _log_sum(own, scores)
-    for w in range(len(own)):
-        weights[w] = math.exp(scores[w] + math.log(own[w]) - summed) if own[w] > 0 else 0.0
-
-
-@compiled
 def attend(  # type: ignore[no-untyped-def]
     first, stop, rows, sequence, codes, table, relative, soft, p, fades, rates, begins, least, running, after, weights
 ):
-    """Weights (C, B W) of the events first .. stop - 1. running (B, W): the histograms before the first, and then
-    after the last; after (N, B, W): those after each sequence."""
-    words = running.shape[1]
-    for b in range(len(running)):
-        own, n = running[b], sequence[max(first - 1, 0)]
+    """Weights (C, B W) of the events first .. stop - 1, by equations 1 and 2. running (B, W): the histograms before the
+    first, and then after the last; after (N, B, W): those after each sequence."""
+    books, words = np.uint64(running.shape[0]), np.uint64(running.shape[1])
+    width, zero, one = books * words, running.dtype.type(0), running.dtype.type(1)
+    h, made, scores, soft_codes = running.reshape(-1), weights.reshape(-1), relative.reshape(-1), p.reshape(-1)
+    begun, ended = begins.reshape(-1), after.reshape(-1)
+    for b in range(books):
+        own, rate, n = b * words, rates[b], np.uint64(sequence[max(first - 1, 0)])
         for i in range(first, stop):
-            if sequence[i] != n:
-                after[n, b] = own
-                n = sequence[i]
-                own[:] = begins[n, b]
-            row, made = rows[i], weights[i - first, b * words : (b + 1) * words]
-            if row < 0:
-                made[:] = 0
+            if np.uint64(sequence[i]) != n:
+                _copy(h, own, ended, n * width + own, words)
+                n = np.uint64(sequence[i])
+                _copy(begun, n * width + own, h, own, words)
+            at = np.uint64(i - first) * width + own
+            if rows[i] < 0:
+                for w in range(words):
+                    made[at + w] = 0
                 continue
-            code = codes[row, b]
-            _count(own, code, soft, p, row, b, fades, rates[b], least)
-            _weigh(own, relative[b, code], table[b, code], least, made)
-        after[n, b] = own
+            row = np.uint64(rows[i])
+            code = np.uint64(codes[row, b])
+            if fades:
+                for w in range(words):
+                    faded = h[own + w] * rate
+                    h[own + w] = zero if faded <= least else faded
+            if soft:
+                for w in range(words):
+                    h[own + w] += soft_codes[row * width + own + w]
+            else:
+                h[own + code] += one
+            score, total = (own + code) * words, weights.dtype.type(0)
+            for w in range(words):
+                weight = weights.dtype.type(h[own + w] * scores[score + w])
+                made[at + w] = weight
+                total += weight
+            if total <= least:
+                _weigh_by_logarithms(h, own, table[b, code], made, at)
+            else:
+                share = weights.dtype.type(1) / total
+                for w in range(words):
+                    made[at + w] *= share
+        _copy(h, own, ended, n * width + own, words)
 
 
 @compiled
 def differentiate(  # type: ignore[no-untyped-def]
     first, stop, rows, sequence, codes, table, relative, soft, p, fades, rates, begins, least, most, border, dweights,
-    dafter, later, dstate, dtable, has_p, dp, drates, weights,
+    dafter, running, dstate, dtable, has_p, dp, drates, weights,
 ):  # fmt: skip
     """The events stop - 1 .. first, given the gradient of their weights (C, B W). With e_w = exp(T_w) / sum(h exp(T))
     and g = d alpha,
@@ -114,100 +87,148 @@ def differentiate(  # type: ignore[no-untyped-def]
         dh_w = e_w (g_w - sum(alpha g)),  dT_w = h_w dh_w,
 
     and what reaches o_t is dh_t and all that later events add. Makes the weights once more.
-    border (B, W): the histograms before the first; later (B, W): the gradient of those after the last, and then of
+    border (B, W): the histograms before the first; running (B, W): the gradient of those after the last, and then of
     those before the first.
     """
-    books, words = border.shape
-    histograms, inverses = np.empty((stop - first + 1, words), border.dtype), np.empty(stop - first, border.dtype)
+    books, words = np.uint64(border.shape[0]), np.uint64(border.shape[1])
+    width, zero = books * words, weights.dtype.type(0)
+    later, made, g, scores = running.reshape(-1), weights.reshape(-1), dweights.reshape(-1), relative.reshape(-1)
+    begun, dended, dbegun = begins.reshape(-1), dafter.reshape(-1), dstate.reshape(-1)
+    dscores, dcodes = dtable.reshape(-1), dp.reshape(-1)
+    h = np.empty(np.uint64(stop - first + 1) * words, border.dtype)
+    inverses = np.empty(stop - first, weights.dtype)
     for b in range(books):
         _recount(
-            first, stop, rows, sequence, codes, relative, soft, p, fades, rates, begins, least, border, b, histograms,
-            inverses,
-        )  # fmt: skip
-        own, rate, n = later[b], later.dtype.type(rates[b]), sequence[min(stop, len(sequence) - 1)]
+            first, stop, rows, sequence, codes, relative, soft, p, fades, rates, begins, least, border, b, h, inverses
+        )
+        own, rate, n = b * words, rates[b], np.uint64(sequence[min(stop, len(sequence) - 1)])
         for i in range(stop - 1, first - 1, -1):
-            if sequence[i] != n:
-                dstate[n, b] = own
-                n = sequence[i]
-                own[:] = dafter[n, b]
-            row, j = rows[i], i - first
-            made, g = weights[j, b * words : (b + 1) * words], dweights[j, b * words : (b + 1) * words]
-            if row < 0:
-                made[:] = 0
-                continue
-            code, h = codes[row, b], histograms[j + 1]
-            if inverses[j] == 0:
-                _add_by_logarithms(h, table[b, code], g, most, made, own, dtable[b, code])
-            else:
-                _add(h, relative[b, code], inverses[j], g, made, own, dtable[b, code])
-            if has_p:
-                reached = dp[row, b]
+            if np.uint64(sequence[i]) != n:
+                _copy(later, own, dbegun, n * width + own, words)
+                n = np.uint64(sequence[i])
+                _copy(dended, n * width + own, later, own, words)
+            j = np.uint64(i - first)
+            before, now, at = j * words, (j + np.uint64(1)) * words, j * width + own
+            if rows[i] < 0:
                 for w in range(words):
-                    reached[w] += own[w]
+                    made[at + w] = 0
+                continue
+            row = np.uint64(rows[i])
+            code, inverse = np.uint64(codes[row, b]), inverses[j]
+            score = (own + code) * words
+            if inverse == 0:
+                _differentiate_by_logarithms(h, now, table[b, code], g, most, made, at, later, own, dscores, score)
+            else:
+                _differentiate(words, h, now, scores, score, inverse, g, made, at, later, own, dscores)
+            if has_p:
+                for w in range(words):
+                    dcodes[row * width + own + w] += later[own + w]
             if fades:
-                begun = i == 0 or sequence[i - 1] != n
-                drates[b] += _fade(own, begins[n, b] if begun else histograms[j], rate)
-        dstate[n, b] = own
+                reached = zero
+                if i == 0 or np.uint64(sequence[i - 1]) != n:
+                    for w in range(words):
+                        reached += later[own + w] * weights.dtype.type(begun[n * width + own + w])
+                else:
+                    for w in range(words):
+                        reached += later[own + w] * weights.dtype.type(h[before + w])
+                drates[b] += reached
+                for w in range(words):
+                    later[own + w] *= rate
+        _copy(later, own, dbegun, n * width + own, words)
 
 
 @compiled
 def _recount(  # type: ignore[no-untyped-def]
-    first, stop, rows, sequence, codes, relative, soft, p, fades, rates, begins, least, border, b, histograms, inverses
+    first, stop, rows, sequence, codes, relative, soft, p, fades, rates, begins, least, border, b, h, inverses
 ):
-    """The histograms of a chunk (C + 1, W), from its second row on those after each event; and one over each sum, 0
-    where it vanishes."""
-    histograms[0] = border[b]
-    n = sequence[max(first - 1, 0)]
+    """h (C + 1, W, flat): the histograms of codebook b before a chunk, and then after each event; and one over each sum
+    of weights, 0 where it vanishes."""
+    words, width = np.uint64(border.shape[1]), np.uint64(border.size)
+    scores, soft_codes, begun = relative.reshape(-1), p.reshape(-1), begins.reshape(-1)
+    own, rate, n = b * words, rates[b], np.uint64(sequence[max(first - 1, 0)])
+    zero, one = border.dtype.type(0), border.dtype.type(1)
+    _copy(border.reshape(-1), own, h, np.uint64(0), words)
     for i in range(first, stop):
-        j, row = i - first, rows[i]
-        own = histograms[j + 1]
-        if sequence[i] != n:
-            n = sequence[i]
-            own[:] = begins[n, b]
+        j = np.uint64(i - first)
+        before, now = j * words, (j + np.uint64(1)) * words
+        if np.uint64(sequence[i]) != n:
+            n = np.uint64(sequence[i])
+            _copy(begun, n * width + own, h, now, words)
         else:
-            own[:] = histograms[j]
-        if row >= 0:
-            code = codes[row, b]
-            _count(own, code, soft, p, row, b, fades, rates[b], least)
-            score, summed = relative[b, code], inverses.dtype.type(0)
-            for w in range(len(own)):
-                summed += own[w] * score[w]
-            inverses[j] = inverses.dtype.type(0) if summed <= least else 1 / summed
+            _copy(h, before, h, now, words)
+        if rows[i] < 0:
+            continue
+        row = np.uint64(rows[i])
+        code = np.uint64(codes[row, b])
+        if fades:
+            for w in range(words):
+                faded = h[now + w] * rate
+                h[now + w] = zero if faded <= least else faded
+        if soft:
+            for w in range(words):
+                h[now + w] += soft_codes[row * width + own + w]
+        else:
+            h[now + code] += one
+        score, total = (own + code) * words, inverses.dtype.type(0)
+        for w in range(words):
+            total += inverses.dtype.type(h[now + w] * scores[score + w])
+        inverses[j] = 0 if total <= least else inverses.dtype.type(1) / total
 
 
 @compiled
-def _add(h, relative, inverse, g, weights, later, dscores):  # type: ignore[no-untyped-def]
-    mean = weights.dtype.type(0)
-    for w in range(len(h)):
-        weight = h[w] * relative[w] * inverse
-        weights[w] = weight
-        mean += weight * g[w]
-    for w in range(len(h)):
-        dh = relative[w] * inverse * (g[w] - mean)
-        dscores[w] += h[w] * dh
-        later[w] += dh
+def _differentiate(words, h, now, scores, score, inverse, g, made, at, later, own, dscores):  # type: ignore[no-untyped-def]
+    """A function of its own, as numba makes its loops twice as fast in a small one."""
+    mean = made.dtype.type(0)
+    for w in range(words):
+        weight = made.dtype.type(h[now + w] * scores[score + w]) * inverse
+        made[at + w] = weight
+        mean += weight * g[at + w]
+    for w in range(words):
+        dh = scores[score + w] * inverse * (g[at + w] - mean)
+        dscores[score + w] += h[now + w] * dh
+        later[own + w] += dh
 
 
 @compiled
-def _add_by_logarithms(h, scores, g, most, weights, later, dscores):  # type: ignore[no-untyped-def]
-    _weigh_by_logarithms(h, scores, weights)
-    log_sum, mean = _log_sum(h, scores), 0.0
-    for w in range(len(h)):
-        mean += weights[w] * g[w]
-    for w in range(len(h)):
-        dh = math.exp(min(scores[w] - log_sum, most)) * (g[w] - mean)
-        dscores[w] += h[w] * dh
-        later[w] += dh
+def _copy(source, first, target, at, length):  # type: ignore[no-untyped-def]
+    for w in range(length):
+        target[at + w] = source[first + w]
 
 
 @compiled
-def _fade(later, before, rate):  # type: ignore[no-untyped-def]
-    """From the histogram after an event to the one before it; what reaches the rate."""
-    reached = later.dtype.type(0)
-    for w in range(len(later)):
-        reached += later[w] * before[w]
-        later[w] *= rate
-    return reached
+def _log_sum(h, own, scores):  # type: ignore[no-untyped-def]
+    """log sum_w h exp(scores), relative to the largest term that is there."""
+    top, summed = -np.inf, 0.0
+    for w in range(len(scores)):
+        if h[own + np.uint64(w)] > 0:
+            top = max(top, scores[w] + math.log(h[own + np.uint64(w)]))
+    for w in range(len(scores)):
+        if h[own + np.uint64(w)] > 0:
+            summed += math.exp(scores[w] + math.log(h[own + np.uint64(w)]) - top)
+    return top + math.log(summed)
+
+
+@compiled
+def _weigh_by_logarithms(h, own, scores, weights, at):  # type: ignore[no-untyped-def]
+    """Equation 2 where an absent codeword scores far more than all that are there: the sum of products is nothing."""
+    summed = _log_sum(h, own, scores)
+    for w in range(len(scores)):
+        count = h[own + np.uint64(w)]
+        weights[at + np.uint64(w)] = math.exp(scores[w] + math.log(count) - summed) if count > 0 else 0.0
+
+
+@compiled
+def _differentiate_by_logarithms(  # type: ignore[no-untyped-def]
+    h, now, scores, g, most, weights, at, later, own, dscores, score
+):
+    _weigh_by_logarithms(h, now, scores, weights, at)
+    log_sum, mean = _log_sum(h, now, scores), 0.0
+    for w in range(np.uint64(len(scores))):
+        mean += weights[at + w] * g[at + w]
+    for w in range(np.uint64(len(scores))):
+        dh = math.exp(min(scores[w] - log_sum, most)) * (g[at + w] - mean)
+        dscores[score + w] += h[now + w] * dh
+        later[own + w] += dh
 
 
 class Given(NamedTuple):
@@ -235,8 +256,8 @@ class Given(NamedTuple):
         soft_codes = self.table.new_empty(0, 1, 1) if self.p is None or not self.soft else self.p
         begins = self.state.double() if self.soft else self.state
         read = (self.rows, self.sequence, self.codes, self.table, relative)
-        least = LEAST[self.values.element_size()]
         fades = self.rate is not None
+        least = begins.new_tensor(LEAST[self.values.element_size()]).numpy()[()]  # a float64 would make all sums such
         return *map(_array, read), self.soft, _array(soft_codes), fades, _array(rates), _array(begins), least
 
     def room(self) -> Tensor:
@@ -261,7 +282,7 @@ def read(given: Given) -> tuple[Tensor, Tensor, Tensor]:
     for (first, stop), border in zip(chunks, borders, strict=True):
         border[:] = running
         attend(first, stop, *arrays, running, after, weights.numpy())
-        torch.mm(weights[: stop - first], values, out=y[first:stop])
+        y[first:stop] = product(weights[: stop - first], values)
     return y, torch.from_numpy(after).to(values.dtype), torch.from_numpy(borders)
 
 
@@ -283,20 +304,19 @@ class CodewordAttention(torch.autograd.Function):
         *fields, borders = ctx.saved_tensors
         given, has_p = Given._make([*fields, ctx.soft]), ctx.rows_of_p is not None
         table, values, weights, arrays = given.table, given.values.flatten(0, 1), given.room(), given.arrays()
-        dtable, dvalues, dweights = torch.zeros_like(table), torch.zeros_like(values), torch.empty_like(weights)
+        dtable, dvalues = table.new_zeros(table.shape), torch.zeros_like(values.T)
         dp, drates = table.new_zeros(ctx.rows_of_p or 0, *given.state.shape[1:]), np.zeros(len(table))
         dafter_, most = _array(dafter), MOST[table.element_size()]
         later, dstate = dafter_[given.sequence[-1]].copy(), dafter_.copy()
         for (first, stop), border in reversed([*zip(given.chunks(), borders.numpy(), strict=True)]):
             some, dy_some = weights[: stop - first], dy[first:stop]
-            torch.mm(dy_some, values.T, out=dweights[: stop - first])
             differentiate(
-                first, stop, *arrays, most, border, dweights.numpy(), dafter_, later, dstate, dtable.numpy(), has_p,
-                dp.numpy(), drates, weights.numpy(),
+                first, stop, *arrays, most, border, _array(product(dy_some, values.T)), dafter_, later, dstate,
+                dtable.numpy(), has_p, dp.numpy(), drates, weights.numpy(),
             )  # fmt: skip
-            dvalues.addmm_(some.T, dy_some)
+            dvalues += product(dy_some.T, some)
         return (
-            None, None, None, dtable, dvalues.view_as(given.values),
+            None, None, None, dtable, dvalues.T.contiguous().view_as(given.values),
             dp if has_p else None,
             torch.from_numpy(drates).to(table.dtype) if ctx.needs_input_grad[6] else None,
             torch.from_numpy(dstate) if ctx.needs_input_grad[7] else None,
