@@ -18,7 +18,7 @@ from benchmarks import harness
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {
-    "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
+    "lisa_ladder", "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
     "rehearsal_streams", "robust_labels", "sasrec_ml1m", "shop_pictures",
 }  # fmt: skip
 PARTS = {
