@@ -65,8 +65,8 @@ class RecentEvents(nn.Module):
             order = real_first(keep)
             x, events = rows(x, order), events.each(partial(rows, order=order))
         y, histogram = recent_attention(
-            _projected(x, self.query), events if state is None else joined(state.events, events), self.bias, tables.scores,
-            tables.values, decay=decay, state=None if state is None else state.histogram,
+            _projected(x, self.query), events if state is None else joined(state.events, events), self.bias,
+            tables.scores, tables.values, decay=decay, state=None if state is None else state.histogram,
             dropout=self.drop.p if self.training else 0.0,
         )  # fmt: skip
         return y if order is None else rows(y, order.argsort(1)), histogram

@@ -1,8 +1,8 @@
-"""The part of attention to recent events that reads older ones, compiled for CPUs: ops/recent_attention.py defines it.
+"""Attention to recent events, compiled for CPUs: ops/recent_attention.py defines it.
 
-Forward, weights of all codewords of a block of queries are made and multiplied at once, B W D an event; where the scores
-of a codeword spread so far that exponentials relative to their largest would vanish, and backward, a histogram is looked
-at only where something was counted.
+What is older is read forward by a product of all codewords' weights, a block of queries at once; where a codeword's
+scores spread so far that exponentials relative to the largest would vanish, and backward, a histogram is looked at only
+where something was counted. Without gradients `attend` does the recent events too.
 Gradients are those of T, V and the recent events' mass; where more learns (lambda, a state, soft codes), plain torch
 does it. One thread.
 
@@ -98,9 +98,7 @@ def attend(
         enters = F.pad(there, (window - before, 0))[:, : query.shape[1]]
         entering = F.pad(codes, (0, 0, window - before, 0))[:, : query.shape[1]]
         mass = largest + total.log()
-        _by_blocks(
-            entering, enters, codes[:, before:], there[:, before:], mass, table, coded, left, after, read, share
-        )
+        _by_blocks(entering, enters, codes[:, before:], there[:, before:], mass, table, coded, left, after, read, share)
     else:
         read.zero_()
         share.fill_(1.0)
