@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from tenfold.ops.products import product
 
-BLOCK = 1024  # queries whose weights are held at a time
+BLOCK = 512  # queries whose weights are held at a time
 RANGE = 60.0  # of scores in a row of T, up to which one exponential serves whatever is present
 MOST = 80.0  # exponent of a codeword's weight over that of all recent events, above which it is cut
 SLOW = 1e-6  # what an event leaves of those before it, below which counts are looked at one by one
