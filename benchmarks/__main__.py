@@ -24,6 +24,7 @@ LONG = {
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
     "lisa_attention": ("recent",),
+    "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
     "lisa_streaming": ("recent",),
     "long_histories": ("shop", "movies", "recent"),
     "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "qa1_128", "qa6_128", "qa1_512", "qa6_512"),
