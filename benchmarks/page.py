@@ -170,7 +170,7 @@ ROOMS = {
         ("iad_step", "units", "its forward units, counted by hooks", "{}", "the same"),
         ("iad_step", "units_detached", "the same, detached introspection", "{}", "the same"),
         *(
-            ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, three seeds")
+            ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, five seeds")
             for method, told in (
                 *(("plain", "plain training"), ("at", "AT"), ("trades", "TRADES"), ("ard", "ARD"), ("rslad", "RSLAD")),
                 *(("iad1", "IAD-I"), ("iad2", "IAD-II"), ("teacher", "the teacher, four times as large")),

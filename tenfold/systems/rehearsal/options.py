@@ -165,6 +165,32 @@ class PlainOptions:
 
 
 @options
+class CompressiveOptions(PlainOptions):
+    compressed: Annotated[int, option("vectors of the memory that hold compressed items; the others are the last ones",
+                                      gt=0)] = 8  # fmt: skip
+    rate: Annotated[int, option("items that become one compressed vector", gt=1)] = 4
+    compression: Annotated[
+        Literal["conv", "mean", "max"], option("how items are compressed: a learned convolution, or pooling")
+    ] = "conv"
+    reconstruction: Annotated[
+        float,
+        option(
+            "weight of attention reconstruction, from which alone the convolution then learns; 0: it learns from the "
+            "answers",
+            ge=0,
+        ),
+    ] = 0.0
+
+
+@options
+class ComputerOptions(PlainOptions):
+    reads: Annotated[int, option("read heads of the controller", gt=0)] = 1
+    links: Annotated[
+        bool, option("temporal links: a read head may follow the order of writing, for K numbers a row")
+    ] = False
+
+
+@options
 class NextOptions:
     """What can be chosen for next items by this memory."""
 
