@@ -17,13 +17,13 @@ trained on, one question a sequence. The observer counts visits, knows the rules
 says the group's most popular item. A share is (arm - popular) / (observer - popular). The full softmax, D = 32, one
 layer, one seed; the best epoch of the validation part is tested. All arms train for the same processor time: as many
 steps as fit into it by the median of 30 that are tried first, so that a busy machine does not decide. The learning rate
-is 0.01: of 0.003 and 0.01 LISA's validation figure was better at it on `far` (20 to 30 s), LRURec's alike; SASRec learned
-`near` no better at 0.002 and 0.0005.
+is 0.01: of 0.003 and 0.01 LISA's validation figure was better at it on `far` (20 to 30 s), LRURec's alike; SASRec
+learned `near` no better at 0.002 and 0.0005.
 
 Arms: LISA as it comes, which looks at all events alike (lambda = 0); the same with the last 50 events one by one
 (`recent`), and with a sketch that counts its items (`joint`); SASRec with the last 50 events; LRURec.
 
-What an arm found waits in benchmarks/quick/lisa_ladder until its rung is measured, so that an interrupted run goes on.
+What an arm found waits in benchmarks/quick/lisa_ladder until all are measured, so that an interrupted run goes on.
 
     python -m benchmarks.lisa_ladder [--only near|groups|far|items|noise|catalogue] [--seconds 30]
 """
@@ -205,6 +205,7 @@ def main() -> None:
             found = measured(rung, arm, drawn, seconds)
             found["share"] = (found["hr@1"] - rules["popular"]) / max(rules["observer"] - rules["popular"], 1e-9)
             figures |= {f"{rung}_{arm}_{name}": value for name, value in found.items()}
+    for rung in [asked.only] if asked.only else RUNGS:
         shutil.rmtree(KEPT / rung, ignore_errors=True)
     harness.report("lisa_ladder", figures)
 
