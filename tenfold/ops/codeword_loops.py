@@ -61,7 +61,8 @@ def attend(  # type: ignore[no-untyped-def]
                 for w in range(words):
                     h[own + w] += soft_codes[row * width + own + w]
             else:
-                h[own + code] += one
+                for w in range(words):  # a number written alone, and then read with others, would be waited for
+                    h[own + w] += one if w == code else zero
             score, total = (own + code) * words, weights.dtype.type(0)
             for w in range(words):
                 weight = weights.dtype.type(h[own + w] * scores[score + w])
@@ -102,7 +103,7 @@ def differentiate(  # type: ignore[no-untyped-def]
             first, stop, rows, sequence, codes, relative, soft, p, fades, rates, begins, least, border, b, h, inverses
         )
         own, rate, n = b * words, rates[b], np.uint64(sequence[min(stop, len(sequence) - 1)])
-        for i in range(stop - 1, first - 1, -1):
+        for i in np.arange(stop - 1, first - 1, -1):  # of a range, LLVM's check that no arrays overlap always fails
             if np.uint64(sequence[i]) != n:
                 _copy(later, own, dbegun, n * width + own, words)
                 n = np.uint64(sequence[i])
@@ -119,7 +120,15 @@ def differentiate(  # type: ignore[no-untyped-def]
             if inverse == 0:
                 _differentiate_by_logarithms(h, now, table[b, code], g, most, made, at, later, own, dscores, score)
             else:
-                _differentiate(words, h, now, scores, score, inverse, g, made, at, later, own, dscores)
+                mean = zero
+                for w in range(words):
+                    weight = weights.dtype.type(h[now + w] * scores[score + w]) * inverse
+                    made[at + w] = weight
+                    mean += weight * g[at + w]
+                for w in range(words):
+                    dh = scores[score + w] * inverse * (g[at + w] - mean)
+                    dscores[score + w] += h[now + w] * dh
+                    later[own + w] += dh
             if has_p:
                 for w in range(words):
                     dcodes[row * width + own + w] += later[own + w]
@@ -152,41 +161,29 @@ def _recount(  # type: ignore[no-untyped-def]
         j = np.uint64(i - first)
         before, now = j * words, (j + np.uint64(1)) * words
         if np.uint64(sequence[i]) != n:
-            n = np.uint64(sequence[i])
+            n, before = np.uint64(sequence[i]), now
             _copy(begun, n * width + own, h, now, words)
+        if rows[i] < 0 or not fades:
+            for w in range(words):
+                h[now + w] = h[before + w]
         else:
-            _copy(h, before, h, now, words)
+            for w in range(words):
+                faded = h[before + w] * rate
+                h[now + w] = zero if faded <= least else faded
         if rows[i] < 0:
             continue
         row = np.uint64(rows[i])
         code = np.uint64(codes[row, b])
-        if fades:
-            for w in range(words):
-                faded = h[now + w] * rate
-                h[now + w] = zero if faded <= least else faded
         if soft:
             for w in range(words):
                 h[now + w] += soft_codes[row * width + own + w]
         else:
-            h[now + code] += one
+            for w in range(words):
+                h[now + w] += one if w == code else zero
         score, total = (own + code) * words, inverses.dtype.type(0)
         for w in range(words):
             total += inverses.dtype.type(h[now + w] * scores[score + w])
         inverses[j] = 0 if total <= least else inverses.dtype.type(1) / total
-
-
-@compiled
-def _differentiate(words, h, now, scores, score, inverse, g, made, at, later, own, dscores):  # type: ignore[no-untyped-def]
-    """A function of its own, as numba makes its loops twice as fast in a small one."""
-    mean = made.dtype.type(0)
-    for w in range(words):
-        weight = made.dtype.type(h[now + w] * scores[score + w]) * inverse
-        made[at + w] = weight
-        mean += weight * g[at + w]
-    for w in range(words):
-        dh = scores[score + w] * inverse * (g[at + w] - mean)
-        dscores[score + w] += h[now + w] * dh
-        later[own + w] += dh
 
 
 @compiled
@@ -304,7 +301,7 @@ class CodewordAttention(torch.autograd.Function):
         *fields, borders = ctx.saved_tensors
         given, has_p = Given._make([*fields, ctx.soft]), ctx.rows_of_p is not None
         table, values, weights, arrays = given.table, given.values.flatten(0, 1), given.room(), given.arrays()
-        dtable, dvalues = table.new_zeros(table.shape), torch.zeros_like(values.T)
+        dtable, dvalues = table.new_zeros(table.shape), values.new_zeros(values.T.shape)
         dp, drates = table.new_zeros(ctx.rows_of_p or 0, *given.state.shape[1:]), np.zeros(len(table))
         dafter_, most = _array(dafter), MOST[table.element_size()]
         later, dstate = dafter_[given.sequence[-1]].copy(), dafter_.copy()
