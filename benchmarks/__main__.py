@@ -18,11 +18,14 @@ from benchmarks import harness
 TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {
-    "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
+    "lisa_ladder", "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
     "rehearsal_streams", "robust_labels", "sasrec_ml1m", "shop_pictures",
 }  # fmt: skip
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
+    "lisa_attention": ("recent",),
+    "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
+    "lisa_streaming": ("recent",),
     "long_histories": ("shop", "movies", "recent"),
     "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "qa1_128", "qa6_128", "qa1_512", "qa6_512"),
     "rehearsal_streams": ("foursquare", "assist"),

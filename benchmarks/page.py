@@ -170,7 +170,7 @@ ROOMS = {
         ("iad_step", "units", "its forward units, counted by hooks", "{}", "the same"),
         ("iad_step", "units_detached", "the same, detached introspection", "{}", "the same"),
         *(
-            ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, three seeds")
+            ("robust_labels.table", f"{method}_{figure}", f"{told}: {what}", "{}", "labels, the test part, five seeds")
             for method, told in (
                 *(("plain", "plain training"), ("at", "AT"), ("trades", "TRADES"), ("ard", "ARD"), ("rslad", "RSLAD")),
                 *(("iad1", "IAD-I"), ("iad2", "IAD-II"), ("teacher", "the teacher, four times as large")),
@@ -207,6 +207,18 @@ ROOMS = {
         ("lisa_table", "mini_ratio", "the same, Mini", "{} x"),
         ("lisa_table", "break_even_items", "items from which codes pay, Base", "{}"),
         ("lisa_streaming", "p50_ratio_100k_to_100", "update and answer after 100,000 events over after 100", "{} x"),
+        (
+            *("lisa_streaming.recent", "recent_p50_ratio_100k_to_100"),
+            *("the same with the last 50 events one by one", "{} x"),
+        ),
+        ("lisa_streaming.recent", "recent_state_bytes", "kept of a user then (8 x 128 counts, 50 items)", "{} bytes"),
+        ("lisa_streaming.recent", "joint_state_bytes", "and with a sketch of joint codes", "{} bytes"),
+        (
+            *("lisa_attention.recent", "default_network_recent_to_own_16k"),
+            *("forward of the network with the last 50 one by one over without, 16,384 events", "{} x"),
+        ),
+        ("lisa_attention.recent", "default_attention_recent_to_own_16k", "of its attention alone", "{} x"),
+        ("lisa_attention.recent", "mini_network_recent_to_own_16k", "the network with 8 x 16 codewords", "{} x"),
     ],
     "sana": [
         ("sana_decoding", "stage2_speedup", "texts of 90 tokens from skeletons of 27: edits over beam search", "{} x"),

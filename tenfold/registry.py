@@ -200,6 +200,11 @@ BASELINES = {
                                  "segment", "2207.06881"),
         "memory-tokens-rehearsed": _reader("RehearsedTokens", "the same, trained with rehearsal", "2207.06881",
                                            "Options"),
+        "compressive-transformer": _reader("compressive:CompressiveTransformer", "answers from the last items and from "
+                                           "older ones, several of them compressed into one", "1911.05507",
+                                           "CompressiveOptions"),
+        "neural-computer": _reader("computer:NeuralComputer", "answers from locations that a controller writes, finds "
+                                   "and frees (DNC)", "Graves et al. 2016", "ComputerOptions"),
         "reservoir": _reader("kept:ReservoirItems", "answers from a random sample of the stream's items",
                              "Vitter 1985"),
         "segment-search": _reader("kept:SegmentSearch", "answers from a few segments that are searched for in all of "

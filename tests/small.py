@@ -122,6 +122,8 @@ ALIKE = {
     "associative",
     "last-items",
     "full-attention",
+    "compressive-transformer",
+    "neural-computer",
     "seq2seq",
     "forced-beam",
     "comirec-sa",

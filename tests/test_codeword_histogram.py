@@ -1,7 +1,6 @@
 """Codeword attention, three versions of it, against the definition and against softmax attention. All sizes differ."""
 
 import math
-from itertools import pairwise
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from tenfold.ops.codeword_histogram import (
     codeword_attention_reference,
 )
 from tenfold.ops.straight_through import straight_through, straight_through_reference
-from tenfold.ops.threads import share_out
 
 N, L, B, W, D, R = 3, 41, 2, 5, 7, 11
 VERSIONS = {"loops": codeword_attention, "chunks": codeword_attention_chunked}
@@ -26,6 +24,7 @@ KINDS = ["hard", "straight-through", "soft"]
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
     monkeypatch.setitem(codeword_attention_chunked.__kwdefaults__, "chunk", 8)
+    monkeypatch.setattr(codeword_loops, "WEIGHTS", 8 * B * W)
 
 
 def draw(kind, dtype=torch.float64, *, decay=None, state=True, padding=True, length=L, scale=1.0):
@@ -38,7 +37,7 @@ def draw(kind, dtype=torch.float64, *, decay=None, state=True, padding=True, len
         "table": torch.randn(B, W, W, dtype=dtype) * scale,
         "values": torch.randn(B, W, D, dtype=dtype),
         "p": None if kind == "hard" else p,
-        "decay": None if decay is None else torch.full((B,), float(decay), dtype=dtype) + torch.rand(B) * 0.01,
+        "decay": None if decay is None else decay * (1 + torch.rand(B, dtype=dtype) / 10),
         "state": torch.rand(N, B, W, dtype=dtype) if state else None,
     }
     learned = {name: x.requires_grad_() for name, x in learned.items() if x is not None}
@@ -86,41 +85,24 @@ def by_definition(rows, offsets, **rest):
     return y[real], after
 
 
-@pytest.mark.parametrize(
-    "lengths", [[200, 130, 70], [1023], [0, 64, 0, 64, 64, 1, 0, 128, 63, 0], [200, 0, 56, 0]], ids=str
-)
-def test_parts_for_several_threads_give_the_same(lengths, monkeypatch):
-    """A part that begins inside a sequence counts what came before; more threads than codebooks are none too many."""
-    given = packed(draw("soft", decay=0.1), lengths)
-    alone = answers(codeword_attention, given)
-    assert worst(alone, answers(by_definition, given)) < 1e-10
-    monkeypatch.setattr(codeword_loops, "WORTHWHILE", 1)
-    parts = []
-    monkeypatch.setattr(
-        codeword_histogram, "share_out", lambda loop, n, *needed: parts.append(n) or share_out(loop, n, *needed)
-    )
-    for threads in (2, 3, 16):
-        monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
-        assert all(torch.equal(a, b) for a, b in zip(answers(codeword_attention, given), alone, strict=True))
-    blocks, sequences = -(-sum(lengths) // codeword_loops.BLOCK), len(lengths)
-    shares = [codeword_loops.shares_of_events(sum(lengths), sequences, min(n, blocks)) for n in (2, 3, 16)]
-    assert parts == [n for share in shares for n in (len(share) - 1, B)]
-    assert len(shares[0]) == 3 and len(shares[1]) == 4
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [[200, 130], [0, 64, 0, 1, 0, 128, 63, 0]], ids=str)
+def test_chunks_of_any_length_give_the_same(kind, lengths, monkeypatch):
+    """A chunk that begins inside a sequence counts what came before, and one that holds many counts each anew."""
+    given = packed(draw(kind, decay=0.1), lengths)
+    expected = answers(by_definition, given)
+    for events in (1, 3, 64, 1000):
+        monkeypatch.setattr(codeword_loops, "WEIGHTS", events * B * W)
+        assert worst(answers(codeword_attention, given), expected) < 1e-10
 
 
-def test_of_one_sequence_the_first_thread_gets_most():
-    first, second, third = (b - a for a, b in pairwise(codeword_loops.shares_of_events(64_000, 1, 3)))
-    assert first > second > third > 0
-    assert codeword_loops.shares_of_events(1000, 4, 3) == [0, 320, 640, 1000]
-
-
-@pytest.mark.parametrize("sequences", [1, 2])
-def test_shares_are_whole_blocks_and_together_all(sequences):
-    for threads in range(1, 65):
-        for events in [*range(64 * threads - 63, 64 * threads + 200, 9), 64 * threads * 5 + 1]:
-            borders = codeword_loops.shares_of_events(events, sequences, threads)
-            assert borders[0] == 0 and borders[-1] == events and len(borders) <= threads + 1
-            assert all(a < b and a % 64 == 0 for a, b in pairwise(borders))
+def test_a_count_that_is_no_number_is_not_taken_for_none():
+    given = draw("hard", decay=0.1)
+    state = given["state"].detach().clone()
+    state[1, 0, 2] = math.nan
+    y, after = codeword_attention(**given | {"state": state})
+    assert after[1, 0, 2].isnan() and y[1][(given["rows"][1] >= 0)].isnan().all()
+    assert y[0].isfinite().all() and after[2].isfinite().all()
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)

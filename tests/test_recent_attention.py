@@ -56,6 +56,7 @@ def test_outputs_gradients_and_streams_are_those_of_the_definition(length, windo
             state = Ring(layer.after(events, None if state is None else state.events), histogram)
             reads.append(y)
         assert_close(torch.cat(reads, 1), expected, **close)
+        assert_close(layer(x, layer.of(x, codes, there), tables, rate)[0], expected, **close)
         assert_close(layer.read(x[:, -1], state, codes[:, -1], tables, rate), expected[:, -1], **close)
     assert state.histogram.shape == (N, B, W) and state.events.keys.shape == (N, window, D)
 
@@ -67,6 +68,26 @@ def test_while_nothing_is_older_it_is_softmax_attention():
     q, k, v = (each(x).unsqueeze(1) for each in (layer.query, layer.key, layer.value))
     assert_close(y, torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)[:, 0])
     assert histogram.abs().sum() == 0
+
+
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+@pytest.mark.parametrize("decay", [0.0, 0.2, 30.0])
+def test_without_gradients_an_answer_is_the_same(spread, decay):
+    """By products of a block's weights; where scores spread far, or an event leaves nothing, codeword by codeword."""
+    layer, x, codes, tables, _ = drawn(150, 7, torch.float64, False)
+    tables, rate = Tables(tables.scores * spread, tables.values), torch.tensor([decay, decay / 2], dtype=torch.float64)
+    there = torch.arange(150).expand(N, 150) < torch.tensor([[150], [60], [3]])
+    learned, after = layer(x, layer.of(x, codes, there), tables, rate)
+    with torch.no_grad():
+        found, state = layer(x, layer.of(x, codes, there), tables, rate)
+        assert_close((found[there], state), (learned[there], after))
+        for events in (130, 9, 1):  # in two calls, the first of which may leave the ring half empty
+            first, rest = slice(events), slice(events, None)
+            before = layer.of(x[:, first], codes[:, first], there[:, first])
+            begun, histogram = layer(x[:, first], before, tables, rate)
+            ring = Ring(layer.after(before), histogram)
+            ended, end = layer(x[:, rest], layer.of(x[:, rest], codes[:, rest], there[:, rest]), tables, rate, ring)
+            assert_close((torch.cat((begun, ended), 1)[there], end), (found[there], state))
 
 
 def test_far_larger_scores_on_either_side_stay_finite():

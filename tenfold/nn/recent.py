@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tenfold.errors import OptionError
 from tenfold.nn.dropout import Dropout
+from tenfold.ops.products import linear
 from tenfold.ops.recent_attention import Recent, joint, recent_attention, when_older
 
 
@@ -50,7 +51,7 @@ class RecentEvents(nn.Module):
 
     def of(self, x: Tensor, codes: Tensor, there: Tensor, p: Tensor | None = None) -> Recent:
         """Events x (N, L, D), codes (N, L, B), soft ones p (N, L, B, W) where these learn; `there` (N, L) are real."""
-        return Recent(self.key(x), self.value(x), codes, there, p)
+        return Recent(_projected(x, self.key), _projected(x, self.value), codes, there, p)
 
     def forward(
         self, x: Tensor, events: Recent, tables: Any, decay: Tensor | None, state: Ring | None = None
@@ -64,8 +65,8 @@ class RecentEvents(nn.Module):
             order = real_first(keep)
             x, events = rows(x, order), events.each(partial(rows, order=order))
         y, histogram = recent_attention(
-            self.query(x), events if state is None else joined(state.events, events), self.bias, tables.scores,
-            tables.values, decay=decay, state=None if state is None else state.histogram,
+            _projected(x, self.query), events if state is None else joined(state.events, events), self.bias,
+            tables.scores, tables.values, decay=decay, state=None if state is None else state.histogram,
             dropout=self.drop.p if self.training else 0.0,
         )  # fmt: skip
         return y if order is None else rows(y, order.argsort(1)), histogram
@@ -97,8 +98,14 @@ class RecentEvents(nn.Module):
         return old[:, 0] + share * recent
 
 
+def _projected(x: Tensor, layer: nn.Linear) -> Tensor:
+    return linear(x.flatten(0, -2), layer.weight).unflatten(0, x.shape[:-1])
+
+
 def real_first(keep: Tensor) -> Tensor:
     """keep (N, L) -> the places (N, L) of the real ones in their order, then of the others."""
+    if not bool((keep[:, 1:] > keep[:, :-1]).any()):
+        return torch.arange(keep.shape[1], device=keep.device).expand_as(keep)
     return (~keep).to(torch.uint8).argsort(dim=1, stable=True)
 
 

@@ -11,8 +11,8 @@ which equals softmax attention with scores T[c_t, c_t'] - lambda (t - t'), in ti
 o_t is the one-hot code; with `p` its gradient goes to p as if it were p (straight-through); soft: o_t is p itself.
 
 Three versions: the definition, with all histograms written out; chunks of plain torch for any device; and compiled
-loops for CPUs. The last two hold the histograms of one chunk (of one block in each thread) at a time, and keep for the
-backward pass only the codes and, the loops, the histogram at each block's border.
+loops for CPUs (ops/codeword_loops.py). The last two hold the histograms of one chunk at a time, and keep for the
+backward pass only the codes and, the loops, the histogram at each chunk's border.
 
 Shapes: N sequences, L events, R rows of codes (an item's, or an event's own), B codebooks, W codewords, D width,
 C events of a chunk, T events of all sequences.
@@ -21,16 +21,14 @@ C events of a chunk, T events of all sequences.
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
-from tenfold.ops.codeword_loops import BLOCK, compiled_loop, shares_of_events, threads_for
-from tenfold.ops.threads import addresses, share_out
+from tenfold.ops.codeword_loops import CodewordAttention, Given, read
 
 MOST_CODEWORDS = 256
 
@@ -276,105 +274,17 @@ def _compiled(
     state: Tensor | None,
     offsets: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    sequences = len(rows) if offsets is None else len(offsets) - 1
     if offsets is None:
-        offsets = torch.arange(0, rows.numel() + 1, rows.shape[1])
+        sequence = torch.arange(rows.numel()) // rows.shape[1]
+    else:
+        sequence = torch.arange(len(offsets) - 1).repeat_interleave(offsets.diff())
     if state is None:
-        state = table.new_zeros(sequences, *table.shape[:2])
+        state = table.new_zeros(len(rows) if offsets is None else len(offsets) - 1, *table.shape[:2])
     rate = None if decay is None else torch.exp(-decay)
-    table, values = table.contiguous(), values.contiguous()
-    given = Given(
-        rows.flatten().long(), offsets.long(), codes.to(torch.uint8), table, values, p, rate, state.contiguous(), soft
-    )
+    given = Given(rows.flatten().long(), sequence, codes.to(torch.uint8), table, values, p, rate, state, soft)
     learned = (table, values, p, rate, state)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in learned):
-        y, state = _CodewordAttention.apply(*given)
+        y, state = CodewordAttention.apply(*given)
     else:
-        y, state, _ = _attend(given)
+        y, state, _ = read(given)
     return y.unflatten(0, rows.shape), state
-
-
-class Given(NamedTuple):
-    """What both loops read: rate is exp(-decay), state the histograms before each sequence."""
-
-    rows: Tensor  # (T,)
-    offsets: Tensor  # (N + 1,)
-    codes: Tensor  # (R, B)
-    table: Tensor  # (B, W, W)
-    values: Tensor  # (B, W, D)
-    p: Tensor | None  # (R, B, W)
-    rate: Tensor | None  # (B,)
-    state: Tensor  # (N, B, W)
-    soft: bool
-
-    @property
-    def weights(self) -> int:
-        """How many there are, of all events."""
-        return len(self.rows) * self.state[0].numel()
-
-    def sizes(self) -> tuple[int, ...]:
-        known_softly = len(self.p) if self.soft and self.p is not None else 0
-        return len(self.rows), len(self.state), len(self.codes), known_softly, len(self.table), self.values.shape[-1]
-
-    def tensors(self) -> list[Tensor]:
-        """exp(T - the largest of its row) is what all sums are made of, unless they come out as nothing."""
-        relative = torch.exp(self.table - self.table.amax(-1, keepdim=True))
-        soft_codes = self.p if self.soft and self.p is not None else self.table.new_empty(0)
-        rates = self.table.new_ones(len(self.table)) if self.rate is None else self.rate
-        read = (self.rows, self.offsets, self.codes, self.table, relative, self.values, soft_codes, rates, self.state)
-        return [x.contiguous() for x in read]
-
-    def loop(self, name: str, *, has_p: bool = False, rates: bool = False) -> Any:
-        kind = {"words": self.table.shape[-1], "double": self.table.dtype == torch.float64, "soft": self.soft}
-        return compiled_loop(name, **kind, decays=self.rate is not None, has_p=has_p, rates=rates)
-
-
-def _attend(given: Given) -> tuple[Tensor, Tensor, Tensor]:
-    """y (T, D), the histograms after each sequence (N, B, W), and those at each block's start."""
-    total, tensors = len(given.rows), given.tensors()
-    after, y = given.state.clone(), given.values.new_empty(total, given.values.shape[-1])
-    borders = given.table.new_empty(-(-total // BLOCK), *given.state.shape[1:])
-    shares = shares_of_events(total, len(given.state), threads_for(given.weights, len(borders)))
-    share_out(
-        given.loop("attend"),
-        len(shares) - 1,
-        *given.sizes(), *addresses(*tensors, after, borders, y), *shares,
-    )  # fmt: skip
-    return y, after, borders
-
-
-class _CodewordAttention(torch.autograd.Function):
-    """The fields of Given."""
-
-    @staticmethod
-    def forward(ctx: Any, *fields: Any) -> tuple[Tensor, Tensor]:
-        given = Given(*fields)
-        y, after, borders = _attend(given)
-        kept = given if given.soft else given._replace(p=None)
-        ctx.save_for_backward(*kept[:-1], borders)  # all but `soft`
-        ctx.soft, ctx.rows_of_p = given.soft, None if given.p is None else len(given.p)
-        return y, after
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor, dafter: Tensor) -> tuple[Tensor | None, ...]:
-        *fields, borders = ctx.saved_tensors
-        given, has_p = Given._make([*fields, ctx.soft]), ctx.rows_of_p is not None
-        table, tensors = given.table, given.tensors()
-        dtable, dvalues = torch.zeros_like(table), torch.empty_like(given.values)
-        dstate = torch.empty_like(given.state)
-        dp = table.new_zeros(ctx.rows_of_p or 0, *given.state.shape[1:])
-        drates = torch.zeros(len(table), dtype=torch.float64)
-        read = (borders, dy.contiguous(), dafter.contiguous())
-        share_out(
-            given.loop("differentiate", has_p=has_p, rates=ctx.needs_input_grad[6]),
-            threads_for(given.weights, len(table)),
-            *given.sizes(), *addresses(*tensors), len(dp), *addresses(*read, dtable, dvalues, dp, drates, dstate),
-        )  # fmt: skip
-        return (
-            None, None, None, dtable, dvalues,
-            dp if has_p else None,
-            drates.to(table.dtype) if ctx.needs_input_grad[6] else None,
-            dstate if ctx.needs_input_grad[7] else None,
-            None,
-        )  # fmt: skip

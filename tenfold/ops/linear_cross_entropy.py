@@ -7,6 +7,7 @@ entropy, arXiv 2410.10989). Memory is that of the gradients, N d + V d, in place
 Shapes: N rows, d width, V classes, C rows of a chunk.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,12 +30,20 @@ def linear_cross_entropy_reference(h: Tensor, table: Tensor, target: Tensor, *, 
 
 
 def linear_cross_entropy(
-    h: Tensor, table: Tensor, target: Tensor, *, first: int = 0, chunk: int | None = None
+    h: Tensor,
+    table: Tensor,
+    target: Tensor,
+    *,
+    first: int = 0,
+    chunk: int | None = None,
+    gate: Tensor | None = None,
+    beside: Callable[[slice], Tensor] | None = None,
 ) -> Tensor:
     """The same in memory that does not grow with N V; h (N, d), table (V, d), target (N,) integers below V.
 
     Classes below `first` (the padding's row of an embedding) are no answers, and a row whose target is one of them
-    counts nothing. Sums are float32 or better, under autocast too. Raises ShapeError.
+    counts nothing. gate (N,): times what `beside` gives, added to the answers; `beside(rows)` gives it for a chunk of
+    the N rows, (C, V - first), and does not learn. Sums are float32 or better, under autocast too. Raises ShapeError.
     """
     if h.dim() != 2 or table.dim() != 2 or h.shape[1] != table.shape[1] or target.shape != h.shape[:1]:
         raise ShapeError(
@@ -44,13 +53,15 @@ def linear_cross_entropy(
     if not 0 <= first < len(table):
         raise ShapeError(f"linear cross entropy's first class must be one of the table's {len(table)}; found {first}")
     real = target >= first
+    if gate is not None and not bool(real.all()):
+        raise ShapeError("linear cross entropy with something beside its answers needs a target in each row")
     if not bool(real.all()):
         h, target = h[real], target[real]
     device = h.device.type
     autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
     learns = torch.is_grad_enabled() and (h.requires_grad or table.requires_grad)
     chunk = chunk or max(32, CHUNK_NUMBERS // len(table))
-    return _LinearCrossEntropy.apply(h, table, target, first, chunk, autocast, learns)
+    return _LinearCrossEntropy.apply(h, table, gate, target, beside, first, chunk, autocast, learns)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -59,39 +70,48 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any,
         h: Tensor,
         table: Tensor,
-        target: Tensor,
-        first: int,
-        chunk: int,
-        autocast: torch.dtype | None,
-        learns: bool,
+        gate: Tensor | None,
+        *arguments: Any,
     ) -> Tensor:
         with torch.autocast(h.device.type, enabled=False):
-            total, h_gradient, table_gradient = _chunks(h, table, target, first, chunk, autocast, learns)
-        if learns:
-            ctx.save_for_backward(h_gradient, table_gradient)
+            total, *gradients = _chunks(h, table, gate, *arguments)
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        h_gradient, table_gradient = ctx.saved_tensors
-        return h_gradient * scale, table_gradient * scale, None, None, None, None, None
+        learned = (None if gradient is None else gradient * scale for gradient in ctx.saved_tensors)
+        return *learned, None, None, None, None, None, None
 
 
 def _chunks(
-    h: Tensor, table: Tensor, target: Tensor, first: int, chunk: int, autocast: torch.dtype | None, learns: bool
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    h: Tensor,
+    table: Tensor,
+    gate: Tensor | None,
+    target: Tensor,
+    beside: Callable[[slice], Tensor] | None,
+    first: int,
+    chunk: int,
+    autocast: torch.dtype | None,
+    learns: bool,
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     dtype = autocast or torch.promote_types(h.dtype, table.dtype)  # of the products
     exact = torch.promote_types(dtype, torch.float32)  # of the sums
     rows, classes = h.to(dtype), table[first:].to(dtype)
     places = (target - first).unsqueeze(1)  # (N, 1)
     total = torch.zeros((), dtype=exact, device=h.device)
     h_gradient = torch.empty_like(rows) if learns else None
+    gate_gradient = torch.empty_like(gate) if learns and gate is not None else None
     # turned, (d, V), as products give it best
     table_gradient = torch.zeros(table.shape[::-1], dtype=exact, device=h.device) if learns else None
     for start in range(0, len(h), chunk):
-        part, place = rows[start : start + chunk], places[start : start + chunk]
+        here = slice(start, start + chunk)
+        part, place, more = rows[here], places[here], None
         z = product(part, classes.T).to(exact)  # (C, V); no copy where dtype is exact
+        if gate is not None and beside is not None:
+            more = beside(here).to(exact)
+            z.addcmul_(gate[here, None].to(exact), more)
         at_target = z.gather(1, place)
         z.sub_(top := z.amax(1, keepdim=True)).exp_()
         mass = z.sum(1, keepdim=True)
@@ -99,9 +119,11 @@ def _chunks(
         if h_gradient is None or table_gradient is None:
             continue
         z.div_(mass).scatter_add_(1, place, torch.full_like(mass, -1.0))  # softmax minus the truth
+        if gate_gradient is not None and more is not None:
+            gate_gradient[here] = (z * more).sum(1).to(gate_gradient.dtype)
         z = z.to(dtype)
-        h_gradient[start : start + chunk] = product(z, classes)
+        h_gradient[here] = product(z, classes)
         table_gradient[:, first:] += product(part.T, z).to(exact)
     if h_gradient is not None and table_gradient is not None:
-        return total, h_gradient.to(h.dtype), table_gradient.T.to(table.dtype).contiguous()
-    return total, None, None
+        return total, h_gradient.to(h.dtype), table_gradient.T.to(table.dtype).contiguous(), gate_gradient
+    return total, None, None, None

@@ -28,7 +28,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tenfold.errors import ShapeError
 from tenfold.ops.dropout import dropout as drop
-from tenfold.ops.recent_loops import OlderEvents
+from tenfold.ops.recent_loops import OlderEvents, attend, spread_little
 
 BLOCK = 128  # events whose histograms are held at a time
 
@@ -95,8 +95,15 @@ def recent_attention(
             f"attention to recent events needs {window} events before the first one, or none and no state; "
             f"found {before}"
         )
-    read, mass = _exact(query, events, bias, before, dropout)
     table = when_older(table, decay, window)
+    kinds = {x.dtype for x in (query, events.keys, events.values, bias, table, values)}
+    if not torch.is_grad_enabled() and not dropout and query.device.type == "cpu" and len(kinds) == 1:
+        left = _left(table, decay)
+        if spread_little(table, left) and query.dtype in (torch.float32, torch.float64):
+            carried = table.new_zeros(len(query), *table.shape[:2]) if state is None else state
+            given = events.keys, events.values, events.codes, events.there
+            return attend(query, *given, bias, table, values, left, carried.to(table.dtype))
+    read, mass = _exact(query, events, bias, before, dropout)
     if before:
         carried = table.new_zeros(len(query), *table.shape[:2]) if state is None else state
         old, share, state = _older(events, mass, window, table, values, decay, carried)
@@ -120,6 +127,11 @@ def when_older(table: Tensor, decay: Tensor | None, window: int) -> Tensor:
     return table if decay is None else table - (decay * window)[:, None, None]
 
 
+def _left(table: Tensor, decay: Tensor | None) -> Tensor:
+    """(B,): what an event leaves of those before it."""
+    return table.new_ones(len(table)) if decay is None else torch.exp(-decay).to(table.dtype)
+
+
 def _older(
     events: Recent, mass: Tensor, window: int, table: Tensor, values: Tensor, decay: Tensor | None, state: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,7 +141,7 @@ def _older(
     learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (decay, state, events.p))
     if mass.device.type == "cpu" and not learns and mass.dtype == table.dtype == values.dtype == state.dtype:
         enters = events.there[:, : mass.shape[1]] & real
-        left = table.new_ones(len(table)) if decay is None else torch.exp(-decay).to(table.dtype)
+        left = _left(table, decay)
         return cast(tuple[Tensor, Tensor, Tensor], OlderEvents.apply(
             events.codes[:, : mass.shape[1]], enters, events.codes[:, window:], real, mass, table, values, left, state
         ))  # fmt: skip

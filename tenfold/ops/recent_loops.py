@@ -1,6 +1,8 @@
-"""The part of attention to recent events that reads older ones, compiled for CPUs: ops/recent_attention.py defines it.
+"""Attention to recent events, compiled for CPUs: ops/recent_attention.py defines it.
 
-A histogram is looked at only where something was counted, so that an event costs what lies behind it, at most B W D.
+What is older is read forward by a product of all codewords' weights, a block of queries at once; where a codeword's
+scores spread so far that exponentials relative to the largest would vanish, and backward, a histogram is looked at only
+where something was counted. Without gradients `attend` does the recent events too.
 Gradients are those of T, V and the recent events' mass; where more learns (lambda, a state, soft codes), plain torch
 does it. One thread.
 
@@ -11,11 +13,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tenfold.ops.products import product
+
+BLOCK = 512  # queries whose weights are held at a time
+RANGE = 60.0  # of scores in a row of T, up to which one exponential serves whatever is present
 MOST = 80.0  # exponent of a codeword's weight over that of all recent events, above which it is cut
+SLOW = 1e-6  # what an event leaves of those before it, below which counts are looked at one by one
 LEAST = 1e-30  # a count below it is none: denormal numbers are slow
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
@@ -31,7 +39,10 @@ class OlderEvents(torch.autograd.Function):
         """left (B,): what an event leaves of those before it, exp(-lambda)."""
         ctx.save_for_backward(entering, enters, codes, real, mass, table, values, left, state)
         read, share, after = values.new_zeros(*mass.shape, values.shape[-1]), torch.zeros_like(mass), state.clone()
-        _read(*_arrays(entering, enters, codes, real, mass, table, values, left, after, read, share))
+        if spread_little(table, left):
+            _by_blocks(entering, enters, codes, real, mass, table, values, left, after, read, share)
+        else:
+            _read(*_arrays(entering, enters, codes, real, mass, table, values, left, after, read, share))
         ctx.mark_non_differentiable(after)
         return read, share, after
 
@@ -43,6 +54,56 @@ class OlderEvents(torch.autograd.Function):
         grown = torch.zeros_like(mass), torch.zeros_like(table), torch.zeros_like(values)
         _differentiate(*_arrays(*given, left, state.clone(), dread, dshare, *grown))
         return None, None, None, None, *grown, None, None
+
+
+def spread_little(table: Tensor, left: Tensor) -> bool:
+    """Whether weights relative to the largest score of a row of T (B, W, W) lose nothing."""
+    return float((table.amax(-1) - table.amin(-1)).max()) < RANGE and float(left.min()) > SLOW
+
+
+def _by_blocks(
+    entering: Tensor, enters: Tensor, codes: Tensor, real: Tensor, mass: Tensor, table: Tensor, values: Tensor,
+    left: Tensor, after: Tensor, read: Tensor, share: Tensor,
+) -> None:  # fmt: skip
+    """What OlderEvents.forward gives, into the last three, by products of a block's weights and the values."""
+    top = table.amax(-1)
+    most = top.max()
+    relative, height = torch.exp(table - top.unsqueeze(-1)), torch.exp((most - top).double())
+    given = _arrays(entering, enters, codes, real, mass, relative, height, left, after, share)
+    flat, values = read.flatten(0, 1), values.flatten(0, 1)
+    weights = values.new_empty(min(BLOCK, len(flat)), len(values))
+    for start in range(0, len(flat), BLOCK):
+        some = weights[: len(flat) - start]
+        _weights(*given, float(most), start, some.numpy())
+        flat[start : start + BLOCK] = product(some, values)
+
+
+def attend(
+    query: Tensor, keys: Tensor, values: Tensor, codes: Tensor, there: Tensor, bias: Tensor, table: Tensor,
+    coded: Tensor, left: Tensor, state: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """All of attention to recent events without gradients or dropout: `recent_attention`'s arguments, of whose events
+    (N, P + L, .) the queries (N, L, D) are the last; coded (B, W, D), T for what is older, left (B,) as above.
+
+    For tables that spread little. Returns y (N, L, D) and the histograms after them.
+    """
+    window, before = len(bias), there.shape[1] - query.shape[1]
+    scores, largest = query.new_empty(*query.shape[:2], window), query.new_empty(query.shape[:2])
+    recent = _arrays(query, keys, there, bias.flip(0))
+    _score(*recent, query.shape[-1] ** -0.5, before, scores.numpy(), largest.numpy())
+    scores.exp_()
+    total = scores.sum(-1)
+    read, share, after = torch.empty_like(query), torch.zeros_like(largest), state.clone()
+    if there.shape[1] > window:
+        enters = F.pad(there, (window - before, 0))[:, : query.shape[1]]
+        entering = F.pad(codes, (0, 0, window - before, 0))[:, : query.shape[1]]
+        mass = largest + total.log()
+        _by_blocks(entering, enters, codes[:, before:], there[:, before:], mass, table, coded, left, after, read, share)
+    else:
+        read.zero_()
+        share.fill_(1.0)
+    _add(*_arrays(scores, share / total, values), before, read.numpy())
+    return read, after
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
@@ -90,6 +151,94 @@ def _there(h, present):  # type: ignore[no-untyped-def]
             present[known] = w
             known += 1
     return known
+
+
+@cast(Any, njit)(cache=True, nogil=True, fastmath=FAST)
+def _weights(  # type: ignore[no-untyped-def]
+    entering, enters, codes, real, mass, relative, height, left, after, share, most, start, weights
+):
+    """Of the queries from `start` on, sequence by sequence: the weights (C, B W) of all codewords, and share.
+
+    relative (B, W, W) = exp(T - top), where top (B, W) is the largest of each row and most of all; height (B, W) =
+    exp(most - top). after: histograms, in place.
+    """
+    books, words = height.shape
+    nothing = after[0, 0, 0] * 0
+    for row in range(len(weights)):
+        n, t = divmod(start + row, mass.shape[1])
+        if not real[n, t]:
+            weights[row] = 0
+            continue
+        recent, alone = np.exp(min(np.float64(mass[n, t]) - most, 600.0)), 0.0
+        for b in range(books):
+            if enters[n, t]:
+                after[n, b, entering[n, t, b]] += 1 / left[b]
+            h, w, code = after[n, b], weights[row, b * words : (b + 1) * words], codes[n, t, b]
+            scores, by, total = relative[b, code], left[b], nothing
+            for i in range(words):
+                faded = h[i] * by
+                faded = faded if faded > LEAST else nothing
+                h[i] = faded
+                w[i] = faded * scores[i]
+                total += w[i]
+            own = recent * height[b, code]  # of all recent events, as `relative` is
+            scale = 1 / (own + total)
+            alone += own * scale
+            scale = nothing + scale
+            for i in range(words):
+                w[i] *= scale
+        share[n, t] = alone / books
+
+
+@cast(Any, njit)(cache=True, nogil=True, fastmath=FAST)
+def _score(query, keys, there, bias, scale, before, scores, largest):  # type: ignore[no-untyped-def]
+    """query (N, L, D), keys (N, P + L, D), bias (w,) the oldest first -> scores (N, L, w) of the last w events, the
+    newest last, less the largest of them (N, L). Of a query that is not there only itself."""
+    count, length, width = query.shape
+    window, nothing = len(bias), query[0, 0, 0] * 0
+    for n in range(count):
+        for t in range(length):
+            first = before + t - window + 1  # where the window begins
+            most = np.float64(-np.inf)
+            for j in range(window):
+                at = first + j
+                if j < window - 1 and (at < 0 or not there[n, at]):
+                    scores[n, t, j] = -np.inf
+                    continue
+                inner = nothing
+                for d in range(width):
+                    inner += query[n, t, d] * keys[n, at, d]
+                score = inner * scale + bias[j]
+                scores[n, t, j] = score
+                most = max(most, score)
+            largest[n, t] = most
+            for j in range(window):
+                scores[n, t, j] -= largest[n, t]
+
+
+@cast(Any, njit)(cache=True, nogil=True, fastmath=FAST)
+def _add(scores, share, values, before, read):  # type: ignore[no-untyped-def]
+    """Adds to read (N, L, D) the recent events' values (N, P + L, D) by their exponentials (N, L, w) times share."""
+    count, length, window = scores.shape
+    width = values.shape[-1]
+    for n in range(count):
+        for t in range(length):
+            first, by = before + t - window + 1, share[n, t]
+            j = max(0, -first)
+            while j + 3 < window:
+                at = first + j
+                a, b = by * scores[n, t, j], by * scores[n, t, j + 1]
+                c, e = by * scores[n, t, j + 2], by * scores[n, t, j + 3]
+                for d in range(width):
+                    read[n, t, d] += (
+                        a * values[n, at, d] + b * values[n, at + 1, d] + c * values[n, at + 2, d]
+                        + e * values[n, at + 3, d]
+                    )  # fmt: skip
+                j += 4
+            while j < window:
+                for d in range(width):
+                    read[n, t, d] += by * scores[n, t, j] * values[n, first + j, d]
+                j += 1
 
 
 @cast(Any, njit)(cache=True, nogil=True, fastmath=FAST)

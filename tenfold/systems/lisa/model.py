@@ -22,6 +22,7 @@ from tenfold.nn.lisa import CodewordAttention, LisaAttention, Tables
 from tenfold.nn.recent import RecentEvents, Ring, check_recent, last, real_first, rows
 from tenfold.nn.transformer import Block, DenseFeedForward, Positions
 from tenfold.ops.straight_through import decode
+from tenfold.systems.lisa.counts import ItemCounts
 from tenfold.systems.lisa.options import Options
 
 # Standard deviation of items at the start, at most, where they are coded by the nearest codeword. Xavier's grows as the
@@ -37,6 +38,7 @@ class Catalogue(NamedTuple):
     tables: Tables
     targets: Tensor  # (V + 1, D), what a user vector is multiplied with
     target_codes: Tensor | None = None  # (V + 1, B) of these, where they are sums of codewords
+    keys: Tensor | None = None  # (V + 1, R), where an item's own count stands
 
 
 def recent_events(options: Options) -> int:
@@ -60,6 +62,7 @@ class State(NamedTuple):
     histogram: Tensor  # (N, B, W)
     upper: list[Any]  # of the blocks above the first
     ring: Tensor | None = None  # (N, w) items of the recent events, the newest last, 0 before the first
+    joint: Tensor | None = None  # (N, R, W), the sketch of joint codes
 
 
 def _set_apart(books: Codebooks, x: Tensor, found: Encoded) -> Encoded:
@@ -97,6 +100,7 @@ class LisaNetwork(nn.Module):
         )  # fmt: skip
         window = recent_events(o)
         self.recent = RecentEvents(dim, window, o.dropout, decay=o.attention.decay) if window else None
+        self.counts = None if o.counts.of == "none" else ItemCounts(o)
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
@@ -158,7 +162,8 @@ class LisaNetwork(nn.Module):
             targets, codes = found.vectors, found.codes
         elif self.targets_are == "items":
             targets, codes = x, None
-        return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets, codes)
+        keys = None if self.counts is None else self.counts.keys(history.codes)
+        return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets, codes, keys)
 
     def train(self, mode: bool = True) -> Self:
         self._kept = None
@@ -177,7 +182,8 @@ class LisaNetwork(nn.Module):
     def forward(
         self, events: Tensor, state: State | None = None, catalogue: Catalogue | None = None
     ) -> tuple[Tensor, State]:
-        """events (N, L), rows of the catalogue -> user vectors z (N, L, D), and the state after them."""
+        """events (N, L), rows of the catalogue -> user vectors z (N, L, D), with counters behind them where a candidate
+        is counted too (counts.py), and the state after them."""
         catalogue = self.catalogue() if catalogue is None else catalogue
         real, x = events != 0, F.embedding(events, catalogue.history.vectors)  # x_hat
         y, histogram, ring = self._attend(events, x, catalogue, state)
@@ -195,7 +201,20 @@ class LisaNetwork(nn.Module):
         newest = events.gather(1, place.clamp(min=0).unsqueeze(1)).squeeze(1)
         if state is not None:
             newest = torch.where(place >= 0, newest, state.last)
-        return z, State(count, newest, histogram, upper, ring)
+        if self.counts is None or catalogue.keys is None:
+            return z, State(count, newest, histogram, upper, ring)
+        before = None if state is None else self._counters(state, catalogue)
+        counters = self.counts.running(catalogue.keys[events], real, before, self.attention.decay, z)
+        joint = counters[:, -1] if self.counts.joint else None
+        return torch.cat((z, counters.flatten(2)), -1), State(count, newest, histogram, upper, ring, joint)
+
+    def _counters(self, state: State, catalogue: Catalogue) -> Tensor:
+        """(N, R, W) of all events: the sketch, or the histograms with the events that are not in them yet."""
+        assert self.counts is not None and catalogue.keys is not None
+        if self.counts.joint or state.ring is None or self.recent is None:
+            return cast(Tensor, state.joint if self.counts.joint else state.histogram)
+        there, keys = state.ring != 0, catalogue.keys[state.ring]
+        return self.counts.running(keys, there, state.histogram, self.attention.decay, state.histogram)[:, -1]
 
     def _attend(
         self, events: Tensor, x: Tensor, catalogue: Catalogue, state: State | None
@@ -234,4 +253,5 @@ class LisaNetwork(nn.Module):
             y = self.recent.read(x, self._ring(state, catalogue), codes, catalogue.tables, self.attention.decay)
         if self.position is not None:
             x = x + self.position.table[(state.seen - 1).clamp(0, len(self.position.table) - 1)]
-        return self._block(x, y)
+        z = self._block(x, y)
+        return z if self.counts is None else torch.cat((z, self._counters(state, catalogue).flatten(1)), -1)

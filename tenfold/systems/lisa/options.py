@@ -63,6 +63,18 @@ class AttentionOptions:
 
 
 @options
+class CountOptions:
+    of: Annotated[
+        Literal["none", "codewords", "joint"],
+        option("a candidate's own count adds to its score: of none; the least of its codewords' counts; or that of a "
+               "sketch which counts all codes of an event together"),
+    ] = "none"  # fmt: skip
+    rows: Annotated[int, option("rows of the sketch, for counts.of=joint", gt=0, le=16)] = 2
+    width: Annotated[int, option("counters in a row of the sketch", gt=0, le=1 << 20)] = 512
+    decay: Annotated[float, option("lambda of the sketch, by which an event fades with each one after it", ge=0)] = 1e-3
+
+
+@options
 class Options:
     presets: ClassVar = {
         "base": {"codebooks.words": 128, "soft": False, "targets": "same"} | PAPER,
@@ -83,5 +95,6 @@ class Options:
     regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()
+    counts: CountOptions = CountOptions()
     loss: LossOptions = LossOptions()
     training: Training = Training(lr=3e-3)  # what nearest codewords need: docs/log.md

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tenfold.comparison import BLUE, GREY
 from tenfold.nn.codebooks import usage
 from tenfold.ops.codeword_histogram import codeword_attention
-from tenfold.ops.codeword_loops import BLOCK
+from tenfold.ops.codeword_loops import WEIGHTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,9 +37,9 @@ def cost_over_length(lengths: Sequence[int]) -> "tuple[Figure, float]":
         codes, rows = torch.randint(WORDS, (length, BOOKS)).to(torch.uint8), torch.arange(length).unsqueeze(0)
         row = 4e-6 * length * WIDTH  # megabytes of what goes in once, or comes out
         lisa = _seconds(partial(codeword_attention, rows, codes, table, values))
-        block = 4e-6 * torch.get_num_threads() * min(BLOCK, length) * BOOKS * WORDS  # of weights
-        histograms = 4e-6 * -(-length // BLOCK) * BOOKS * WORDS
-        lines["LISA"].append((length, lisa, row + block + histograms + 1e-6 * length * BOOKS))
+        chunk = 4e-6 * min(WEIGHTS, length * BOOKS * WORDS)  # of weights
+        histograms = 4e-6 * -(-length * BOOKS * WORDS // WEIGHTS) * BOOKS * WORDS
+        lines["LISA"].append((length, lisa, row + chunk + histograms + 1e-6 * length * BOOKS))
         fused = _seconds(partial(F.scaled_dot_product_attention, q, k, v, is_causal=True))
         lines["softmax, fused"].append((length, fused, 4 * row))
         if length <= MOST_MATERIALISED:

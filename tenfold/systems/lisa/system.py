@@ -1,5 +1,6 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import OptionError
 from tenfold.nn.codebooks import collisions, sharing, usage
+from tenfold.systems.lisa.counts import joint_counters
 from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State, recent_events
 from tenfold.systems.lisa.options import CodebookOptions, Options
 from tenfold.tasks.next_item import NextItem, NextItemBatch
@@ -84,7 +86,11 @@ class LISA(NextItem):
             items, batch = distinct(batch)
             catalogue = network.catalogue(items)
         user, _ = network(batch.events, catalogue=catalogue)
-        total, weight = next_item_loss(options.loss, user, catalogue.targets, batch, items=self.sizes["items"])
+        given = options.loss, user, catalogue.targets
+        if network.counts is None or catalogue.keys is None:
+            total, weight = next_item_loss(*given, batch, items=self.sizes["items"])
+        else:
+            total, weight = network.counts.loss(*given, catalogue.keys, batch, items=self.sizes["items"])
         if options.soft and options.regulariser:
             total = total + options.regulariser * self._unlike(catalogue, batch.events)
         return total, weight
@@ -101,7 +107,7 @@ class LISA(NextItem):
 
         return export(self, folder)
 
-    # Streams: a user is B histograms of W counts and, with recent events, the numbers of the last w items.
+    # Streams: a user is B histograms of W counts and, where asked for, the numbers of the last w items and a sketch.
 
     @property
     def state_size(self) -> int:  # type: ignore[override]
@@ -114,7 +120,14 @@ class LISA(NextItem):
                 f"a ring of recent events holds items as float32 numbers, fewer than {MOST_ITEMS:,}; found "
                 f"{self.sizes['items']:,}; fit it without attention.recent"
             )
-        return self.options.codebooks.books * self.options.codebooks.words + window
+        return self.options.codebooks.books * self.options.codebooks.words + window + joint_counters(self.options)
+
+    @property
+    def _parts(self) -> tuple[slice, slice, slice]:
+        """Where in a record the histograms, the ring and the sketch stand."""
+        ring = self.options.codebooks.books * self.options.codebooks.words
+        sketch = ring + recent_events(self.options)
+        return slice(ring), slice(ring, sketch), slice(sketch, sketch + joint_counters(self.options))
 
     @torch.no_grad()
     def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
@@ -123,12 +136,14 @@ class LISA(NextItem):
         fade = np.ones(books) if rate is None else torch.exp(-rate.double()).cpu().numpy()
         real = rows != 0
         count = real.sum(1)
-        before, ring = states["state"][:, : books * words], None
+        at_histograms, at_ring, at_sketch = self._parts
+        before, ring = states["state"][:, at_histograms], None
         h = before.reshape(len(states), books, words) * (fade ** count[:, None])[:, :, None]  # in float64
         later = count[:, None] - np.cumsum(real, axis=1)  # events that came after each
+        self._sketch(states["state"][:, at_sketch], rows, real, later)
         if self.network.recent is not None:  # an event is counted when it leaves the ring
             entered = np.take_along_axis(rows, np.argsort(~real, axis=1, kind="stable"), axis=1)
-            every = np.concatenate([states["state"][:, books * words :].astype(rows.dtype), entered], axis=1)
+            every = np.concatenate([states["state"][:, at_ring].astype(rows.dtype), entered], axis=1)
             window = self.network.recent.window
             ring = np.take_along_axis(every, count[:, None] + np.arange(window), axis=1)
             rows = every[:, : rows.shape[1]]
@@ -145,25 +160,46 @@ class LISA(NextItem):
             else:
                 codes = history.codes[items].long().cpu().numpy()
                 np.add.at(h, (user[part, None], np.arange(books), codes), weight)
-        states["state"][:, : books * words] = h.reshape(len(states), -1)
+        states["state"][:, at_histograms] = h.reshape(len(states), -1)
         if ring is not None:
-            states["state"][:, books * words :] = ring
+            states["state"][:, at_ring] = ring
+
+    def _sketch(self, kept: np.ndarray, rows: np.ndarray, real: np.ndarray, later: np.ndarray) -> None:
+        """Events (N, L), and how many came after each, into the sketches of joint codes (N, R W), in place."""
+        counts, keys = self.network.counts, self.network.catalogue().keys
+        if counts is None or keys is None or not counts.joint:
+            return
+        fade, shape = math.exp(-self.options.counts.decay), (len(rows), counts.rows, counts.width)
+        sketch = kept.reshape(shape).astype(np.float64) * (fade ** real.sum(1))[:, None, None]
+        user, place = np.nonzero(real)
+        where = keys[torch.from_numpy(rows[user, place]).to(self.device)].cpu().numpy()
+        weight = fade ** later[user, place, None]
+        np.add.at(sketch, (user[:, None], np.arange(counts.rows), where), weight)
+        kept[:] = sketch.reshape(kept.shape)
 
     @torch.no_grad()
     def users_after(self, states: np.ndarray) -> Tensor:
         shape = (len(states), *self.network.codebooks.codewords.shape[:2])
         last, seen = (torch.from_numpy(states[name].astype(np.int64)) for name in ("item", "events"))
         kept = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
-        histogram, ring = kept[:, : shape[1] * shape[2]].reshape(shape), kept[:, shape[1] * shape[2] :].long()
-        return self.network.at(State(seen.to(self.device), last.to(self.device), histogram, [], ring))
+        histogram, ring, sketch = (kept[:, part] for part in self._parts)
+        counts = self.network.counts
+        joint = None if counts is None or not counts.joint else sketch.unflatten(1, (counts.rows, counts.width))
+        seen, last = seen.to(self.device), last.to(self.device)
+        return self.network.at(State(seen, last, histogram.reshape(shape), [], ring.long(), joint))
 
     # Items of equal codes have equal scores; what is had more often comes first.
 
     def scores(self, user: Tensor) -> Tensor:
-        scores = super().scores(user)
+        counts, keys = self.network.counts, self.network.catalogue().keys
+        scores = super().scores(user if counts is None else counts.split(user)[0])
         items, first, place = self._colliding_items()
         if len(items):
-            own = scores[:, first]  # the same number for all of a group, whatever the product's rounding did
+            scores[:, items] = scores[:, first]  # one number for all of a group, whatever the product's rounding did
+        if counts is not None and keys is not None:
+            scores += counts.readout(user, keys)
+        if len(items):
+            own = scores[:, items]
             scores[:, items] = own - place.to(own.dtype) * own.abs().clamp(min=1e-6) * torch.finfo(own.dtype).eps
         return scores
 

@@ -17,6 +17,8 @@ from tenfold.claims import AtLeastBy, Bound, Claim, Reported, Size, SlopeAtMost
 from tenfold.expectations import Run
 from tenfold.options import parse
 from tenfold.system import System
+from tenfold.systems.rehearsal.compressive import CompressiveTransformer
+from tenfold.systems.rehearsal.computer import NeuralComputer
 from tenfold.systems.rehearsal.data import Streams
 from tenfold.systems.rehearsal.lengthen import keyed_streams
 from tenfold.systems.rehearsal.options import Options
@@ -200,8 +202,10 @@ def losses(size: Size) -> dict[str, System]:
 
 
 def bounded(size: Size) -> dict[str, System]:
-    rivals = {"GRU": StreamGRU, "memory tokens": MemoryTokens, "last items": LastItems}
+    rivals = {"GRU": StreamGRU, "memory tokens": MemoryTokens, "last items": LastItems,
+              "neural computer": NeuralComputer}  # fmt: skip
     plain: dict[str, System] = {name: cls(**PLAIN) for name, cls in rivals.items()}
+    plain["compressive transformer"] = CompressiveTransformer(**PLAIN, compressed=4)
     return {"rehearsal": rehearsal()} | plain
 
 

@@ -22,6 +22,10 @@ class ReadOptions:
     encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME of an event log, where names do not say it")] = ""
     items: Annotated[str, option("file of an event log's titles, joined by id")] = ""
+    on_bad_rows: Annotated[
+        Literal["refuse", "report"],
+        option("what a wrong row of a log or of its questions does: refuse the file, or be left out and reported"),
+    ] = "refuse"
     lengthen: Annotated[int, option("words to which stories are lengthened with sentences of background", ge=0)] = 0
     background: Annotated[str, option("text file of sentences, for lengthen")] = ""
 
@@ -162,6 +166,32 @@ class PlainOptions:
     heads: Annotated[int, option("heads of the attention", gt=0)] = 4
     bptt: Annotated[int, option("segments after which gradients end; 0: never", ge=0)] = 0
     training: Training = Training()
+
+
+@options
+class CompressiveOptions(PlainOptions):
+    compressed: Annotated[int, option("vectors of the memory that hold compressed items; the others are the last ones",
+                                      gt=0)] = 8  # fmt: skip
+    rate: Annotated[int, option("items that become one compressed vector", gt=1)] = 4
+    compression: Annotated[
+        Literal["conv", "mean", "max"], option("how items are compressed: a learned convolution, or pooling")
+    ] = "conv"
+    reconstruction: Annotated[
+        float,
+        option(
+            "weight of attention reconstruction, from which alone the convolution then learns; 0: it learns from the "
+            "answers",
+            ge=0,
+        ),
+    ] = 0.0
+
+
+@options
+class ComputerOptions(PlainOptions):
+    reads: Annotated[int, option("read heads of the controller", gt=0)] = 1
+    links: Annotated[
+        bool, option("temporal links: a read head may follow the order of writing, for K numbers a row")
+    ] = False
 
 
 @options

@@ -1,0 +1,83 @@
+"""How often a candidate itself came: counters that fade, under hashed keys, and the least of an item's (count-min).
+
+Cormode and Muthukrishnan, J. Algorithms 2005. Each of R rows has W counters; an event adds one to a counter of each row
+(its key there), and all fade by exp(-lambda) with each event. The least of an item's R counters is its count and what
+came under the same keys, never less than its count. `joint_keys` hashes all codes of an item together.
+
+Shapes: N sequences, L events, R rows, W counters of each, V items, P positions, B codebooks.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from tenfold.splitmix import GOLDEN, mix
+
+FADED = 1e-30  # what is less counts nothing, before it is a denormal number and slow
+
+
+def joint_keys(codes: Tensor, rows: int, width: int) -> Tensor:
+    """codes (V, B) bytes -> keys (V, R) int64 below W: in each row of another hash of all B together (Zobrist's)."""
+    books = codes.shape[1]
+    drawn = mix(GOLDEN * np.arange(1, rows * books * 256 + 1, dtype=np.uint64)).reshape(rows, books, 256)
+    table = torch.from_numpy((drawn >> np.uint64(1)).astype(np.int64)).to(codes.device)
+    keys = torch.zeros(len(codes), rows, dtype=torch.int64, device=codes.device)
+    for book, code in enumerate(codes.long().unbind(1)):
+        keys ^= table[:, book, code].T
+    return keys % width
+
+
+def running_counts(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> Tensor:
+    """keys (N, L, R), real (N, L): padding counts nothing and fades nothing; before (N, R, W) the counters so far; fade
+    (R,) = exp(-lambda) -> the counters after each event (N, L, R, W). No gradient."""
+    before, fade = before.detach(), fade.detach().to(before.dtype)
+    if before.device.type != "cpu":
+        return running_counts_reference(keys, real, before, fade)
+    counts = before.new_empty(*keys.shape, before.shape[-1])
+    _count(*(x.contiguous().numpy() for x in (keys, real, before, fade, counts)))
+    return counts
+
+
+def running_counts_reference(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> Tensor:
+    """The same, written event by event in torch."""
+    counts, every = before, []
+    for key, there in zip(keys.unbind(1), real.unbind(1), strict=True):
+        after = counts * fade[:, None]
+        after = after.scatter_add(-1, key.unsqueeze(-1), torch.ones_like(after[..., :1]))
+        counts = torch.where(there[:, None, None], after, counts)
+        every.append(counts)
+    return torch.stack(every, 1)
+
+
+def least(counts: Tensor, keys: Tensor) -> Tensor:
+    """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's."""
+    found = counts[:, 0].index_select(1, keys[:, 0])
+    for row in range(1, keys.shape[1]):
+        found = torch.minimum(found, counts[:, row].index_select(1, keys[:, row]))
+    return found
+
+
+def least_of(counts: Tensor, keys: Tensor) -> Tensor:
+    """counters (N, L, R, W), keys of candidates (N, L, K, R), or of those that sequences or events share (1 in place of
+    N or L) -> (N, L, K)."""
+    return counts.gather(-1, keys.mT.expand(*counts.shape[:3], -1)).amin(2)
+
+
+@cast(Any, njit)(cache=True, nogil=True)
+def _count(keys, real, before, fade, counts):  # type: ignore[no-untyped-def]
+    for n in range(keys.shape[0]):
+        for event in range(keys.shape[1]):
+            for row in range(keys.shape[2]):
+                old = before[n, row] if event == 0 else counts[n, event - 1, row]
+                new = counts[n, event, row]
+                if real[n, event]:
+                    by = fade[row]
+                    for w in range(len(new)):
+                        faded = old[w] * by
+                        new[w] = faded if faded > FADED else 0
+                    new[keys[n, event, row]] += 1
+                else:
+                    new[:] = old
