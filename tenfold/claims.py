@@ -287,7 +287,7 @@ def _add(path: Path, name: str, results: Sequence[Result], claims: Sequence[Clai
 
 
 def _result(claim: Claim, written: Mapping[str, Any]) -> Result:
-    """What `Result.to_dict` wrote."""
+    """What `Result.to_dict` wrote; older files hold neither traceback nor commit."""
     finding = None
     if "about" in written:
         ends = {"holds_from": -np.inf, "holds_to": np.inf, "low": -np.inf, "high": np.inf, "value": np.nan}
@@ -297,8 +297,8 @@ def _result(claim: Claim, written: Mapping[str, Any]) -> Result:
         finding = Finding(**values)
     size: Size = "cpu" if written["counts"] else "quick"  # a plot asks only whether it counts
     return Result(
-        claim, size, finding, written["seeds"], written["seconds"], written["problem"], written["traceback"],
-        written["commit"], written["date"],
+        claim, size, finding, written["seeds"], written["seconds"], written["problem"], written.get("traceback", ""),
+        written.get("commit", ""), written["date"],
     )  # fmt: skip
 
 

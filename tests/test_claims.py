@@ -274,6 +274,11 @@ def test_what_was_measured_earlier_stays_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr("tenfold.claims.code_commit", lambda: "abc")
     assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3, "C3": 3}
     assert any(line.startswith(f"{path.name}: kept as measured at another commit than abc: C3") for line in told)
+    older = json.loads(path.read_text())
+    for one in older["claims"]:
+        del one["traceback"], one["commit"], one["intervals"]  # as files were written at first
+    path.write_text(json.dumps(older))
+    assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3, "C3": 3}
     path.write_text(path.read_text().replace('"version": "', '"version": "0'))
     assert written(bytes_are(3, at_most=9), ["C1"]) == {"C1": 3}
     assert f"{path.name} is of another version or machine; left out of it: C3" in told

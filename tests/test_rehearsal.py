@@ -1,5 +1,6 @@
 """Rehearsal Memory: what is kept, what is rehearsed, how streams are read, and what is refused."""
 
+import contextlib
 import json
 import math
 import subprocess
@@ -101,8 +102,26 @@ def test_a_state_of_another_system_or_a_part_of_one_is_refused(fitted):
     with pytest.raises(ArtifactError, match="another system read"):
         load(fitted.streams, content, "another")
     for broken in (content[:-1], content[:30], b"", content[:18] + b"x" * 30 + content[48:]):
-        with pytest.raises(ArtifactError, match=r"cut short|copy it again|changed"):
+        with pytest.raises(ArtifactError, match=r"(cut short|changed|should have).*; copy it again, or read"):
             Memory.from_bytes(fitted, broken)
+
+
+def test_no_changed_byte_of_a_state_is_passed_over(fitted):
+    content = fitted.read_stream(["b1", "k1", "v2", "b3", "b4", "k2"]).to_bytes()
+    head, size = json.loads(content[20 : content.index(b"}") + 1]), content.index(b"}") - 19
+    for place in range(len(content)):
+        changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        with contextlib.suppress(ValueError):  # a space, and the name of what older states do not have
+            said = json.loads(changed[20 : 20 + size])
+            if 20 <= place < 20 + size and (said == head or "digest" not in said):
+                continue
+        with pytest.raises(ArtifactError):
+            load(fitted.streams, changed, fitted.stream_fingerprint)
+    digest = content.index(b', "digest"')  # states that were written before have none
+    end = content.index(b"}")
+    older = content[:16] + (end + 1 - 20 - (end - digest)).to_bytes(4, "little") + content[20:digest] + content[end:]
+    assert torch.equal(load(fitted.streams, older, fitted.stream_fingerprint).memory,
+                       load(fitted.streams, content, fitted.stream_fingerprint).memory)  # fmt: skip
 
 
 def test_the_memory_does_not_know_the_question(fitted):
@@ -307,6 +326,19 @@ def test_questions_before_a_stream_and_unlikely_answers(fitted):
         fitted.read_stream("b1 b2")
 
 
+def test_answers_that_are_all_one_are_said(fitted):
+    two = [{"stream": ["b1", f"k{n % 2}"], "q": "k1", "a": f"v{n % 2}"} for n in range(20)]
+    one = [{**row, "a": "v1"} for row in two]
+    system = LastItems(LastItems.tiny).fit(two, max_epochs=1, accelerator="cpu")
+    found = system.evaluate(one, split="none")
+    ending = "who always says so is always right, and auc, which needs both answers, is not defined"
+    assert "auc" not in found and list(found.notes) == [f"all 20 answers are 'v1': {ending}"]
+    assert "auc" in system.evaluate(two, split="none") and not system.evaluate(two, split="none").notes
+    said = []
+    LastItems(LastItems.tiny).fit(one, max_epochs=1, accelerator="cpu", log=said.append)
+    assert any("all questions have the one answer 'v1'" in line for line in said)
+
+
 def test_the_area_under_the_curve_counts_ties_half():
     scores, positive = np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, True, False, True])
     assert auc(scores, positive, np.ones(4)) == pytest.approx(3.5 / 4)
@@ -470,10 +502,19 @@ def test_ask_reads_a_text_and_answers(fitted, tmp_path, capsys):
     code, out, _ = said("predict", tmp_path / "s", "--stream", "k1 | v2 | b1 | k1")
     assert code == 0 and "probability" in out
     (tmp_path / "o.txt").write_text("other words stand here. all of them.")
+    (tmp_path / "m2").write_bytes((tmp_path / "m").read_bytes()[:-3])
+    kept = (tmp_path / "m").read_bytes()
+    text = ["--text", tmp_path / "t.txt"]
     for arguments, sentence in (
-        (["--text", tmp_path / "o.txt"], "words of"),
+        (["--text", tmp_path / "o.txt", *state], "words of"),
         ([], "nothing to ask about"),
-        (["--text", tmp_path / "none.txt"], "cannot be read"),
+        (["--memory", tmp_path / "m3"], "m3 is not there; give --text FILE"),
+        (["--text", tmp_path / "none.txt", *state], "cannot be read"),
+        ([*text, "--memory", tmp_path], "name a file for --memory"),
+        ([*text, "--memory", tmp_path / "m2"], "m2: this state should have"),
+        ([*text, *state, "--question", " "], "the question ' ' has no words"),
+        ([*text, *state, "--known-above", "3"], "less than or equal to 1"),
     ):
         code, _, err = said("ask", tmp_path / "s", *arguments, "--question", "k1")
         assert code == 2 and sentence in err and "Traceback" not in err
+        assert (tmp_path / "m").read_bytes() == kept and not (tmp_path / "m3").exists()

@@ -15,7 +15,7 @@ from tenfold.data.events import Events
 from tenfold.errors import DataError, OptionError
 from tenfold.systems.rehearsal.data import cut
 from tenfold.systems.rehearsal.options import ReadOptions
-from tenfold.systems.rehearsal.readers import read_streams, split_sentences, streams_in_parts
+from tenfold.systems.rehearsal.readers import one_stream, read_streams, split_sentences, streams_in_parts
 
 BABI = """1 Mary went to the hall.
 2 John took the milk.
@@ -98,6 +98,37 @@ def test_a_tutoring_log(write):
     assert data.questions["time"].to_list() == [1, 2, 1]
 
 
+@pytest.mark.parametrize(
+    "marks, found",
+    [("1,nan,1", "skill '7' and mark 'nan'"), ("1,2,1", "skill '7' and mark '2'"), ("1,,1", "skill '7' and mark ''")],
+)
+def test_a_mark_that_is_none_is_named(write, marks, found):
+    path = write("t.csv", f"1\n4\n1\n3\n7,7,9\n{marks}\n")
+    assert f"line 6, answer 2: expected a skill with a mark of 0 or 1; found {found}" in refusal(read_streams, path)
+
+
+def test_a_first_student_with_one_answer_makes_no_event_log(write):
+    data = read_streams(write("t.csv", "1\n4\n1\n2\n7,9\n1,0\n"))
+    assert data.lengths.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "skill, mark, found",
+    [(np.nan, 1, "skill nan and mark 1.0"), (np.inf, 1, "skill inf"), (2.5, 1, "skill 2.5"), (7, np.nan, "mark nan"),
+     (-2, 1, "skill -2.0")],
+)  # fmt: skip
+def test_numbers_that_are_none_are_named_in_arrays(tmp_path, skill, mark, found):
+    skills, right = (
+        np.array([[7, 7, 9.0], [5, skill, 3], [1, 1, -1]]),
+        np.array([[1, 0, 1.0], [0, mark, 1], [1, 0, -1]]),
+    )
+    np.savez(tmp_path / "s.npz", skills=skills, correct=right)
+    said = refusal(read_streams, tmp_path / "s.npz")
+    assert "row 2, column 2: expected a skill with a mark of 0 or 1" in said and found in said
+    np.savez(tmp_path / "t.npz", skills=np.array([["a"]]), correct=np.array([[1]]))
+    assert "skills and answers are numbers; found arrays of <U1" in refusal(read_streams, tmp_path / "t.npz")
+
+
 def test_a_tutoring_log_of_arrays(tmp_path):
     skills, right = np.array([[7, 7, 9], [5, 5, -1]]), np.array([[1, 0, 1], [0, 0, -1]])
     np.savez(tmp_path / "s.npz", skills=skills, correct=right)
@@ -149,6 +180,31 @@ def test_an_event_log_with_questions_beside_it(tmp_path):
     "rows, sentence",
     [
         ([{"stream": []}], "is empty; a stream has one item"),
+        ([{"stream": ["", " "]}], "is empty; a stream has one item"),
+        ([{"stream": ["a", float("nan")]}], "item 1, from 0, of the stream '1' is nan, expected a text"),
+        ([{"stream": [None]}], "item 0, from 0, of the stream '1' is null"),
+        ([{"stream": ["a", [0.5, 0.2]]}], "is [0.5, 0.2], expected a text, or a number that names something; features"),
+        ([{"stream": [True]}], "is True, expected a text"),
+        (
+            [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": "soon"}]}],
+            "after 'soon' items; a time is a",
+        ),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": 0.5}]}], "after 0.5 items; a time is a whole"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": float("nan")}]}], "after nan items"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "support": ["x"]}]}], "has the evidence ['x'], expected"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "support": {"x": 0}}]}], "has the evidence {'x': 0}"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "support": -1}]}], "has evidence [-1], and 1 items"),
+        (
+            [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "options": "c"}]}],
+            "has the options 'c', expected",
+        ),
+        (
+            [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "options": [["c"]]}]}],
+            "the options [['c']], expected",
+        ),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": ["c", "d"]}]}], "has the answer ['c', 'd'], expected a text"),
+        ([{"stream": ["a"], "queries": [{"q": "b?", "a": " "}]}], "has an empty answer"),
+        ([{"stream": ["a"], "queries": [{"q": ["b"], "a": "c"}]}], "has no text"),
         (
             [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": 2}]}],
             "is asked after 2 items, and the stream has 1",
@@ -163,7 +219,64 @@ def test_an_event_log_with_questions_beside_it(tmp_path):
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(rows, sentence):
-    assert sentence in refusal(read_streams, rows)
+    said = refusal(read_streams, [{"stream": ["fine"]}, *rows] if rows else rows)
+    assert sentence.replace("stream '1'", "stream '2'") in said and (not rows or said.startswith("row 2"))
+
+
+def test_numbers_that_name_something_are_items_times_and_answers():
+    rows = [
+        {"stream": [7, 8.5, "a"], "queries": [{"q": 7, "a": True, "time": "2", "support": 1, "options": [True, 3]}]}
+    ]
+    data = read_streams(rows)
+    assert texts(data, 0) == ["7", "8 . 5", "a"] and data.answers.series.to_list() == ["3", "True"]
+    assert data.questions.select("time", "evidence", "answer").row(0) == (2, [1], "True")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("1 Where is Mary?\thall\t1\n", "line 8: the evidence is statement '1', and no statement before"),
+        ("1 Mary went.\n2 Where?\thall\t7\n", "line 9: the evidence is statement '7'"),
+        ("1 Mary went.\n2 Where?\thall\tx\n", "line 9: the evidence is statement 'x'"),
+        ("1 Mary went.\n2 Where?\t\t1\n", "line 9: a question about 'q/train/3' has an empty answer"),
+        ("1 Where?\thall\n", "line 8: the stream 'q/train/3' is empty"),
+        ("1 Mary went.\n2 \thall\n", "line 9: a question about 'q/train/3' has no text"),
+    ],
+)
+def test_what_is_wrong_in_babi_is_said_with_its_line(write, text, sentence):
+    assert sentence in refusal(read_streams, write("q.txt", BABI + text))
+
+
+def test_json_lines_that_hold_no_object_are_json_lines(write):
+    assert "line 1 holds NoneType, expected an object" in refusal(read_streams, write("n.jsonl", "null\n"))
+    assert "line 1 is no JSON" in refusal(read_streams, write("t.jsonl", "mary went home\n"))
+
+
+def test_lengthen_and_bad_rows_are_for_files_that_know_them(write, tmp_path):
+    book, path = write("book.txt", "It was so. " * 40), write("s.jsonl", lines(ROWS))
+    assert (read_streams(path, ReadOptions(lengthen=60, background=str(book))).lengths > 10).all()
+    with pytest.raises(OptionError, match="lengthen=60 is for stories that are asked about"):
+        read_streams(book, ReadOptions(lengthen=60, background=str(book)))
+    with pytest.raises(OptionError, match="on_bad_rows=report is for event logs"):
+        read_streams(path, ReadOptions(on_bad_rows="report"))
+
+
+def test_what_was_found_in_a_log_is_said_and_wrong_rows_can_be_left_out(write):
+    log = write("log.csv", "user,item,time\nu1,i2,1720000000\nu1,i1,1710000000\n")
+    asked = [{"user": "u1", "question": "what was last?", "answer": answer, "position": 2} for answer in ("i2", "")]
+    questions = write("q.jsonl", lines(asked))
+    assert "line 2: the answer is missing" in refusal(read_streams, log, questions=questions)
+    data = read_streams(log, ReadOptions(on_bad_rows="report"), questions=questions)
+    assert texts(data, 0) == ["i1 march", "i2 july"] and len(data.questions) == 1
+    said = " ".join(data.sentences())
+    assert "is not in order of time" in said and "1 of 2 rows" in said
+
+
+def test_one_stream_is_asked_about(write):
+    assert one_stream(write("a.jsonl", lines(ROWS[:1]))) == ["mary went home", "it rained"]
+    assert "holds several streams" in refusal(one_stream, write("b.jsonl", lines(ROWS)))
+    assert "is empty" in refusal(one_stream, write("c.jsonl", '{"stream": []}\n'))
+    assert "item 0, from 0" in refusal(one_stream, write("d.jsonl", '{"stream": [null]}\n'))
 
 
 def test_files_that_cannot_be_read(write, tmp_path):
@@ -209,8 +322,11 @@ def test_unknown_words_are_counted_and_too_many_refused():
         "20.0% of the words are unknown" in note for note in system.prepare(read_streams(some), "none").sentences()
     )
     other = [{**row, "stream": ["all is new here"]} for row in rows]
-    with pytest.raises(DataError, match=r"100% of the words .* are unknown"):
+    with pytest.raises(DataError, match=r"100% of the words .* are unknown .*\('all', 'is', 'new' \.\.\.\)"):
         system.evaluate(other)
+    with pytest.raises(DataError, match=r"75% of the words of this stream are unknown .*\('fred', 'knows', 'all'"):
+        system.answer("mary | fred knows all | where?")
+    assert system.answer("mary | went home | where?").rows
     wrong = [{**row, "queries": [{"q": "where?", "a": "hall"}]} for row in rows]
     found = system.evaluate(wrong)
     assert found["accuracy"] == 0 and any("answers are none that the system knows" in note for note in found.notes)

@@ -212,7 +212,7 @@ def test_one_that_is_wrong_spoils_no_other(fitted):
 
     found = asyncio.run(together())
     assert [status for status, _ in found] == [409, 200, 422, 409, 200, 422]
-    assert "state of user 'bad' holds numbers that are none" in found[0][1]["error"]
+    assert "state of user 'bad' holds values that are NaN" in found[0][1]["error"]
     assert app.service.session.states(["good"])["events"][0] == 2
 
 

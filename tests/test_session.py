@@ -144,7 +144,7 @@ def test_a_state_that_is_no_number_refuses_that_user_by_name(fitted):
     rows = session.states(["u"]).copy()
     rows["state"][0, 2] = np.nan
     store.put_many({key_of("u"): pack_many(rows)[0]})
-    with pytest.raises(StateError, match="the state of user 'u' holds numbers that are none"):
+    with pytest.raises(StateError, match="the state of user 'u' holds values that are NaN"):
         session.recommend("u")
     with pytest.raises(StateError, match="user 'u'"):
         session.update("u", "r0i1")

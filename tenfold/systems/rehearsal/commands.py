@@ -17,7 +17,9 @@ def ask(
     question: Annotated[
         Optional[list[str]], typer.Option(help="a question; repeat for more; none: they are typed, one a line")
     ] = None,
-    known_above: Annotated[float, typer.Option(help="an answer less likely than this is 'not known'")] = 0.5,
+    known_above: Annotated[
+        float, typer.Option(min=0, max=1, help="an answer less likely than this is 'not known'")
+    ] = 0.5,
     memory: Annotated[
         Optional[str], typer.Option(help="a file that keeps the memory: read if there, written after reading")
     ] = None,
@@ -33,6 +35,7 @@ def ask(
     from tenfold.errors import ArtifactError, DataError, OptionError
     from tenfold.files import write_whole
     from tenfold.systems import load
+    from tenfold.systems.rehearsal.data import check_unknown, unknown_words, words_of
     from tenfold.systems.rehearsal.readers import one_stream
     from tenfold.systems.rehearsal.stream import Memory
     from tenfold.systems.rehearsal.system import Rehearsal
@@ -42,23 +45,30 @@ def ask(
         raise ArtifactError(
             f"{folder} holds a {type(system).__name__}, and ask needs a Rehearsal; fit one on questions"
         )
+    for asked in question or ():
+        if not words_of(asked):  # before anything is read, or kept
+            raise OptionError(f"the question {asked!r} has no words; ask something such as 'where is mary?'")
     kept = Path(memory) if memory else None
-    if not text and not (kept and kept.exists()):
-        raise OptionError("there is nothing to ask about; give --text FILE, or --memory FILE of a stream that was read")
-    found = Memory.from_bytes(system, kept.read_bytes()) if kept and kept.exists() else system.read_stream(traced=True)
+    found = system.read_stream(traced=True)
+    if kept and kept.exists():
+        try:
+            found = Memory.from_bytes(system, kept.read_bytes())
+        except OSError as error:
+            raise DataError(f"{kept} cannot be read: {error.strerror or error}; name a file for --memory") from None
+        except ArtifactError as error:
+            raise ArtifactError(f"{kept}: {error}") from None
+    elif not text:
+        missing = f"{kept} is not there; " if kept else "there is nothing to ask about; "
+        raise OptionError(f"{missing}give --text FILE, or --memory FILE of a stream that was read")
     items: list[str] = []
     if text:
         items = one_stream(Path(text), encoding)
+        before = found.told, found.unknown
         found.tell(items)
-        if found.told and found.unknown > found.told / 5:
-            raise DataError(
-                f"{found.unknown:,} of {found.told:,} words of {text} are unknown to this system; fit it on texts of "
-                "this kind"
-            )
-        say(
-            f"{len(items):,} items read, {found.unknown:,} of {found.told:,} words unknown; "
-            f"the memory has {found.size:,} bytes"
-        )
+        count, unknown = found.told - before[0], found.unknown - before[1]
+        such = unknown_words((word for item in items for word in words_of(item)), system.vocabularies["words"])
+        check_unknown(unknown / max(count, 1), text, such)
+        say(f"{len(items):,} items read, {unknown:,} of {count:,} words unknown; the memory has {found.size:,} bytes")
     if kept:
         write_whole(kept, found.to_bytes())
     for asked in question or (line.strip() for line in sys.stdin if line.strip()):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ import polars as pl
 
 from tenfold.data.dataset import Dataset, ReadReport, check_names, frame_bytes, renumbering
 from tenfold.data.vocabulary import Vocabulary
-from tenfold.errors import DataError
+from tenfold.errors import DataError, as_said
 from tenfold.files import digest
 from tenfold.splitmix import mix
 
@@ -106,22 +107,19 @@ class Streams(Dataset):
         rows, asked = list[dict[str, Any]](), list[list[int]]()
         weights, weighted = list[np.ndarray](), False
         for story in stories:
-            _check(story, report.source)
+            told_words = [read(item) for item in items_of(story, report.source)]
+            if not any(told_words):
+                where = story.place or report.source
+                raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more, with words")
             weights.append(_weights(story, report.source))
             weighted |= story.weights is not None
-            items += [read(item) for item in story.items]
-            lengths.append(len(story.items))
+            items += told_words
+            lengths.append(len(told_words))
             for question in story.questions:
-                seen = question.get("time")
-                time = len(story.items) if seen is None else int(seen)
-                evidence = [int(place) for place in question.get("evidence") or ()]
-                _check_question(question, time, evidence, story, report.source)
-                rows.append({name: question.get(name) for name in COLUMNS} | {
-                    "id": str(question.get("id") or f"{story.id}/{first + len(rows) + 1}"), "stream": len(ids),
-                    "time": time,
-                    "answer": None if question.get("answer") is None else str(question["answer"]),
-                    "options": list(map(str, question.get("options") or ())), "evidence": evidence})  # fmt: skip
-                asked.append(read(str(question["question"])))
+                said = _question(question, story, report.source)
+                own = str(question.get("id") or f"{story.id}/{first + len(rows) + 1}")
+                rows.append({name: question.get(name) for name in COLUMNS} | said | {"id": own, "stream": len(ids)})
+                asked.append(read(said["question"]))
             ids.append(story.id)
         if not ids:
             raise DataError(f"{report.source} holds no stream; give a file with one stream or more")
@@ -183,10 +181,6 @@ class Streams(Dataset):
         """The share of words that the vocabulary does not hold."""
         return float((self.items.words == 0).mean()) if len(self.items.words) else 0.0
 
-    def check_words(self) -> None:
-        """Raises DataError where too many words are unknown to say anything of these streams."""
-        check_unknown(self.unknown(), self.report.source)
-
     def take(self, streams: np.ndarray, questions: np.ndarray) -> Self:
         """Some streams (S,), and of their questions those that hold in `questions` (Q,); both of bool."""
         place = np.cumsum(streams) - 1
@@ -211,12 +205,19 @@ class Streams(Dataset):
         return [said, *self.report.sentences()]
 
 
-def check_unknown(share: float, source: str) -> None:
-    """Raises DataError where this share of unknown words is too large."""
+def unknown_words(words: Iterable[str], known: Vocabulary, most: int = 3) -> list[str]:
+    """The first few of them that a system does not know."""
+    each = list(dict.fromkeys(words))
+    return [each[row] for row in np.flatnonzero(known.numbers(each) == 0)[:most].tolist()] if each else []
+
+
+def check_unknown(share: float, source: str, such: Sequence[str] = ()) -> None:
+    """Raises DataError where this share of unknown words is too large. such: some of them."""
     if share > UNKNOWN:
+        shown = f" ({', '.join(map(repr, such))} ...)" if such else ""
         raise DataError(
-            f"{share:.0%} of the words of {source} are unknown to this system, and at most {UNKNOWN:.0%} may be; fit "
-            "it on streams of this kind, or start from it with start_from"
+            f"{share:.0%} of the words of {source} are unknown to this system{shown}, and at most {UNKNOWN:.0%} may "
+            f"be; fit it on streams of this kind, or fit on these with {as_said('start_from', 'DIR')}"
         )
 
 
@@ -226,10 +227,29 @@ def _packed(lists: Sequence[Sequence[int]]) -> Packed:
     return Packed(words, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
 
-def _check(story: Story, source: str) -> None:
-    if not len(story.items):
-        where = story.place or source
-        raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more")
+def items_of(story: Story, source: str) -> list[str]:
+    """Its items as texts. Raises DataError."""
+    found = []
+    for number, item in enumerate(story.items):
+        if not isinstance(item, str) and not _is_number(item):
+            shown = "null" if item is None else f"{item!r:.40}"
+            raise DataError(
+                f"{story.place or source}: item {number}, from 0, of the stream '{story.id}' is {shown}, expected a "
+                "text, or a number that names something; features are not read, so write what an item says in words"
+            )
+        found.append(str(item))
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also one that is written as text or with a point; None for what is none."""
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch(r"-?\d{1,18}", value.strip()) else None
+    return int(value) if _is_number(value) and float(value).is_integer() else None
 
 
 def _weights(story: Story, source: str) -> np.ndarray:
@@ -248,19 +268,48 @@ def _weights(story: Story, source: str) -> np.ndarray:
     return found
 
 
-def _check_question(question: Mapping[str, Any], time: int, evidence: Sequence[int], story: Story, source: str) -> None:
-    where = f"{story.place or source}: a question about '{story.id}'"
-    if not str(question.get("question") or "").strip():
+def _question(question: Mapping[str, Any], story: Story, source: str) -> dict[str, Any]:
+    """What is asked, checked: question, time, answer, options and evidence of COLUMNS. Raises DataError."""
+    where = f"{question.get('place') or story.place or source}: a question about '{story.id}'"
+    text, answer, count = question.get("question"), question.get("answer"), len(story.items)
+    if not (isinstance(text, str) or _is_number(text)) or not str(text).strip():
         raise DataError(f'{where} has no text; write it as "q"')
-    if not 1 <= time <= len(story.items):
+    if answer is not None and not isinstance(answer, str | bool) and not _is_number(answer):
+        raise DataError(f"{where} has the answer {answer!r:.40}, expected a text; of several write one text")
+    if isinstance(answer, str) and not answer.strip():
+        raise DataError(f"{where} has an empty answer; write the answer, or leave it out where it is not known")
+    seen = question.get("time")
+    time = count if seen is None else _whole(seen)
+    if time is None:
+        raise DataError(f"{where} is asked after {seen!r:.40} items; a time is a whole number, how many had been seen")
+    if not 1 <= time <= count:
         raise DataError(
-            f"{where} is asked after {time} items, and the stream has {len(story.items)}; a time is between 1 and that"
+            f"{where} is asked after {time} items, and the stream has {count}; a time is between 1 and that"
         )
-    if evidence and not (min(evidence) >= 0 and max(evidence) < time):
-        raise DataError(f"{where} has evidence {list(evidence)}, and {time} items had been seen, counted from 0")
-    options, answer = question.get("options") or (), question.get("answer")
+    options, evidence = (_list(question.get(name)) for name in ("options", "evidence"))
+    if options is None or not all(isinstance(each, str | bool) or _is_number(each) for each in options):
+        raise DataError(f"{where} has the options {question['options']!r:.40}, expected a list of answers")
     if options and answer is not None and str(answer) not in [str(each) for each in options]:
-        raise DataError(f"{where} has the answer {answer!r}, which is none of its options")
+        raise DataError(f"{where} has the answer {answer!r}, which is none of its options; add it to them, or mend it")
+    places = [_whole(each) for each in ([question["evidence"]] if evidence is None else evidence)]
+    numbers = [place for place in places if place is not None]
+    if len(numbers) < len(places):
+        raise DataError(
+            f"{where} has the evidence {question['evidence']!r:.40}, expected a list of items, counted from 0"
+        )
+    if numbers and not (min(numbers) >= 0 and max(numbers) < time):
+        raise DataError(
+            f"{where} has evidence {numbers}, and {time} items had been seen, counted from 0; evidence is among these"
+        )
+    return {"question": str(text), "time": time, "answer": None if answer is None else str(answer),
+            "options": list(map(str, options)), "evidence": numbers}  # fmt: skip
+
+
+def _list(value: Any) -> list[Any] | None:
+    """A list of anything; None for what is none."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | np.ndarray | pl.Series) else None
 
 
 # What is trained on, and what is tested ------------------------------------------------------------------------------
@@ -282,10 +331,13 @@ class Cut:
 
     def sentences(self) -> list[str]:
         counts = [f"{int((self.where == number).sum()):,} {part}" for number, part in enumerate(PARTS)]
+        known = self.data.questions["answer"].drop_nulls().unique()
+        same = f"all questions have the one answer '{known.first()!s}': there is nothing to tell apart"
+        one = [same] if len(known) == 1 else []
         cut = [] if self.split == "none" or not len(self.where) else [f"questions: {', '.join(counts)}"]
         gone = self.data.unknown()
         unknown = [f"{gone:.1%} of the words are unknown, and read as nothing"] if gone else []
-        return [*self.data.sentences(), *cut, *unknown]
+        return [*self.data.sentences(), *cut, *one, *unknown]
 
     def part(self, name: str) -> Streams:
         """Its questions and their streams; in the training part also streams of which nothing is asked."""

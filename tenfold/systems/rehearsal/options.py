@@ -22,6 +22,10 @@ class ReadOptions:
     encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME of an event log, where names do not say it")] = ""
     items: Annotated[str, option("file of an event log's titles, joined by id")] = ""
+    on_bad_rows: Annotated[
+        Literal["refuse", "report"],
+        option("what a wrong row of a log or of its questions does: refuse the file, or be left out and reported"),
+    ] = "refuse"
     lengthen: Annotated[int, option("words to which stories are lengthened with sentences of background", ge=0)] = 0
     background: Annotated[str, option("text file of sentences, for lengthen")] = ""
 

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,8 +21,8 @@ import numpy as np
 from tenfold.data.dataset import ReadReport
 from tenfold.data.events import Events, read_events
 from tenfold.data.questions import Questions, read_questions
-from tenfold.errors import DataError
-from tenfold.systems.rehearsal.data import Story, Streams
+from tenfold.errors import DataError, OptionError, as_said
+from tenfold.systems.rehearsal.data import Story, Streams, items_of, words_of
 from tenfold.systems.rehearsal.options import ReadOptions
 
 BABI = re.compile(r"(qa\d+)?.*?(train|valid|test)?\.txt$")
@@ -40,8 +41,8 @@ def read_streams(data: Any, read_options: ReadOptions | None = None, *, question
     event log with `questions` about it, rows as dicts, or Streams. Raises DataError, OptionError."""
     if isinstance(data, Streams):
         return data
-    stories, source = _stories_of(data, read_options or ReadOptions(), questions)
-    return Streams.of(stories, ReadReport(source=source))
+    stories, report = _stories_of(data, read_options or ReadOptions(), questions)
+    return Streams.of(stories, report)
 
 
 def streams_in_parts(
@@ -52,8 +53,8 @@ def streams_in_parts(
     if isinstance(data, Streams):
         yield data
         return
-    stories, source = _stories_of(data, read_options or ReadOptions(), questions)
-    report, part, size, asked, first = ReadReport(source=source), list[Story](), 0, 0, 0
+    stories, report = _stories_of(data, read_options or ReadOptions(), questions)
+    part, size, asked, first = list[Story](), 0, 0, 0
     for story in stories:
         part.append(story)
         size, asked = size + len(story.items), asked + len(story.questions)
@@ -64,42 +65,56 @@ def streams_in_parts(
         yield Streams.of(part, report, first=first)
 
 
-def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], str]:
-    """What a file or rows hold, read as it is asked for, and its name."""
+def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], ReadReport]:
+    """What a file or rows hold, read as it is asked for, and what is said of it."""
     if questions is not None or isinstance(data, Events):
         return _of_events(data, questions, options)
     if isinstance(data, list):
-        return _of_rows(enumerate(data, start=1), "row"), "the rows"
+        return _of_rows(enumerate(data, start=1), "row"), ReadReport(source="the rows")
     if not isinstance(data, str | Path):
         raise DataError(f"streams are read from a path, rows or Streams; found {type(data).__name__}")
     path = Path(data)
     layout = options.layout if options.layout != "auto" else _layout(path, options.encoding)
     if layout == "events":
         raise DataError(f"{path} is an event log; name the file of questions about it with --questions FILE")
-    if layout == "babi":
+    report = ReadReport(source=str(path))
+    if options.on_bad_rows != "refuse":
+        raise OptionError(f"{as_said('on_bad_rows', options.on_bad_rows)} is for event logs and questions about them; "
+                          f"leave it out, and mend what is wrong in {path}")  # fmt: skip
+    if layout in ("babi", "jsonl"):
         stories = _babi(path, options.encoding)
+        if layout == "jsonl":
+            stories = _of_rows(_objects(path, options.encoding), f"{path}, line")
         if options.lengthen:
             from tenfold.systems.rehearsal.lengthen import lengthen, sentences_of
 
             stories = lengthen(stories, sentences_of(options.background, options.encoding), options.lengthen)
-        return stories, str(path)
-    if layout == "jsonl":
-        return _of_rows(_objects(path, options.encoding), f"{path}, line"), str(path)
+        return stories, report
+    if options.lengthen:
+        raise OptionError(f"{as_said('lengthen', options.lengthen)} is for stories that are asked about, bAbI or JSON "
+                          f"lines; {path} holds others, so leave it out")  # fmt: skip
     if layout == "tutoring":
         if path.suffix in (".npz", ".npy"):
-            return _tutoring_arrays(path), str(path)
-        return _tutoring(read_text(path, options.encoding), path), str(path)
+            return _tutoring_arrays(path), report
+        return _tutoring(read_text(path, options.encoding), path), report
     text = read_text(path, options.encoding)
-    return iter([Story(path.name, split_sentences(text), (), str(path))]), str(path)
+    return iter([Story(path.name, split_sentences(text), (), str(path))]), report
 
 
 def one_stream(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The items of a file with one stream: sentences of a text, or the first line of JSON lines. Raises DataError."""
+    """The items of a file with one stream: sentences of a text, or JSON lines of one line. Raises DataError."""
     text = read_text(path, encoding)
     if text.lstrip().startswith("{"):
-        story = next(_of_rows(_objects(path, encoding), f"{path}, line"))
-        return list(story.items)
-    return split_sentences(text)
+        stories = _of_rows(_objects(path, encoding), f"{path}, line")
+        story = next(stories)
+        if next(stories, None) is not None:
+            raise DataError(f"{path} holds several streams, and one is asked about; write it into a file of its own")
+        found = items_of(story, str(path))
+    else:
+        found = split_sentences(text)
+    if not any(map(words_of, found)):
+        raise DataError(f"{path}: the stream is empty; a stream has one item or more, with words")
+    return found
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
@@ -148,10 +163,13 @@ def _layout(path: Path, encoding: str) -> str:
         raise DataError(f"{path} is empty; give a file with a stream")
     if start.startswith("{"):
         return "jsonl" if re.search(r'"(stream|story|items|text)"\s*:', start) else "events"
+    if names and names[-1] in (".jsonl", ".ndjson"):
+        return "jsonl"  # and what is wrong with it is said there
     lines = start.splitlines()
     if re.match(r"1 \S", start) and "\t" in start:
         return "babi"
-    if len(lines) > 2 and lines[0].strip().isdigit() and all("," in line for line in lines[1:3]):
+    count = lines[0].strip().strip(",")
+    if len(lines) > 2 and count.isdigit() and (count == "1" or all("," in line for line in lines[1:3])):
         return "tutoring"
     return "events" if names and names[-1] == ".csv" else "text"
 
@@ -219,7 +237,7 @@ def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator
         split = _named(row, "split")
         for question in questions:
             question["split"] = question["split"] or split
-        yield Story(own, [str(item) for item in items], questions, f"{place} {number}", row.get("weights"))
+        yield Story(own, items, questions, f"{place} {number}", row.get("weights"))
 
 
 # bAbI ----------------------------------------------------------------------------------------------------------------
@@ -249,7 +267,7 @@ def _babi(path: Path, encoding: str) -> Iterator[Story]:
 
 
 def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
-    items, questions, place, count = list[str](), list[dict[str, Any]](), dict[int, int](), 0
+    items, questions, place, count, first = list[str](), list[dict[str, Any]](), dict[int, int](), 0, 1
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -258,19 +276,25 @@ def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
             raise DataError(f"{name}, line {number}: a line of bAbI begins with a number; found {line[:40]!r}")
         if own == "1" and items:
             count += 1
-            yield Story(f"{task}/{part}/{count}", items, questions, f"{name}, line {number}")
-            items, questions, place = [], [], {}
+            yield Story(f"{task}/{part}/{count}", items, questions, f"{name}, line {first}")
+            items, questions, place, first = [], [], {}, number
         question, tab, answer = rest.partition("\t")
         if not tab:
             place[int(own)] = len(items)
             items.append(rest)
             continue
         answer, _, support = answer.partition("\t")
-        evidence = sorted(place[int(each)] for each in support.split() if int(each) in place)
+        where = f"{name}, line {number}"
+        wrong = next((each for each in support.split() if not each.isdigit() or int(each) not in place), None)
+        if wrong is not None:
+            raise DataError(
+                f"{where}: the evidence is statement {wrong!r}, and no statement before the question has this number"
+            )
+        evidence = sorted(place[int(each)] for each in support.split())
         questions.append({"question": question.strip(), "answer": answer.strip(), "time": len(items), "kind": task,
-                          "evidence": evidence, "split": part})  # fmt: skip
-    if items:
-        yield Story(f"{task}/{part}/{count + 1}", items, questions, name)
+                          "evidence": evidence, "split": part, "place": where})  # fmt: skip
+    if items or questions:
+        yield Story(f"{task}/{part}/{count + 1}", items, questions, f"{name}, line {first}")
 
 
 # Tutoring: three lines a student, how many answers, of which skills, right or not ------------------------------------
@@ -287,6 +311,12 @@ def _tutoring(text: str, path: Path) -> Iterator[Story]:
             raise DataError(
                 f"{where}: {lines[first]} answers are announced, {len(skills)} skills and {len(right)} answers follow"
             )
+        for column, (skill, mark) in enumerate(zip(skills, right, strict=True), start=1):
+            if not skill.strip() or mark.strip() not in ("0", "1"):
+                raise DataError(
+                    f"{path}, line {first + 3}, answer {column}: expected a skill with a mark of 0 or 1; found skill "
+                    f"{skill.strip()!r} and mark {mark.strip()!r}"
+                )
         marks = [mark.strip() == "1" for mark in right]
         yield _student(str(student), [skill.strip() for skill in skills], marks, where)
 
@@ -313,13 +343,19 @@ def _tutoring_arrays(path: Path) -> Iterator[Story]:
             "answers), -1 at padding, or one array (students, answers, 2)"
         )
     skills, right = arrays
+    if skills.dtype.kind not in "iufb" or right.dtype.kind not in "iufb":
+        raise DataError(f"{path}: skills and answers are numbers; found arrays of {skills.dtype} and {right.dtype}")
     for student, (own, marks) in enumerate(zip(skills, right, strict=True), start=1):
         where = f"{path}, row {student}"
-        there = own >= 0
+        there = own != -1
         count = int(there.sum())
-        if count and not (there[:count].all() and np.isin(marks[:count], (0, 1)).all()):
-            bad = int(np.flatnonzero(~(there & np.isin(marks, (0, 1))))[0]) + 1
-            raise DataError(f"{where}, column {bad}: expected a skill with a mark of 0 or 1, and -1 only at the end")
+        sound = (own >= 0) & (own < 2**31) & (np.floor(own) == own) & np.isin(marks, (0, 1))
+        if not sound[:count].all():
+            bad = int(np.flatnonzero(~sound)[0])
+            raise DataError(
+                f"{where}, column {bad + 1}: expected a skill with a mark of 0 or 1, whole numbers, and -1 only at "
+                f"the end; found skill {own[bad]} and mark {marks[bad]}"
+            )
         yield _student(str(student), own[:count].astype(int).tolist(), marks[:count].astype(bool).tolist(), where)
 
 
@@ -333,15 +369,18 @@ def _student(student: str, skills: Sequence[Any], right: Sequence[bool], where: 
 # Event logs ----------------------------------------------------------------------------------------------------------
 
 
-def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterator[Story], str]:
+def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterator[Story], ReadReport]:
     """Each asked user's events as sentences of kind, title (or the item's id) and month."""
     events = data
     if not isinstance(data, Events):
         chosen = {name: value for name, value in (("columns", options.columns), ("items", options.items)) if value}
-        events = read_events(data, None, encoding=options.encoding, **chosen)
+        events = read_events(data, None, encoding=options.encoding, on_bad_rows=options.on_bad_rows, **chosen)
+    remarks = tuple(replace(events.report, equal=0).sentences())  # such as that it was not in order of time
     if questions is None:
-        return _users(events, np.arange(len(events)), None), events.report.source
-    asked = questions if isinstance(questions, Questions) else read_questions(questions, encoding=options.encoding)
+        return _users(events, np.arange(len(events)), None), ReadReport(source=events.report.source, remarks=remarks)
+    asked = questions
+    if not isinstance(questions, Questions):
+        asked = read_questions(questions, encoding=options.encoding, on_bad_rows=options.on_bad_rows)
     users, seen = asked.asked_of(events)
     by_user: dict[int, list[dict[str, Any]]] = {}
     for row, (user, time) in enumerate(zip(users.tolist(), seen.tolist(), strict=True)):
@@ -349,7 +388,8 @@ def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterato
         by_user.setdefault(user, []).append({
             "id": one.id, "question": one.question, "answer": one.answer, "time": time, "kind": one.kind,
             "options": one.options, "evidence": one.evidence, "split": one.split})  # fmt: skip
-    return _users(events, np.array(sorted(by_user)), by_user), asked.report.source
+    report = ReadReport(source=asked.report.source, remarks=(*remarks, *asked.report.sentences()))
+    return _users(events, np.array(sorted(by_user)), by_user), report
 
 
 def _users(events: Events, users: np.ndarray, asked: Mapping[int, list[dict[str, Any]]] | None) -> Iterator[Story]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.errors import ArtifactError, OptionError
+from tenfold.files import digest
 from tenfold.systems.rehearsal.data import words_of
 from tenfold.systems.rehearsal.model import Found, StreamNetwork
 from tenfold.systems.rehearsal.task import NOT_KNOWN, named_stream
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tenfold.systems.rehearsal.system import Rehearsal
 
 MAGIC = b"TENFOLD-STREAM-1"
+AGAIN = "copy it again, or read the stream again"
 
 
 class State(NamedTuple):
@@ -95,37 +97,42 @@ def query(network: StreamNetwork, state: State, asked: Tensor, stream: Tensor) -
 def save(state: State, fingerprint: str) -> bytes:
     """All of it: a header and then, for each stream, bytes of one size."""
     streams, slots, width = state.memory.shape
-    head = json.dumps({"system": fingerprint, "streams": streams, "slots": slots, "width": width,
-                       "dim": state.pending.shape[2], "segment": state.pending.shape[1] + 1}).encode()  # fmt: skip
     floats = torch.cat([state.memory.flatten(1), state.pending.flatten(1)], 1).float().cpu().numpy()
     numbers = torch.stack([state.waiting, state.seen], 1).cpu().numpy()
-    return b"".join(
-        [MAGIC, struct.pack("<I", len(head)), head, floats.astype("<f4").tobytes(), numbers.astype("<i8").tobytes()]
-    )
+    body = floats.astype("<f4").tobytes() + numbers.astype("<i8").tobytes()
+    head = json.dumps({"system": fingerprint, "streams": streams, "slots": slots, "width": width,
+                       "dim": state.pending.shape[2], "segment": state.pending.shape[1] + 1,
+                       "digest": digest(body)}).encode()  # fmt: skip
+    return b"".join([MAGIC, struct.pack("<I", len(head)), head, body])
 
 
 def load(network: StreamNetwork, content: bytes, fingerprint: str) -> State:
     """The other way. Raises ArtifactError for a state of another system, or one that is cut short or changed."""
     if not content.startswith(MAGIC) or len(content) < len(MAGIC) + 4:
-        raise ArtifactError("this is no state of a stream as Tenfold writes it, or it was cut short")
+        raise ArtifactError(f"this is no state of a stream as Tenfold writes it, or it was cut short; {AGAIN}")
     (size,) = struct.unpack_from("<I", content, len(MAGIC))
     begin = len(MAGIC) + 4
     try:
         head = json.loads(content[begin : begin + size])
-        streams, slots, width, dim, segment = (
-            int(head[name]) for name in ("streams", "slots", "width", "dim", "segment")
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"the head of this state of a stream was changed or cut short: {error}") from None
-    if head["system"] != fingerprint:
+        system, streams = str(head["system"]), int(head["streams"])
+        found = tuple(int(head[name]) for name in ("slots", "width", "dim", "segment"))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise ArtifactError(f"the head of this state of a stream was changed or cut short; {AGAIN}") from None
+    if system != fingerprint:
         raise ArtifactError("this state is of a stream that another system read; read the stream again with this one")
+    machine = network.machine
+    slots, width, dim, segment = wanted = (*machine.start(1).shape[1:], machine.dim, machine.segment)
+    if found != wanted or streams < 0:
+        raise ArtifactError(f"the head of this state of a stream was changed; {AGAIN}")
     floats_each = slots * width + (segment - 1) * dim
     body = content[begin + size :]
     if len(body) != streams * (4 * floats_each + 16):
         raise ArtifactError(
             f"this state should have {streams * (4 * floats_each + 16):,} bytes after its head, and has {len(body):,}; "
-            "copy it again"
+            f"{AGAIN}"
         )
+    if head.get("digest", digest(body)) != digest(body):  # states that were written before have none
+        raise ArtifactError(f"this state of a stream was changed after it was written; {AGAIN}")
     floats = torch.from_numpy(np.frombuffer(body, "<f4", streams * floats_each).reshape(streams, -1).copy())
     numbers = torch.from_numpy(
         np.frombuffer(body, "<i8", 2 * streams, 4 * streams * floats_each).reshape(streams, 2).copy()

@@ -17,7 +17,7 @@ from tenfold.errors import DataError, OptionError
 from tenfold.files import digest
 from tenfold.nn.slot_memory import SlotMemory
 from tenfold.system import Answer
-from tenfold.systems.rehearsal.data import Cut, Packed, Streams, words_of
+from tenfold.systems.rehearsal.data import Cut, Packed, Streams, check_unknown, unknown_words, words_of
 from tenfold.systems.rehearsal.model import Rehearsed, Rehearser, StreamNetwork, Student, Teacher
 from tenfold.systems.rehearsal.options import MemoryOptions, Options, RehearsalOptions, Training
 from tenfold.systems.rehearsal.samples import (
@@ -239,14 +239,21 @@ class Rehearsal(StreamQuestions):
     def answer(  # type: ignore[override]
         self, question: str, *, top: int = 3, known_above: float = 0.0
     ) -> Answer:
-        """'ITEM | ITEM | QUESTION': a stream, and what is asked of it after the last bar. Raises OptionError."""
+        """'ITEM | ITEM | QUESTION': a stream, and what is asked of it after the last bar.
+
+        Raises OptionError, DataError.
+        """
         stream, bar, asked = question.rpartition("|")
         items = [each.strip() for each in stream.split("|") if each.strip()]
         if not bar or not items:
             raise OptionError(
                 "write the stream and the question with '|' between: 'mary went to the hall | where is mary?'"
             )
-        told = self.read_stream(items).ask(asked, top=top, known_above=known_above)
+        memory = self.read_stream(items)
+        words = [word for item in items for word in words_of(item)]
+        such = unknown_words(words, self.vocabularies["words"])
+        check_unknown(memory.unknown / max(memory.told, 1), "this stream", such)
+        told = memory.ask(asked, top=top, known_above=known_above)
         return Answer(("answer", "probability"), [[name, round(share, 3)] for name, share in told.alternatives])
 
     def export(self, folder: str | Path) -> artifact.Exported:

@@ -20,7 +20,7 @@ from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
 from tenfold.metrics.evaluation import Statistic
 from tenfold.system import Evaluation, PredictionSummary, System
-from tenfold.systems.rehearsal.data import Cut, Streams, check_unknown, cut
+from tenfold.systems.rehearsal.data import Cut, Streams, check_unknown, cut, unknown_words
 from tenfold.systems.rehearsal.model import StreamNetwork
 from tenfold.systems.rehearsal.options import PredictOptions, Protocol, ReadOptions
 from tenfold.systems.rehearsal.readers import read_streams, streams_in_parts
@@ -53,7 +53,7 @@ class StreamQuestions(System):
 
     def prepare(self, dataset: Streams, split: str) -> Cut:
         data = dataset.recoded(self.vocabularies)
-        data.check_words()
+        check_unknown(data.unknown(), data.report.source, unknown_words(dataset.words.series, data.words))
         return cut(data, split)
 
     # The network.
@@ -169,6 +169,10 @@ class StreamQuestions(System):
             statistics["auc"] = Statistic(partial(auc, found[:, 1], numbers == 2), len(numbers))
         unknown = int((numbers == 0).sum())
         notes = [f"{unknown:,} answers are none that the system knows; they count as wrong"] if unknown else []
+        if len(numbers) > 1 and numbers[0] and (numbers == numbers[0]).all():
+            auc_too = ", and auc, which needs both answers, is not defined" * (len(self.vocabularies["answers"]) == 2)
+            one = asked.questions["answer"][0]
+            notes.append(f"all {len(numbers):,} answers are '{one}': who always says so is always right{auc_too}")
         said = f"split {split}, {part} part, {len(right):,} questions about {len(asked):,} streams"
         return Evaluation.of(figures, statistics=statistics, protocol=said, notes=notes)
 
@@ -189,15 +193,16 @@ class StreamQuestions(System):
         return PredictionSummary(write_answers(output, self._answered(parts, top, known_above)))
 
     def _answered(self, parts: Iterable[Streams], top: int, known_above: float) -> Iterator[dict[str, Any]]:
-        asked, words, unknown, source = 0, 0, 0.0, ""
+        asked, words, unknown, source, such = 0, 0, 0.0, "", list[str]()
         for part in parts:
             own = part.recoded(self.vocabularies)
             source = own.report.source
             asked, words = asked + len(own.questions), words + len(own.items.words)
             unknown += own.unknown() * len(own.items.words)
+            such = such or unknown_words(part.words.series, own.words)
             if len(own.questions):
                 yield from answered(own, self.probabilities(own), top, known_above)
-        check_unknown(unknown / max(words, 1), source)
+        check_unknown(unknown / max(words, 1), source, such)
         if not asked:
             raise DataError(f'{source} asks nothing; write questions beside the streams as "queries"')
 

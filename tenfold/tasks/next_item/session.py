@@ -377,7 +377,7 @@ class Session:
         wrong = ~np.isfinite(states["state"]).all(1)
         if wrong.any():
             raise StateError(
-                f"the state of user {users[int(wrong.argmax())]!r} holds numbers that are none (NaN or infinite); "
+                f"the state of user {users[int(wrong.argmax())]!r} holds values that are NaN or infinite; "
                 "forget this user, and replay the events"
             )
         return states

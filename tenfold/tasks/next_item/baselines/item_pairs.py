@@ -46,7 +46,7 @@ class ItemPairs(Counted):
         if not rows or (len(column) and not (column.min() >= 0 and column.max() <= system.sizes["items"])):
             raise ArtifactError(f"{folder} holds a table of pairs that points beside its items; save or copy it again")
         if not np.isfinite(value).all():
-            raise ArtifactError(f"{folder} holds counts of pairs that are no finite numbers; save or copy it again")
+            raise ArtifactError(f"{folder} holds counts of pairs that are NaN or infinite; save or copy it again")
         return system
 
     @abstractmethod
