@@ -21,7 +21,8 @@ is 0.01: of 0.003 and 0.01 LISA's validation figure was better at it on `far` (2
 learned `near` no better at 0.002 and 0.0005.
 
 Arms: LISA as it comes, which looks at all events alike (lambda = 0); the same with the last 50 events one by one
-(`recent`), and with a sketch that counts its items (`joint`); SASRec with the last 50 events; LRURec.
+(`recent`), and with a candidate's own count, by its codewords (`codewords`) or by a sketch of joint codes (`joint`);
+SASRec with the last 50 events; LRURec.
 
 What an arm found waits in benchmarks/quick/lisa_ladder until all are measured, so that an interrupted run goes on.
 
@@ -145,6 +146,7 @@ def lisa(**more: Any) -> LISA:
 ARMS: dict[str, Callable[[], NextItem]] = {
     "lisa": lisa,
     "recent": lambda: lisa(**{"attention.recent": WINDOW}),
+    "codewords": lambda: lisa(**{"counts.of": "codewords"}),
     "joint": lambda: lisa(**{"counts.of": "joint", "counts.decay": 0.0}),
     "sasrec_50": lambda: SASRec(
         **SHARED | {"layers": 1, "heads": 1, "training.length": WINDOW, "training.batch_size": 40}

@@ -318,7 +318,28 @@ GRIDS = {
                 ("to 1,000", "movies_{}_ndcg@10_500_to_1000"),
                 ("more", "movies_{}_ndcg@10_1000_to_100000"),
             ],
-        )
+        ),
+        "ladder": (
+            "lisa_ladder",
+            [
+                ("one group of four items, visits close to each other", "near"),
+                ("eight groups", "groups"),
+                ("50 events and more between visits to a group", "far"),
+                ("16 items in a group", "items"),
+                ("popularity; the favourite in two visits of five", "noise"),
+                ("forty groups", "catalogue"),
+            ],
+            [
+                ("LISA, lambda 0", "{}_lisa_share"),
+                ("`recent=50`", "{}_recent_share"),
+                ("`counts.of=codewords`", "{}_codewords_share"),
+                ("`counts.of=joint`", "{}_joint_share"),
+                ("SASRec, last 50", "{}_sasrec_50_share"),
+                ("LRURec", "{}_lrurec_share"),
+                ("observer, hits", "{}_observer_hr@1"),
+                ("popular, hits", "{}_popular_hr@1"),
+            ],
+        ),
     },
     "rehearsal": {
         "shop": (
@@ -482,14 +503,18 @@ def figures_table(
 def grid_table(
     found: dict[str, dict[str, Any]], benchmark: str, rows: list[tuple[str, str]], columns: list[tuple[str, str]]
 ) -> str:
-    figures = found.get(benchmark, {}).get("figures")
-    if figures is None:
+    """Of a benchmark that was measured whole, else of those of its parts that were: a row has one part's figures."""
+    parts = [name for name in found if name == benchmark] or [n for n in found if n.startswith(f"{benchmark}.")]
+    if not parts:
         return "Nothing has been measured yet."
-    figure = {"link_rules": "MRR", "rehearsal_shop": "% right"}.get(benchmark, "NDCG@10")
-    told = harness.shown if benchmark == "rehearsal_shop" else "{:.4f}".format
+    figures = {name: value for part in parts for name, value in found[part]["figures"].items()}
+    figure = {"link_rules": "MRR", "rehearsal_shop": "% right", "lisa_ladder": "share"}.get(benchmark, "NDCG@10")
+    told = {"rehearsal_shop": harness.shown, "lisa_ladder": "{:.2f}".format}.get(benchmark, "{:.4f}".format)
     lines = [f"| {figure} | " + " | ".join(label for label, _ in columns) + " |", "|---|" + "---:|" * len(columns)]
     for label, name in rows:
         values = [figures.get(figure.format(name)) for _, figure in columns]
+        if all(value is None for value in values):
+            continue
         cells = ["" if value is None else told(value) for value in values]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

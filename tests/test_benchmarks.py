@@ -145,3 +145,20 @@ def test_a_claims_row_says_its_commit_and_what_was_measured_before_there_was_one
     assert "| holds (then) |" in told and page.EARLIER_TOLD in told
     told = page.claims_table(measured | {"claims": [claim | {"commit": "abc"}]})
     assert "| 5 | holds | abc |" in told and page.EARLIER_TOLD not in told
+
+
+def test_the_ladders_answer_lies_where_a_window_of_fifty_does_not_look():
+    from benchmarks.lisa_ladder import RUNGS, WINDOW, draw
+
+    for rung in ("near", "far"):
+        drawn = draw(RUNGS[rung], 2, 3, 25)
+        events, cut = drawn.split.events, drawn.split
+        tested = cut.valid_end < events.offsets[1:]
+        assert (cut.train_end < events.offsets[1:]).sum() == 28 and tested.sum() == 25
+        seen = []
+        for end in events.offsets[1:][tested]:
+            cue, answer = events.items[end - 2 : end]
+            before = events.items[end - 2 - WINDOW : end - 2]
+            seen.append(cue in before or answer in before)
+        assert all(seen) if rung == "near" else not any(seen)
+        assert drawn.hits["observer"].mean() > 0.9 > drawn.hits["popular"].mean()
