@@ -12,7 +12,10 @@ MovieLens-1M by length of history, split loo, seen items left out. LISA trains o
 recent: a shop of the same kind with 300,000 events and 150 s of training, SASRec at 50 beside LISA's default coding
 with the last 50 events attended to one by one (`recent`) and with all by their codewords (`codes`).
 
-    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only shop|movies|recent]
+counts: on that shop, 150 s each, SASRec at 50, `codes`, and `codes` with a candidate's own count, by its codewords and
+by a sketch of joint codes that fades as slowly.
+
+    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only shop|movies|recent|counts]
 """
 
 import argparse
@@ -83,20 +86,20 @@ def shop(seconds: float, quick: bool) -> dict[str, float]:
     return figures
 
 
-def recent(seconds: float, quick: bool) -> dict[str, float]:
+def recent(part: str, seconds: float, quick: bool) -> dict[str, float]:
     events = read_events(Shop(**QUICK_SHOP if quick else RECENT_SHOP).events())
     long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "training.lr": 4e-3, "positions": False}
     decay = {"attention.decay": 1 / LONG}
-    coded: dict[str, NextItem] = {
-        name: LISA(parse(Options, SHARED | long | decay | {"attention.recent": window}))
-        for name, window in (("recent", 20 if quick else 50), ("codes", None))
-    }
+    asked: dict[str, dict[str, Any]] = {"recent": {"attention.recent": 20 if quick else 50}}
+    if part == "counts":
+        asked = {of: {"counts.of": of, "counts.decay": 1 / LONG} for of in ("codewords", "joint")}
+    coded = {name: LISA(parse(Options, SHARED | long | decay | more)) for name, more in (asked | {"codes": {}}).items()}
     figures: dict[str, float] = {}
     for name, arm in {"sasrec_50": arms(quick, 4, 4e-3)["sasrec_50"], **coded}.items():
         fitted, found = trained(arm, events, "stream", seconds)
         found |= {figure: fitted.evaluate(events)[figure] for figure in ("hr@10", "ndcg@10")}
-        figures |= {f"recent_{name}_{figure}": value for figure, value in found.items()}
-        print(f"recent, {name}: {found}", flush=True)
+        figures |= {f"{part}_{name}_{figure}": value for figure, value in found.items()}
+        print(f"{part}, {name}: {found}", flush=True)
     return figures
 
 
@@ -125,13 +128,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shop-seconds", type=float, default=600)
     parser.add_argument("--movie-seconds", type=float, default=300)
-    parser.add_argument("--only", choices=("shop", "movies", "recent"))
+    parser.add_argument("--only", choices=("shop", "movies", "recent", "counts"))
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
     figures: dict[str, float] = {}
-    if asked.only == "recent":
+    if asked.only in ("recent", "counts"):
         seconds = 2.0 if asked.quick else RECENT_SECONDS
-        harness.report("long_histories", {"recent_seconds_of_training": seconds} | recent(seconds, asked.quick))
+        found = recent(asked.only, seconds, asked.quick)
+        harness.report("long_histories", {f"{asked.only}_seconds_of_training": seconds} | found)
         return
     if asked.only != "movies":
         seconds = 2.0 if asked.quick else asked.shop_seconds
