@@ -322,12 +322,12 @@ GRIDS = {
         "ladder": (
             "lisa_ladder",
             [
-                ("one group of four items, visits close to each other", "near"),
-                ("eight groups", "groups"),
-                ("50 events and more between visits to a group", "far"),
-                ("16 items in a group", "items"),
-                ("popularity; the favourite in two visits of five", "noise"),
-                ("forty groups", "catalogue"),
+                ("`near`: one group of four items, visits close to each other", "near"),
+                ("`groups`: eight groups", "groups"),
+                ("`far`: 50 events and more between visits to a group", "far"),
+                ("`items`: 16 items in a group", "items"),
+                ("`noise`: popularity; the favourite in two visits of five", "noise"),
+                ("`catalogue`: forty groups", "catalogue"),
             ],
             [
                 ("LISA, lambda 0", "{}_lisa_share"),
