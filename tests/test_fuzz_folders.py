@@ -99,7 +99,7 @@ def test_a_table_of_pairs_that_points_beside_itself(whole, tmp_path, change):
             tables[name][place] = value
     path.write_bytes(artifact.pack(tables))
     sign(folder)
-    with pytest.raises(ArtifactError, match=r"a table of pairs that points beside|counts of pairs that are no finite"):
+    with pytest.raises(ArtifactError, match=r"a table of pairs that points beside|counts of pairs that are NaN"):
         systems.load(folder)
 
 
