@@ -26,7 +26,7 @@ PARTS = {
     "lisa_attention": ("recent",),
     "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
     "lisa_streaming": ("recent",),
-    "long_histories": ("shop", "movies", "recent", "counts"),
+    "long_histories": ("shop", "movies", "recent", "counts", "seeds"),
     "rehearsal_babi": ("qa1", "qa6", "qa11", "qa12", "qa15", "qa1_128", "qa6_128", "qa1_512", "qa6_512"),
     "rehearsal_streams": ("foursquare", "assist"),
     "robust_labels": ("choice", "table"),

@@ -15,7 +15,10 @@ with the last 50 events attended to one by one (`recent`) and with all by their 
 counts: on that shop, 150 s each, SASRec at 50, `codes`, and `codes` with a candidate's own count, by its codewords and
 by a sketch of joint codes that fades as slowly.
 
-    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only shop|movies|recent|counts]
+seeds: on that shop, 150 s each, three seeds, SASRec at 50 and at 200 beside LISA with counts of joint codes; its share
+of each one's NDCG@10 has an interval over seeds and users, and is of the test part, which chose nothing.
+
+    python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only PART]
 """
 
 import argparse
@@ -29,6 +32,9 @@ from benchmarks.shop import Observer
 from tenfold import SASRec
 from tenfold.budget import Budget
 from tenfold.data.events import Events, read_events
+from tenfold.metrics.bootstrap import Interval
+from tenfold.metrics.evaluation import Evaluation
+from tenfold.metrics.intervals import ratio_interval, samples
 from tenfold.options import parse
 from tenfold.shop import Shop
 from tenfold.systems.lisa.options import Options
@@ -60,8 +66,10 @@ def arms(quick: bool, windows: int, lr: float) -> dict[str, NextItem]:
     return {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "base": lisa("base"), "mini": lisa("mini")}
 
 
-def trained(arm: NextItem, events: Events, split: str, seconds: float) -> tuple[NextItem, dict[str, float]]:
-    budget = Budget(max_epochs=10_000, max_seconds=seconds, progress="none")
+def trained(
+    arm: NextItem, events: Events, split: str, seconds: float, seed: int = 0
+) -> tuple[NextItem, dict[str, float]]:
+    budget = Budget(max_epochs=10_000, max_seconds=seconds, progress="none", seed=seed)
     fitted = arm.clone().fit(events, split=split, budget=budget)
     history = fitted.history["next_item"]
     return fitted, {"epochs": float(len(history)), "validation_ndcg@10": max(e["ndcg@10"] for e in history)}
@@ -103,6 +111,28 @@ def recent(part: str, seconds: float, quick: bool) -> dict[str, float]:
     return figures
 
 
+def seeds(seconds: float, quick: bool) -> tuple[dict[str, float], dict[str, Interval | None]]:
+    events = read_events(Shop(**QUICK_SHOP if quick else RECENT_SHOP).events())
+    counted = {
+        "training.length": 64 if quick else LONG, "training.batch_size": 4, "training.lr": 4e-3, "positions": False,
+        "attention.decay": 1 / LONG, "counts.of": "joint", "counts.decay": 1 / LONG,
+    }  # fmt: skip
+    both = {f"sasrec_{last}": arms(quick, 4, 4e-3)[f"sasrec_{last}"] for last in (50, 200)}
+    tested: dict[str, list[Evaluation]] = {name: [] for name in (*both, "counted")}
+    for seed in range(1 if quick else 3):
+        for name, arm in (both | {"counted": LISA(parse(Options, SHARED | counted))}).items():
+            fitted, found = trained(arm, events, "stream", seconds, seed)
+            tested[name].append(fitted.evaluate(events))
+            print(f"seed {seed}, {name}: {found}, {tested[name][-1]['ndcg@10']:.4f}", flush=True)
+    drawn = samples({name: [one.measured["ndcg@10"] for one in of] for name, of in tested.items()})
+    figures = {f"seeds_{name}_ndcg@10": float(one.value) for name, one in drawn.items()}
+    ends: dict[str, Interval | None] = {}
+    for name in both:
+        figures[f"seeds_counted_over_{name}"] = float(drawn["counted"].value / drawn[name].value)
+        ends[f"seeds_counted_over_{name}"] = ratio_interval(drawn["counted"], drawn[name])
+    return figures, ends
+
+
 def movies(seconds: float, quick: bool) -> dict[str, float]:
     events = read_events(harness.data("seqrec/ml-100k.inter.gz" if quick else "seqrec/ml-1m.txt.gz"))
     lengths = np.diff(events.offsets)
@@ -128,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shop-seconds", type=float, default=600)
     parser.add_argument("--movie-seconds", type=float, default=300)
-    parser.add_argument("--only", choices=("shop", "movies", "recent", "counts"))
+    parser.add_argument("--only", choices=("shop", "movies", "recent", "counts", "seeds"))
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
     figures: dict[str, float] = {}
@@ -136,6 +166,11 @@ def main() -> None:
         seconds = 2.0 if asked.quick else RECENT_SECONDS
         found = recent(asked.only, seconds, asked.quick)
         harness.report("long_histories", {f"{asked.only}_seconds_of_training": seconds} | found)
+        return
+    if asked.only == "seeds":
+        seconds = 2.0 if asked.quick else RECENT_SECONDS
+        found, ends = seeds(seconds, asked.quick)
+        harness.report("long_histories", {"seeds_seconds_of_training": seconds} | found, intervals=ends)
         return
     if asked.only != "movies":
         seconds = 2.0 if asked.quick else asked.shop_seconds
