@@ -311,6 +311,7 @@ def test_ctrl_c_while_modules_are_imported(module, log, tmp_path):
     """What is imported then raises whatever it likes; numpy, for one, recurses until the stack is full."""
     program = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 class Interrupt:
     def find_spec(self, name, *_):
         if name == {module!r}:
