@@ -16,7 +16,7 @@ from tenfold.options import flat, parse
 from tenfold.tasks.classification import lesson
 from tenfold.training import Budget
 
-FAR = 0.05  # where attacks on a KL start that processes share: by 0.001 its gradient is half rounding, and so its signs
+FAR = 0.05  # where attacks on a KL start that processes share: by 0.001 rounding decides some of its gradient's signs
 
 
 def without_dropout(cls):
