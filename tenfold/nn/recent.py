@@ -51,7 +51,7 @@ class RecentEvents(nn.Module):
 
     def of(self, x: Tensor, codes: Tensor, there: Tensor, p: Tensor | None = None) -> Recent:
         """Events x (N, L, D), codes (N, L, B), soft ones p (N, L, B, W) where these learn; `there` (N, L) are real."""
-        return Recent(_projected(x, self.key), _projected(x, self.value), codes, there, p)
+        return Recent(linear(x, self.key.weight), linear(x, self.value.weight), codes, there, p)
 
     def forward(
         self, x: Tensor, events: Recent, tables: Any, decay: Tensor | None, state: Ring | None = None
@@ -65,7 +65,7 @@ class RecentEvents(nn.Module):
             order = real_first(keep)
             x, events = rows(x, order), events.each(partial(rows, order=order))
         y, histogram = recent_attention(
-            _projected(x, self.query), events if state is None else joined(state.events, events), self.bias,
+            linear(x, self.query.weight), events if state is None else joined(state.events, events), self.bias,
             tables.scores, tables.values, decay=decay, state=None if state is None else state.histogram,
             dropout=self.drop.p if self.training else 0.0,
         )  # fmt: skip
@@ -96,10 +96,6 @@ class RecentEvents(nn.Module):
             tables.values,
         )
         return old[:, 0] + share * recent
-
-
-def _projected(x: Tensor, layer: nn.Linear) -> Tensor:
-    return linear(x.flatten(0, -2), layer.weight).unflatten(0, x.shape[:-1])
 
 
 def real_first(keep: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 They make weights and their gradients a chunk of events at a time, so that these stay in the processor's caches; torch
 multiplies them with the values between two chunks, on its threads. A loop itself runs on one. Arrays are taken flat, by
 places without a sign: a view of a row costs two atomic instructions, and a sign keeps wide instructions away.
+Counting stands in both loops: one function for it, inlined too, made the forward pass of 16 codewords take 1.7 times as
+long.
 What is kept for the backward pass is the histogram at each chunk's start.
 
 Shapes: N sequences, T events of all sequences, C events of a chunk, R rows of codes, B codebooks, W codewords, D width.
@@ -164,8 +166,7 @@ def _recount(  # type: ignore[no-untyped-def]
             n, before = np.uint64(sequence[i]), now
             _copy(begun, n * width + own, h, now, words)
         if rows[i] < 0 or not fades:
-            for w in range(words):
-                h[now + w] = h[before + w]
+            _copy(h, before, h, now, words)
         else:
             for w in range(words):
                 faded = h[before + w] * rate
@@ -270,12 +271,10 @@ def _array(x: Tensor) -> np.ndarray:
 def read(given: Given) -> tuple[Tensor, Tensor, Tensor]:
     """y (T, D), the histograms after each sequence (N, B, W), and those at each chunk's start."""
     values, arrays, weights, chunks = given.values.flatten(0, 1), given.arrays(), given.room(), given.chunks()
-    begins = arrays[-2]
+    *_, begins, _ = arrays
     running, after = begins[given.sequence[0]].copy(), begins.copy()
-    y, borders = (
-        values.new_empty(len(given.rows), values.shape[1]),
-        np.empty((len(chunks), *running.shape), begins.dtype),
-    )
+    y = values.new_empty(len(given.rows), values.shape[1])
+    borders = np.empty((len(chunks), *running.shape), begins.dtype)
     for (first, stop), border in zip(chunks, borders, strict=True):
         border[:] = running
         attend(first, stop, *arrays, running, after, weights.numpy())

@@ -19,10 +19,8 @@ from tenfold.ops.temporal_loops import any_order, loop, without_nan
 ROWS = 64  # at a time
 LEAST = np.float32(-87)  # below it e^x is 0: it would be smaller than the smallest number but for denormal ones
 LOG2_E, ROUND = np.float32(1 / math.log(2)), np.float32(3 << 22)  # what is added leaves no place behind the point
-LOG_2, REST = (
-    np.float32(0.693359375),
-    np.float32(math.log(2) - 0.693359375),
-)  # the first of few bits: k times it is exact
+LOG_2 = np.float32(0.693359375)  # log(2) in few bits: k times it is exact
+REST = np.float32(math.log(2) - 0.693359375)
 # of e^x between -log(2) / 2 and log(2) / 2, highest power first (Moshier's Cephes, expf)
 P5, P4, P3, P2, P1, P0 = map(np.float32, (1.9875691e-4, 1.3981999e-3, 8.3334519e-3, 4.1665796e-2, 1.6666666e-1, 0.5))
 

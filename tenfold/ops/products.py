@@ -42,12 +42,20 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, relu: bool 
         if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
             return _Affine.apply(flat, weight, bias, relu).view(*x.shape[:-1], len(weight))
         return _affine(flat, weight, bias, relu).view(*x.shape[:-1], len(weight))
-    y = F.linear(x, weight, bias)
-    return F.relu(y) if relu else y
+    return _by_torch(x, weight, bias, relu)
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-    return _through_onednn()(x, weight, bias, "relu" if relu else "none", [], "")
+    if x.dtype == torch.float32 and x.numel() * len(weight) >= WORTHWHILE // 2:
+        found = _through_onednn()
+        if found is not None:
+            return found(x, weight, bias, "relu" if relu else "none", [], "")
+    return _by_torch(x, weight, bias, relu)
+
+
+def _by_torch(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+    y = F.linear(x, weight, bias)
+    return F.relu(y) if relu else y
 
 
 class _Affine(torch.autograd.Function):
@@ -72,24 +80,13 @@ class _Affine(torch.autograd.Function):
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """x (N, K) @ weight (M, K).T -> (N, M), with its gradient, which cannot be differentiated again."""
+    """x (..., K) @ weight (M, K).T -> (..., M), with its gradient, which cannot be differentiated again.
+
+    Of any number of rows: for what has the same number in each batch.
+    """
     if x.device.type != "cpu" or x.dtype != weight.dtype or torch.is_autocast_enabled("cpu"):
         return x @ weight.T
-    return _Linear.apply(x, weight)
-
-
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return product(x, weight.T)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        dx = product(dy, weight) if ctx.needs_input_grad[0] else None
-        return dx, product(dy.T, x) if ctx.needs_input_grad[1] else None
+    return _Affine.apply(x.flatten(0, -2), weight, None, False).unflatten(0, x.shape[:-1])
 
 
 @cache
