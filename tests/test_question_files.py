@@ -118,7 +118,7 @@ def test_public_questions(public):
         ({"answer": "  "}, "the answer is missing"),
         ({"position": -1}, "the position is '-1', expected a whole number from 0"),
         ({"distance": 1.5}, "the distance is '1.5', expected a whole number from 0"),
-        ({"options": ["2", "3"]}, "the answer '1' is none of its options"),
+        ({"options": ["2", "3"]}, "the answer '1' is none of its options, '2', '3'; mend it"),
         ({"evidence": [1, -2]}, "its evidence is event -2, and events count from 0"),
     ],
 )
@@ -133,9 +133,15 @@ def test_rows_that_are_wrong(write, values, reason):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"user": "u3"}, "line 2: there is no user 'u3' in histories; "),
-        ({"position": 4, "evidence": [1]}, "line 2: it is asked after 4 events, and user 'u1' has 3 in histories"),
-        ({"evidence": [0, 2]}, "line 2: its evidence is event 2 from 0, and 2 had been seen"),
+        ({"user": "u3"}, "mend the question, or give the log that it is about"),
+        (
+            {"position": 4, "evidence": [1]},
+            "line 2: it is asked after 4 events, and user 'u1' has 3 in histories; expected no more",
+        ),
+        (
+            {"evidence": [0, 2]},
+            "line 2: its evidence is event 2 from 0, and 2 had been seen; expected one of these, so mend",
+        ),
     ],
 )
 def test_questions_that_do_not_fit_the_log(write, values, reason):
@@ -149,11 +155,18 @@ def test_questions_that_do_not_fit_the_log(write, values, reason):
     [
         ({"answer": 1}, "line 2: 'answer' is a number (1) where other rows have text"),
         ({"options": "a|b"}, "column 'options' holds values of several kinds"),
-        ({"evidence": [0.5]}, "expected lists of places of events"),
+        ({"evidence": [0.5]}, "expected lists of places of events; write lists of whole numbers, from 0"),
     ],
 )
 def test_columns_that_are_wrong(write, values, reason):
     assert reason in refused(write("a.jsonl", jsonl(changed(**values))))
+
+
+@pytest.mark.parametrize("role, wanted", [("kind", "text; write one text a row"), ("position", "numbers; write one")])
+def test_a_column_of_lists_where_a_value_is_expected_is_named(write, role, wanted):
+    path = write("a.jsonl", jsonl([{"question": "Why?", "answer": "no", role: [1, 2]}]))
+    assert f"the {role} ('{role}') holds List(Int64), expected {wanted}" in refused(path)
+    assert f"name another column with columns='{role}=NAME'" in refused(path)
 
 
 def test_nothing_to_read(write, tmp_path):

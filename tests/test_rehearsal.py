@@ -481,6 +481,48 @@ def test_a_file_is_answered_in_parts_or_refused_and_nothing_is_left(fitted, tmp_
         assert not (tmp_path / "refused.jsonl").exists()
 
 
+def test_what_has_no_answer_is_refused_where_one_is_needed_and_counted_where_not(fitted, tmp_path, capsys):
+    rows = [{"stream": ["b1", f"k{n % 2}", f"v{n % 3}", "b2"], "split": part, "q": f"k{n % 2}", "a": f"v{n % 3}"}
+            for n, part in enumerate(["train"] * 8 + ["valid"] * 2 + ["test"] * 2)]  # fmt: skip
+
+    def without(*which, **more):
+        left = [row if n not in which else {k: v for k, v in row.items() if k != "a"} for n, row in enumerate(rows)]
+        (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*left, *more.get("also", ())]))
+        return tmp_path / "s.jsonl"
+
+    def said(*arguments):
+        code = cli.main([str(each) for each in arguments])
+        return code, capsys.readouterr().err
+
+    fitted.save(tmp_path / "s")
+    fit = ["fit", "rehearsal", tmp_path / "s.jsonl", "-o", tmp_path / "f", "--split", "given", "--max-epochs", "1",
+           "--set", "dim=16", "--accelerator", "cpu"]  # fmt: skip
+    evaluate = ["evaluate", tmp_path / "s", tmp_path / "s.jsonl", "--split", "given"]
+    for which, part, command in (([3, 5], "train", fit), ([9], "validation", fit), ([11], "", evaluate)):
+        path, what = without(*which), f"fit's {part} part" if part else "measuring"
+        code, err = said(*command)
+        assert code == 2 and "Traceback" not in err and not (tmp_path / "f").exists()
+        assert (
+            f"{path}, line {which[0] + 1}: the question 'k{which[0] % 2}' about '{which[0] + 1}' has no answer" in err
+        )
+        assert (", and 2 of 8 have none" in err) == (len(which) > 1)
+        assert f"{what} needs each question's, so write it, or leave the question out" in " ".join(err.split())
+    without(11)  # what is only tested is not trained on
+    code, err = said(*fit)
+    assert code == 0 and "12 questions with 3 answers, 1 of the questions without one" in " ".join(err.split()), err
+    without(0, 1, also=[{"id": "alone", "stream": ["b1"]}])
+    code, err = said("predict", tmp_path / "s", "-i", tmp_path / "s.jsonl", "-o", tmp_path / "p.jsonl")
+    assert code == 0, err
+    assert len((tmp_path / "p.jsonl").read_text().splitlines()) == 12
+    assert "2 of 12 questions come without an answer" in err and "1 of 13 streams are not asked about" in err
+    with pytest.raises(DataError, match="has no answer, and 2 of 12 have none; measuring needs"):
+        fitted.evaluate(tmp_path / "s.jsonl", split="none")
+    (tmp_path / "t.jsonl").write_text('{"id": 1, "stream": ["b1"]}\n{"id": 1, "stream": ["b2"], "q": "k1"}\n')
+    code, err = said("predict", tmp_path / "s", "-i", tmp_path / "t.jsonl", "-o", tmp_path / "q.jsonl")
+    assert code == 2 and "t.jsonl, line 2: the stream id '1' is also that of" in err
+    assert not (tmp_path / "q.jsonl").exists()
+
+
 # The command.
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import tarfile
 
 import numpy as np
@@ -74,6 +75,7 @@ def test_babi_files_folders_and_archives(write, tmp_path):
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     packed = read_streams(tmp_path / "b.tar.gz")
+    assert "1 of the files of" in packed.sentences()[1] and packed.sentences()[1].endswith(": en/qa1_a_train.txt")
     assert sorted(packed.questions["split"].unique()) == ["test", "train"] and len(packed) == 12
     found = cut(packed, "given")
     counts = {part: len(found.part(part).questions) for part in ("train", "validation", "test")}
@@ -213,14 +215,53 @@ def test_an_event_log_with_questions_beside_it(tmp_path):
         ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "support": [1]}]}], "has evidence [1]"),
         ([{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "options": ["d"]}]}], "which is none of its options"),
         ([{"stream": ["a"], "queries": [{"q": " ", "a": "c"}]}], "has no text"),
-        ([{"story_": ["a"]}], "has no stream; expected"),
-        ([{"stream": ["a"], "queries": {"q": "b"}}], "queries are a list"),
+        ([{"story_": ["a"]}], "has no stream (it has 'story_'); write {"),
+        ([{"stream": 7}], "has no stream (its 'stream' is 7); write {"),
+        ([{"stream": ["a"], "queries": {"q": "b"}}], 'queries are a list of {"q": "...", "a": "..."}; found {'),
+        ([{"stream": ["a"], "id": [1]}], "has the id [1], expected a text or a number; mend it"),
+        ([{"stream": ["a"], "id": " "}], "has the id ' ', expected a text or a number; mend it"),
+        ([{"stream": ["a"], "queries": [{"id": [1], "q": "b?"}]}], "has the id [1], expected a text or a number"),
+        (
+            [{"stream": ["a"], "queries": [{"id": 0, "q": "b?"}, {"id": 0, "q": "c?"}]}],
+            "has the id '0', as one of row 2 has; expected an id of its own",
+        ),
         ([], "holds no stream"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(rows, sentence):
     said = refusal(read_streams, [{"stream": ["fine"]}, *rows] if rows else rows)
     assert sentence.replace("stream '1'", "stream '2'") in said and (not rows or said.startswith("row 2"))
+    assert re.search(r"[;,] (mend|write|add|rename|give|or leave|so |a stream|found)", said), said
+
+
+def test_two_streams_of_one_id_are_refused_and_one_that_comes_again_is_asked_more_often(write):
+    other = [ROWS[0], {"id": "b", "stream": ["x y"]}, {"id": "a", "stream": ["mary went home"]}]
+    path = write("s.jsonl", lines(other))
+    for read in (read_streams, lambda source: list(streams_in_parts(source, at_once=1))):
+        said = refusal(read, path)
+        assert f"{path}, line 3: the stream id 'a' is also that of {path}, line 1, whose items are others; " in said
+        assert "rename one" in said
+    numbered = [{"id": 2, "stream": ["a b"]}, {"stream": ["c d"]}]  # the second is called by its line
+    assert "the stream id '2' is also that of row 1" in refusal(read_streams, numbered)
+    weighted = [{"id": 1, "stream": ["a b"]}, {"id": 1, "stream": ["a b"], "weights": [2]}]
+    assert "row 2: the stream id '1'" in refusal(read_streams, weighted)
+    again = [{"id": "s", "story": ["mary left", "it rained"], "question": f"{word}?", "answer": word} for word in "abc"]
+    data = read_streams(write("t.jsonl", lines(again)))
+    assert data.ids == ["s"] and data.lengths.tolist() == [2] and data.questions["stream"].to_list() == [0, 0, 0]
+    assert data.questions["id"].to_list() == ["s", "s/2", "s/3"]
+    assert any("2 streams come again, with the id and the items of one before" in each for each in data.sentences())
+    parts = list(streams_in_parts(write("t.jsonl", lines(again)), at_once=1))
+    assert [part.questions["id"].to_list() for part in parts] == [["s"], ["s/2"], ["s/3"]]
+    assert not any("come again" in each for each in read_streams(ROWS).sentences())
+    book = write("book.txt", "It was so. " * 40)
+    long = read_streams(write("t.jsonl", lines(again)), ReadOptions(lengthen=20, background=str(book)))
+    assert long.ids == ["s/1", "s/2", "s/3"]
+
+
+def test_a_place_is_no_part_of_what_data_say(write):
+    data = read_streams(write("s.jsonl", lines(ROWS)))
+    assert data.questions["place"][2].endswith("s.jsonl, line 2")
+    assert data.fingerprint == read_streams(ROWS).fingerprint
 
 
 def test_numbers_that_name_something_are_items_times_and_answers():
@@ -279,6 +320,35 @@ def test_one_stream_is_asked_about(write):
     assert "item 0, from 0" in refusal(one_stream, write("d.jsonl", '{"stream": [null]}\n'))
 
 
+def test_files_of_babi_that_cannot_be_read(write, tmp_path):
+    assert "cannot be read" in refusal(read_streams, tmp_path / "none.tar.gz")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("qa1_a_train.txt")
+        member.size = 40_000
+        archive.addfile(member, io.BytesIO(np.random.default_rng(0).integers(97, 123, 40_000).astype(np.uint8)))
+    assert "cannot be unpacked" in refusal(read_streams, write("b.tar.gz", packed.getvalue()[:9_000]))
+    path = write("qa1_b_train.txt", "1 Zoé went.\n2 Where?\thall\t1\n".encode("latin-1"))
+    assert "is not in utf-8" in refusal(read_streams, path, read_options=ReadOptions(layout="babi"))
+    assert len(read_streams(path, ReadOptions(layout="babi", encoding="latin-1"))) == 1
+
+
+def test_what_asks_about_a_log_is_named_with_its_line_and_its_own_columns(write):
+    log = write("log.csv", "user,item,time\nu1,i1,1710000000\nu1,i2,1720000000\n")
+    asked = {"who": "u1", "prompt": "what was last?", "answer": "i2", "position": 2}
+    questions = write("q.jsonl", lines([asked]))
+    said = refusal(read_streams, log, questions=questions)
+    assert "question_columns='" in said and " columns=" not in said
+    named = ReadOptions(question_columns="user=who,question=prompt")
+    assert read_streams(log, named, questions=questions).questions["place"].to_list() == [f"{questions}, line 1"]
+    early = write("e.jsonl", lines([asked, asked | {"position": 0}]))
+    said = refusal(read_streams, log, read_options=named, questions=early)
+    assert "e.jsonl, line 2: a question about 'u1' is asked after 0 items" in said
+    twice = write("t.jsonl", lines([asked | {"id": "q"}] * 2))
+    said = refusal(read_streams, log, read_options=named, questions=twice)
+    assert f"{twice}, line 2: a question about 'u1' has the id 'q', as one of {twice}, line 1 has" in said
+
+
 def test_files_that_cannot_be_read(write, tmp_path):
     assert "is empty" in refusal(read_streams, write("e.jsonl", ""))
     assert "cannot be read" in refusal(read_streams, tmp_path / "none.jsonl")
@@ -303,9 +373,14 @@ def test_splits(write):
     assert [len(part) for part in parts] == [24, 3, 3] and len(set.union(*parts)) == 30
     with pytest.raises(DataError, match="needs three streams with questions"):
         cut(read_streams(rows[:2]), "streams")
-    with pytest.raises(DataError, match="does not say of each question which part"):
+    with pytest.raises(
+        DataError,
+        match="of the question 'a\\?' it is not said which part it is of, and of 30 it is not; write \"split\"",
+    ):
         cut(read_streams(rows), "given")
-    with pytest.raises(DataError, match="found 'later'"):
+    with pytest.raises(
+        DataError, match="row 1: a question's part is train, validation or test; found 'later'; mend it"
+    ):
         cut(read_streams([{**row, "split": "later"} for row in rows]), "given")
 
 

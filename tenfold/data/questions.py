@@ -118,8 +118,8 @@ class Questions(Table):
         if (users < 0).any():
             row = int(np.flatnonzero(users < 0)[0])
             raise DataError(
-                f"{self._place(row)} there is no user {ids[row]!r} in {events.report.source}; "
-                f"{events.users.nearest(ids[row])}"
+                f"{self.place_of(row)}: there is no user {ids[row]!r} in {events.report.source}; "
+                f"{events.users.nearest(ids[row])}; mend the question, or give the log that it is about"
             )
         lengths = np.diff(events.offsets)[users]
         seen = lengths
@@ -129,15 +129,17 @@ class Questions(Table):
         if beyond.any():
             row = int(np.flatnonzero(beyond)[0])
             raise DataError(
-                f"{self._place(row)} it is asked after {seen[row]} events, and user {ids[row]!r} has {lengths[row]} in "
-                f"{events.report.source}"
+                f"{self.place_of(row)}: it is asked after {seen[row]} events, and user {ids[row]!r} has "
+                f"{lengths[row]} in {events.report.source}; expected no more than that, so give the whole log, or "
+                "mend the position"
             )
         if "evidence" in self.frame.columns:
             last = self.frame["evidence"].list.max().fill_null(-1).to_numpy()
             if (last >= seen).any():
                 row = int(np.flatnonzero(last >= seen)[0])
                 raise DataError(
-                    f"{self._place(row)} its evidence is event {last[row]} from 0, and {seen[row]} had been seen"
+                    f"{self.place_of(row)}: its evidence is event {last[row]} from 0, and {seen[row]} had been seen; "
+                    "expected one of these, so mend it, or leave it out"
                 )
         return users, seen
 
@@ -148,8 +150,9 @@ class Questions(Table):
             )
         return self.frame[name]
 
-    def _place(self, row: int) -> str:
-        return f"{self.report.source}, {self.report.place} {self.places[row]}:"
+    def place_of(self, row: int) -> str:
+        """The file and the line or row where a question stands, for what is said of it."""
+        return f"{self.report.source}, {self.report.place} {self.places[row]}"
 
 
 def read_questions(
@@ -210,13 +213,19 @@ def _column(source: Source, column: pl.Series, role: str, places: np.ndarray) ->
         return (known.whole_numbers(read) if source.text else read), {}
     if role in TEXTS:
         if column.dtype.is_nested():
-            raise DataError(f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected text")
+            raise DataError(
+                f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected text; write one text a "
+                f"row, or name another column with {as_said('columns', f'{role}=NAME')}"
+            )
         text = column.cast(pl.String)
         empty = np.flatnonzero((text.is_null() | (text.str.strip_chars() == "").fill_null(True)).to_numpy())
         return text, dict.fromkeys(empty.tolist(), "is missing") if role in NEEDED else {}
     if role in NUMBERS:
         if column.dtype.is_nested():
-            raise DataError(f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected numbers")
+            raise DataError(
+                f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected numbers; write one a row, "
+                f"or name another column with {as_said('columns', f'{role}=NAME')}"
+            )
         number = column.cast(pl.Float64, strict=False)
         whole = (number >= 0) & (number == number.floor()) & number.is_finite()
         unclear = (column.is_not_null() & ~whole.fill_null(False)).to_numpy()
@@ -235,7 +244,10 @@ def _column(source: Source, column: pl.Series, role: str, places: np.ndarray) ->
     if role == "options" or column.dtype not in (pl.List(pl.Float64), pl.List(pl.Float32)):
         with suppress(pl.exceptions.PolarsError):
             return column.cast(pl.List(inner)), {}
-    raise DataError(f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected lists of {expected}")
+    raise DataError(
+        f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected lists of {expected}; write "
+        + ("lists of texts" if role == "options" else "lists of whole numbers, from 0")
+    )
 
 
 def _contradictions(read: dict[str, pl.Series], rows: int) -> dict[int, str]:
@@ -245,7 +257,8 @@ def _contradictions(read: dict[str, pl.Series], rows: int) -> dict[int, str]:
         frame = pl.DataFrame({"options": read["options"], "answer": read["answer"]})
         among = frame.select(pl.col("options").list.contains(pl.col("answer")) | (pl.col("options").list.len() == 0))
         for row in np.flatnonzero(~among.to_series().fill_null(True).to_numpy()).tolist():
-            found[row] = f"the answer {read['answer'][row]!r} is none of its options"
+            those = ", ".join(map(repr, read["options"][row].to_list()[:5]))
+            found[row] = f"the answer {read['answer'][row]!r} is none of its options, {those}"
     if "evidence" in read:
         first = read["evidence"].list.min().fill_null(0).to_numpy()
         for row in np.flatnonzero(first < 0).tolist():

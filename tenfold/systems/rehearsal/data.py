@@ -28,6 +28,7 @@ COLUMNS: dict[str, Any] = {
     "id": pl.String, "stream": pl.Int64, "time": pl.Int64, "question": pl.String, "answer": pl.String, 
     "kind": pl.String,
     "options": pl.List(pl.String), "evidence": pl.List(pl.Int64), "split": pl.String,
+    "place": pl.String,  # file and line, for what is said of it; no part of what the data say
 }  # fmt: skip
 
 
@@ -44,6 +45,34 @@ class Story(NamedTuple):
     questions: Sequence[Mapping[str, Any]] = ()
     place: str = ""  # file and line, for what is said of it
     weights: Sequence[float] | None = None  # of each item: how much it is worth to be rehearsed
+
+
+class Ids:
+    """Ids of streams that have come, where, and what each said: two of one id are one stream, or wrong."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[str, str]] = {}
+        self.questions: dict[tuple[str, str], str] = {}  # (stream, id) -> where
+        self.again, self.first = 0, ""
+
+    def add(self, story: Story, where: str) -> None:
+        """Raises DataError for the id of another stream."""
+        weights = None if story.weights is None else list(story.weights)
+        said = digest(repr((list(map(str, story.items)), weights)).encode())
+        before = self.known.setdefault(story.id, (said, where))
+        if before[0] != said:
+            raise DataError(
+                f"{where}: the stream id '{story.id}' is also that of {before[1]}, whose items are others; expected an "
+                "id of its own for each stream (one without is called by its number), so rename one"
+            )
+        if before[1] != where:
+            self.again, self.first = self.again + 1, self.first or where
+
+    def sentences(self) -> list[str]:
+        if not self.again:
+            return []
+        rows = "1 stream comes again" if self.again == 1 else f"{self.again:,} streams come again"
+        return [f"{rows}, with the id and the items of one before (first {self.first}): taken as one, asked more often"]
 
 
 class Packed(NamedTuple):
@@ -92,9 +121,12 @@ class Streams(Dataset):
     weights: np.ndarray | None = None  # (I,) how much each item is worth to be rehearsed, for sampler=custom
 
     @classmethod
-    def of(cls, stories: Iterable[Story], report: ReadReport | None = None, *, first: int = 0) -> Self:
-        """first: questions that came before these, where ids are made of their number. Raises DataError."""
-        report = report or ReadReport(source="the streams")
+    def of(
+        cls, stories: Iterable[Story], report: ReadReport | None = None, *, first: int = 0, seen: Ids | None = None
+    ) -> Self:
+        """first: questions that came before these, where ids are made of their number; seen: streams that did. A stream
+        that comes again is one with more questions. Raises DataError."""
+        report, seen = report or ReadReport(source="the streams"), seen or Ids()
         numbers: dict[str, int] = {}
         told: dict[str, list[int]] = {}
 
@@ -105,24 +137,34 @@ class Streams(Dataset):
 
         items, lengths, ids = list[list[int]](), list[int](), list[str]()
         rows, asked = list[dict[str, Any]](), list[list[int]]()
+        place_of: dict[str, int] = {}
         weights, weighted = list[np.ndarray](), False
-        for story in stories:
+        for count, story in enumerate(stories, start=1):
             told_words = [read(item) for item in items_of(story, report.source)]
             if not any(told_words):
                 where = story.place or report.source
                 raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more, with words")
-            weights.append(_weights(story, report.source))
-            weighted |= story.weights is not None
-            items += told_words
-            lengths.append(len(told_words))
+            own_weights = _weights(story, report.source)
+            seen.add(story, story.place or f"stream {count} of {report.source}")
+            if story.id not in place_of:
+                place_of[story.id] = len(ids)
+                weights.append(own_weights)
+                weighted |= story.weights is not None
+                items += told_words
+                lengths.append(len(told_words))
+                ids.append(story.id)
             for question in story.questions:
                 said = _question(question, story, report.source)
-                own = str(question.get("id") or f"{story.id}/{first + len(rows) + 1}")
-                rows.append({name: question.get(name) for name in COLUMNS} | said | {"id": own, "stream": len(ids)})
+                own = (
+                    _question_id(question, story, said["place"], seen.questions)
+                    or f"{story.id}/{first + len(rows) + 1}"
+                )
+                place = {"id": own, "stream": place_of[story.id]}
+                rows.append({name: question.get(name) for name in COLUMNS} | said | place)
                 asked.append(read(said["question"]))
-            ids.append(story.id)
         if not ids:
             raise DataError(f"{report.source} holds no stream; give a file with one stream or more")
+        report = replace(report, remarks=(*report.remarks, *seen.sentences()))
         frame = pl.DataFrame(rows, schema=COLUMNS)
         known = pl.concat([frame["answer"].drop_nulls(), frame["options"].explode().drop_nulls()]).unique().sort()
         return cls(_packed(items), np.concatenate([[0], np.cumsum(lengths)]), ids, _packed(asked), frame,
@@ -147,7 +189,7 @@ class Streams(Dataset):
         own = [] if self.weights is None else [self.weights]
         parts = [*own, self.items.words, self.items.offsets, self.offsets, self.asked.words, self.asked.offsets]
         texts = [
-            frame_bytes(self.questions),
+            frame_bytes(self.questions.drop("place")),
             repr(list(self.ids)).encode(),
             self.words.to_bytes(),
             self.answers.to_bytes(),
@@ -198,6 +240,8 @@ class Streams(Dataset):
     def sentences(self) -> list[str]:
         lengths = self.lengths
         asked = f"{len(self.questions):,} questions with {len(self.answers):,} answers"
+        if none := self.questions["answer"].null_count():
+            asked += f", {none:,} of the questions without one"
         said = (
             f"{len(self):,} streams of {lengths.mean():,.1f} items on average, at most {lengths.max():,}; "
             f"{len(self.words):,} words; {asked if len(self.questions) else 'no questions'}"
@@ -218,6 +262,19 @@ def check_unknown(share: float, source: str, such: Sequence[str] = ()) -> None:
         raise DataError(
             f"{share:.0%} of the words of {source} are unknown to this system{shown}, and at most {UNKNOWN:.0%} may "
             f"be; fit it on streams of this kind, or fit on these with {as_said('start_from', 'DIR')}"
+        )
+
+
+def check_answered(data: Streams, what: str) -> None:
+    """Raises DataError where a question has no answer. what: needs them."""
+    none = data.questions.filter(pl.col("answer").is_null())
+    if len(none):
+        first = none.row(0, named=True)
+        many = f", and {len(none):,} of {len(data.questions):,} have none" if len(none) > 1 else ""
+        raise DataError(
+            f"{first['place'] or data.report.source}: the question {first['question']!r:.60} about "
+            f"'{data.ids[first['stream']]}' has no answer{many}; {what} needs each question's, so write it, or leave "
+            "the question out"
         )
 
 
@@ -263,46 +320,89 @@ def _weights(story: Story, source: str) -> np.ndarray:
     if found.shape != (len(story.items),) or not np.isfinite(found).all() or (found < 0).any():
         raise DataError(
             f"{story.place or source}: the weights of stream '{story.id}' are one number of 0 or more for each of its "
-            f"{len(story.items)} items; found {story.weights!r:.80}"
+            f"{len(story.items)} items; found {story.weights!r:.80}; mend them, or leave them out"
         )
     return found
 
 
 def _question(question: Mapping[str, Any], story: Story, source: str) -> dict[str, Any]:
     """What is asked, checked: question, time, answer, options and evidence of COLUMNS. Raises DataError."""
-    where = f"{question.get('place') or story.place or source}: a question about '{story.id}'"
+    place = str(question.get("place") or story.place or source)
+    where = f"{place}: a question about '{story.id}'"
     text, answer, count = question.get("question"), question.get("answer"), len(story.items)
     if not (isinstance(text, str) or _is_number(text)) or not str(text).strip():
         raise DataError(f'{where} has no text; write it as "q"')
     if answer is not None and not isinstance(answer, str | bool) and not _is_number(answer):
-        raise DataError(f"{where} has the answer {answer!r:.40}, expected a text; of several write one text")
+        raise DataError(f"{where} has the answer {answer!r:.40}, expected a text; write several as one text")
     if isinstance(answer, str) and not answer.strip():
         raise DataError(f"{where} has an empty answer; write the answer, or leave it out where it is not known")
     seen = question.get("time")
     time = count if seen is None else _whole(seen)
     if time is None:
-        raise DataError(f"{where} is asked after {seen!r:.40} items; a time is a whole number, how many had been seen")
+        raise DataError(
+            f"{where} is asked after {seen!r:.40} items; a time is a whole number, how many had been seen; "
+            "mend it, or leave it out where these are all"
+        )
     if not 1 <= time <= count:
         raise DataError(
-            f"{where} is asked after {time} items, and the stream has {count}; a time is between 1 and that"
+            f"{where} is asked after {time} items, and the stream has {count}; a time is between 1 and that; "
+            "mend it, or leave it out where these are all"
         )
     options, evidence = (_list(question.get(name)) for name in ("options", "evidence"))
     if options is None or not all(isinstance(each, str | bool) or _is_number(each) for each in options):
-        raise DataError(f"{where} has the options {question['options']!r:.40}, expected a list of answers")
+        raise DataError(
+            f"{where} has the options {question['options']!r:.40}, expected a list of answers; write a list of texts"
+        )
     if options and answer is not None and str(answer) not in [str(each) for each in options]:
-        raise DataError(f"{where} has the answer {answer!r}, which is none of its options; add it to them, or mend it")
+        raise DataError(
+            f"{where} has the answer {answer!r}, which is none of its options {_some(options)}; "
+            "add it to them, or mend it"
+        )
     places = [_whole(each) for each in ([question["evidence"]] if evidence is None else evidence)]
     numbers = [place for place in places if place is not None]
     if len(numbers) < len(places):
         raise DataError(
-            f"{where} has the evidence {question['evidence']!r:.40}, expected a list of items, counted from 0"
+            f"{where} has the evidence {question['evidence']!r:.40}, expected a list of items, counted from 0; "
+            "mend it, or leave it out"
         )
     if numbers and not (min(numbers) >= 0 and max(numbers) < time):
         raise DataError(
-            f"{where} has evidence {numbers}, and {time} items had been seen, counted from 0; evidence is among these"
+            f"{where} has evidence {numbers}, and {time} items had been seen, counted from 0; evidence is among "
+            "these; mend it, or leave it out"
         )
     return {"question": str(text), "time": time, "answer": None if answer is None else str(answer),
-            "options": list(map(str, options)), "evidence": numbers}  # fmt: skip
+            "options": list(map(str, options)), "evidence": numbers, "place": place}  # fmt: skip
+
+
+def _question_id(
+    question: Mapping[str, Any], story: Story, place: str, known: dict[tuple[str, str], str]
+) -> str | None:
+    """The question's own id; None where it has none, or only that of its stream, which was asked before (one question a
+    line). known: (stream, id) -> where, which grows. Raises DataError for two questions of one id about a stream."""
+    own = question.get("id")
+    if own is None or own == "":
+        return None
+    if isinstance(own, bool) or not isinstance(own, str | Real):
+        raise DataError(
+            f"{place}: a question about '{story.id}' has the id {own!r:.40}, expected a text or a number; mend it, or "
+            "leave it out"
+        )
+    before = known.get((story.id, str(own)))
+    if before is None:
+        known[story.id, str(own)] = place
+        return str(own)
+    if str(own) == story.id:
+        return None
+    raise DataError(
+        f"{place}: a question about '{story.id}' has the id '{own}', as one of {before} has; expected an id of its own "
+        "for each question about a stream, so rename one, or leave ids out"
+    )
+
+
+def _some(names: Iterable[Any], most: int = 5) -> str:
+    """The first few, in quotes, for a sentence."""
+    shown = [f"'{name}'" for name in names]
+    return ", ".join(shown[:most]) + (" ..." if len(shown) > most else "")
 
 
 def _list(value: Any) -> list[Any] | None:
@@ -376,11 +476,19 @@ def cut(data: Streams, split: str) -> Cut:
         return Cut(data, split, part[own])
     names = data.questions["split"]
     if names.null_count():
-        raise DataError(f"{data.report.source} does not say of each question which part it is of; use split 'streams'")
+        row = data.questions.row(int(np.flatnonzero(names.is_null().to_numpy())[0]), named=True)
+        raise DataError(
+            f"{row['place'] or data.report.source}: of the question {row['question']!r:.60} it is not said which part "
+            f"it is of, and of {names.null_count():,} it is not; write \"split\" beside each, or use split 'streams'"
+        )
     known = {"train": 0, "training": 0, "valid": 1, "validation": 1, "dev": 1, "test": 2}
     unknown = [name for name in names.unique().to_list() if name.lower() not in known]
     if unknown:
-        raise DataError(f"a question's part is train, validation or test; found '{unknown[0]}' in {data.report.source}")
+        row = data.questions.row(int(np.flatnonzero((names == unknown[0]).to_numpy())[0]), named=True)
+        raise DataError(
+            f"{row['place'] or data.report.source}: a question's part is train, validation or test; found "
+            f"'{unknown[0]}'; mend it, or use split 'streams'"
+        )
     where = np.array([known[name.lower()] for name in names.to_list()])
     if not (where == 1).any():  # a tenth of the streams that are trained on
         train = np.unique(own[where == 0])

@@ -1,5 +1,6 @@
 """Streams of any length with a known place for what matters: stories among sentences of a book, facts among noise."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 from tenfold.data.dataset import ReadReport
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
-from tenfold.systems.rehearsal.data import COLUMNS, Packed, Story, Streams, words_of
+from tenfold.systems.rehearsal.data import COLUMNS, Ids, Packed, Story, Streams, words_of
 from tenfold.systems.rehearsal.readers import read_text, split_sentences
 
 
@@ -41,9 +42,12 @@ def lengthen(
     if not background:
         raise DataError("there is no sentence of background to lengthen with")
     lengths = np.array([len(words_of(sentence)) for sentence in background])
-    rng = np.random.default_rng(seed)
-    for story in stories:
-        for number, question in enumerate(story.questions, start=1):
+    rng, ids, asked = np.random.default_rng(seed), Ids(), Counter[str]()
+    for count, story in enumerate(stories, start=1):
+        ids.add(story, story.place or f"story {count}")
+        for question in story.questions:
+            asked[story.id] += 1
+            number = asked[story.id]
             seen = question.get("time")
             facts = list(story.items[: len(story.items) if seen is None else seen])
             missing, start, around = (
@@ -121,7 +125,8 @@ def keyed_streams(
         "id": [f"{s}/{n}" for s, n in zip(stream.tolist(), range(len(stream)), strict=True)], "stream": stream,
         "time": time, "question": [f"k{n}" for n in asked.tolist()],
         "answer": [f"v{n}" for n in answers.tolist()], "kind": ["key"] * len(stream), "options": [[]] * len(stream),
-        "evidence": [[p, p + 1] for p in places.tolist()], "split": part.tolist()}, schema=COLUMNS)  # fmt: skip
+        "evidence": [[p, p + 1] for p in places.tolist()], "split": part.tolist(),
+        "place": [None] * len(stream)}, schema=COLUMNS)  # fmt: skip
     one = np.arange(count * length + 1)
     return Streams(
         Packed((items.ravel() + 1).astype(np.int32), one), np.arange(count + 1) * length,

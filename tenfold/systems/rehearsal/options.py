@@ -21,6 +21,9 @@ class ReadOptions:
     ] = "auto"
     encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
     columns: Annotated[str, option("user=NAME,item=NAME,time=NAME of an event log, where names do not say it")] = ""
+    question_columns: Annotated[
+        str, option("question=NAME,answer=NAME,user=NAME,position=NAME of the questions beside it, where names do not")
+    ] = ""
     items: Annotated[str, option("file of an event log's titles, joined by id")] = ""
     on_bad_rows: Annotated[
         Literal["refuse", "report"],

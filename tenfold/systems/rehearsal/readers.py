@@ -22,7 +22,7 @@ from tenfold.data.dataset import ReadReport
 from tenfold.data.events import Events, read_events
 from tenfold.data.questions import Questions, read_questions
 from tenfold.errors import DataError, OptionError, as_said
-from tenfold.systems.rehearsal.data import Story, Streams, items_of, words_of
+from tenfold.systems.rehearsal.data import Ids, Story, Streams, items_of, words_of
 from tenfold.systems.rehearsal.options import ReadOptions
 
 BABI = re.compile(r"(qa\d+)?.*?(train|valid|test)?\.txt$")
@@ -33,6 +33,7 @@ NAMES = {"stream": ("stream", "story", "items", "text"), "question": ("q", "ques
          "answer": ("a", "answer", "label"), "time": ("time", "position"), "evidence": ("support", "evidence"),
          "options": ("options", "choices", "candidates"), "kind": ("kind", "task"), "split": ("split", "part"),
          "id": ("id",)}  # fmt: skip
+ROW = '{"id": 1, "stream": ["..."], "queries": [{"q": "...", "a": "..."}]}'
 SKILLS, RIGHT = ("skills", "skill", "q"), ("correct", "right", "answers", "y")  # arrays of an npz
 
 
@@ -54,15 +55,15 @@ def streams_in_parts(
         yield data
         return
     stories, report = _stories_of(data, read_options or ReadOptions(), questions)
-    part, size, asked, first = list[Story](), 0, 0, 0
+    part, size, asked, first, seen = list[Story](), 0, 0, 0, Ids()
     for story in stories:
         part.append(story)
         size, asked = size + len(story.items), asked + len(story.questions)
         if size >= at_once:
-            yield Streams.of(part, report, first=first)
+            yield Streams.of(part, report, first=first, seen=seen)
             part, size, asked, first = [], 0, 0, first + asked
     if part or not first:
-        yield Streams.of(part, report, first=first)
+        yield Streams.of(part, report, first=first, seen=seen)
 
 
 def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], ReadReport]:
@@ -72,7 +73,10 @@ def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterat
     if isinstance(data, list):
         return _of_rows(enumerate(data, start=1), "row"), ReadReport(source="the rows")
     if not isinstance(data, str | Path):
-        raise DataError(f"streams are read from a path, rows or Streams; found {type(data).__name__}")
+        raise DataError(
+            f"streams are read from a path, a list of rows, Events or Streams; found {type(data).__name__}, so give "
+            "one of these"
+        )
     path = Path(data)
     layout = options.layout if options.layout != "auto" else _layout(path, options.encoding)
     if layout == "events":
@@ -82,8 +86,10 @@ def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterat
         raise OptionError(f"{as_said('on_bad_rows', options.on_bad_rows)} is for event logs and questions about them; "
                           f"leave it out, and mend what is wrong in {path}")  # fmt: skip
     if layout in ("babi", "jsonl"):
-        stories = _babi(path, options.encoding)
-        if layout == "jsonl":
+        if layout == "babi":
+            files, told = _babi_files(path)
+            stories, report = _babi(files, options.encoding), replace(report, remarks=told)
+        else:
             stories = _of_rows(_objects(path, options.encoding), f"{path}, line")
         if options.lengthen:
             from tenfold.systems.rehearsal.lengthen import lengthen, sentences_of
@@ -119,11 +125,14 @@ def one_stream(path: Path, encoding: str = "utf-8") -> list[str]:
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """A text, decompressed where it is gzip or xz whatever its name. Raises DataError."""
-    content = _bytes(path)
+    return _decoded(_bytes(path), path, encoding)
+
+
+def _decoded(content: bytes, path: Path, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{path} is not in {encoding}: {error}; say --encoding") from None
+        raise DataError(f"{path} is not in {encoding}: {error}; say {as_said('encoding', 'NAME')}") from None
 
 
 def split_sentences(text: str) -> list[str]:
@@ -187,7 +196,7 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
             with lzma.LZMAFile(file) if start.startswith(b"\xfd7zXZ") else packed or file as plain:
                 yield from io.TextIOWrapper(plain, encoding)
     except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{path} is not in {encoding}: {error}; say --encoding") from None
+        raise DataError(f"{path} is not in {encoding}: {error}; say {as_said('encoding', 'NAME')}") from None
     except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be decompressed: {error}; copy it again") from None
     except OSError as error:
@@ -204,7 +213,9 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
             except ValueError as error:
                 raise DataError(f"{path}, line {number} is no JSON: {error}; write one object a line") from None
             if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number} holds {type(row).__name__}, expected an object with a stream")
+                raise DataError(
+                    f"{path}, line {number} holds {type(row).__name__}, expected an object with a stream; write {ROW}"
+                )
             yield number, row
     if not number:
         raise DataError(f"{path} is empty; give a file with a stream")
@@ -212,6 +223,10 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _named(row: Mapping[str, Any], name: str) -> Any:
     return next((row[alias] for alias in NAMES[name] if alias in row), None)
+
+
+def _listed(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"'{name}'" for name in list(row)[:8]) or "nothing"
 
 
 def _question(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,46 +239,68 @@ def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator
         if isinstance(items, str):
             items = split_sentences(items)
         if not isinstance(items, list):
-            raise DataError(
-                f'{place} {number} has no stream; expected {{"id": 1, "stream": ["..."], "queries": [...]}}'
-            )
+            found = f"its 'stream' is {items!r:.40}" if items is not None else f"it has {_listed(row)}"
+            raise DataError(f"{place} {number} has no stream ({found}); write {ROW}")
         asked = row.get("queries", row.get("questions"))
         if asked is None:  # one question a line, beside its stream
             asked = [row] if _named(row, "question") is not None else []
         if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
-            raise DataError(f'{place} {number}: queries are a list of {{"q": "...", "a": "..."}}')
-        own = str(row.get("id", number))
+            raise DataError(f'{place} {number}: queries are a list of {{"q": "...", "a": "..."}}; found {asked!r:.60}')
+        own = number if row.get("id") is None else row["id"]
+        if isinstance(own, bool) or not isinstance(own, str | int | float) or not str(own).strip():
+            raise DataError(f"{place} {number} has the id {own!r:.40}, expected a text or a number; mend it, or leave "
+                            "it out")  # fmt: skip
         questions = [_question(each) for each in asked]
         split = _named(row, "split")
         for question in questions:
             question["split"] = question["split"] or split
-        yield Story(own, items, questions, f"{place} {number}", row.get("weights"))
+        yield Story(str(own), items, questions, f"{place} {number}", row.get("weights"))
 
 
 # bAbI ----------------------------------------------------------------------------------------------------------------
 
 
-def _babi(path: Path, encoding: str) -> Iterator[Story]:
-    """A file, a folder of files, or a tar of them; several training sets of one task (en, en-10k): the larger."""
-    if path.is_dir():
-        files = {str(each.relative_to(path)): each.read_bytes() for each in sorted(path.rglob("*.txt"))}
-    elif tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            members = sorted((m for m in archive if m.isfile() and m.name.endswith(".txt")), key=lambda m: m.name)
-            files = {m.name: archive.extractfile(m).read() for m in members}  # type: ignore[union-attr]
-    else:
-        files = {path.name: _bytes(path)}
-    chosen = dict[tuple[str, str], tuple[str, bytes]]()
+def _babi(files: Mapping[tuple[str, str], tuple[str, bytes]], encoding: str) -> Iterator[Story]:
+    for (task, part), (name, content) in files.items():
+        yield from _stories(_decoded(content, Path(name), encoding), task, part, name)
+
+
+def _babi_files(path: Path) -> tuple[dict[tuple[str, str], tuple[str, bytes]], tuple[str, ...]]:
+    """(task, part) -> name and content, of a file, a folder of files, or a tar of them; of several sets of one task
+    (en, en-10k) the larger. And what a person must know of those that are not taken."""
+    try:
+        if path.is_dir():
+            files = {str(each.relative_to(path)): each.read_bytes() for each in sorted(path.rglob("*.txt"))}
+        elif tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                members = sorted((m for m in archive if m.isfile() and m.name.endswith(".txt")), key=lambda m: m.name)
+                files = {m.name: archive.extractfile(m).read() for m in members}  # type: ignore[union-attr]
+        else:
+            files = {path.name: _bytes(path)}
+    except (EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} cannot be unpacked: {error}; copy it again") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check the name") from None
+    chosen, others, smaller = dict[tuple[str, str], tuple[str, bytes]](), list[str](), list[str]()
     for name, content in files.items():
         found = BABI.search(Path(name).name)
         if (found and found[1]) or len(files) == 1:
             key = ((found and found[1]) or Path(name).stem, (found and found[2]) or "train")
-            if key not in chosen or len(content) > len(chosen[key][1]):
+            before = chosen.setdefault(key, (name, content))
+            if len(content) > len(before[1]):
                 chosen[key] = (name, content)
+            if before[0] != name:
+                smaller.append(before[0] if len(content) > len(before[1]) else name)
+        else:
+            others.append(name)
     if not chosen:
         raise DataError(f"{path} holds no bAbI files; their names are like qa1_..._train.txt")
-    for (task, part), (name, content) in chosen.items():
-        yield from _stories(content.decode(encoding), task, part, name)
+    told = []
+    for names, why in ((smaller, "smaller than another of the same task and part"), (others, "not named as a task is")):
+        if names:
+            told.append(f"{len(names):,} of the files of {path} are left out, {why}: {', '.join(names[:3])}"
+                        + (" ..." if len(names) > 3 else ""))  # fmt: skip
+    return chosen, tuple(told)
 
 
 def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
@@ -273,7 +310,10 @@ def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
             continue
         own, _, rest = line.partition(" ")
         if not own.isdigit():
-            raise DataError(f"{name}, line {number}: a line of bAbI begins with a number; found {line[:40]!r}")
+            raise DataError(
+                f"{name}, line {number}: a line of bAbI begins with a number; found {line[:40]!r}; mend it, or say "
+                f"{as_said('layout', 'text')} for a text"
+            )
         if own == "1" and items:
             count += 1
             yield Story(f"{task}/{part}/{count}", items, questions, f"{name}, line {first}")
@@ -288,7 +328,8 @@ def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
         wrong = next((each for each in support.split() if not each.isdigit() or int(each) not in place), None)
         if wrong is not None:
             raise DataError(
-                f"{where}: the evidence is statement {wrong!r}, and no statement before the question has this number"
+                f"{where}: the evidence is statement {wrong!r}, and no statement before the question has this number; "
+                "write the number at the beginning of the statement's line"
             )
         evidence = sorted(place[int(each)] for each in support.split())
         questions.append({"question": question.strip(), "answer": answer.strip(), "time": len(items), "kind": task,
@@ -303,19 +344,23 @@ def _stories(text: str, task: str, part: str, name: str) -> Iterator[Story]:
 def _tutoring(text: str, path: Path) -> Iterator[Story]:
     lines = [line.strip().strip(",") for line in text.splitlines() if line.strip()]
     if len(lines) % 3:
-        raise DataError(f"{path} has {len(lines)} lines; a student has three: how many answers, skills, right or not")
+        raise DataError(
+            f"{path} has {len(lines)} lines; a student has three: how many answers, skills, right or not; "
+            "add the lines that are missing"
+        )
     for student, first in enumerate(range(0, len(lines), 3), start=1):
         skills, right = lines[first + 1].split(","), lines[first + 2].split(",")
         where = f"{path}, line {first + 1}"
         if not lines[first].isdigit() or not int(lines[first]) == len(skills) == len(right):
             raise DataError(
-                f"{where}: {lines[first]} answers are announced, {len(skills)} skills and {len(right)} answers follow"
+                f"{where}: {lines[first]:.40} answers are announced, {len(skills)} skills and {len(right)} answers "
+                "follow; expected as many of each, so mend the three lines"
             )
         for column, (skill, mark) in enumerate(zip(skills, right, strict=True), start=1):
             if not skill.strip() or mark.strip() not in ("0", "1"):
                 raise DataError(
                     f"{path}, line {first + 3}, answer {column}: expected a skill with a mark of 0 or 1; found skill "
-                    f"{skill.strip()!r} and mark {mark.strip()!r}"
+                    f"{skill.strip()!r} and mark {mark.strip()!r}; mend it, or leave the answer out of all three lines"
                 )
         marks = [mark.strip() == "1" for mark in right]
         yield _student(str(student), [skill.strip() for skill in skills], marks, where)
@@ -327,8 +372,10 @@ def _tutoring_arrays(path: Path) -> Iterator[Story]:
     try:
         with np.load(path, allow_pickle=False) if path.suffix == ".npz" else nullcontext(np.load(path)) as found:
             if isinstance(found, np.ndarray):
-                arrays = list(np.moveaxis(found, -1, 0))
+                arrays = list(np.moveaxis(found, -1, 0)) if found.ndim == 3 else []
+                held = f"an array {found.shape}"
             else:
+                held = ", ".join(f"'{name}' {found[name].shape}" for name in found.files[:6])
                 arrays = [next((found[n] for n in names if n in found), None) for names in (SKILLS, RIGHT)]
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as arrays: {error}; copy it again") from None
@@ -340,11 +387,14 @@ def _tutoring_arrays(path: Path) -> Iterator[Story]:
     ):
         raise DataError(
             f"{path} does not hold skills and answers: expected arrays 'skills' and 'correct', each (students, "
-            "answers), -1 at padding, or one array (students, answers, 2)"
+            f"answers), -1 at padding, or one array (students, answers, 2); found {held or 'nothing'}; save it so"
         )
     skills, right = arrays
     if skills.dtype.kind not in "iufb" or right.dtype.kind not in "iufb":
-        raise DataError(f"{path}: skills and answers are numbers; found arrays of {skills.dtype} and {right.dtype}")
+        raise DataError(
+            f"{path}: skills and answers are numbers; found arrays of {skills.dtype} and {right.dtype}; "
+            "save whole numbers"
+        )
     for student, (own, marks) in enumerate(zip(skills, right, strict=True), start=1):
         where = f"{path}, row {student}"
         there = own != -1
@@ -354,7 +404,7 @@ def _tutoring_arrays(path: Path) -> Iterator[Story]:
             bad = int(np.flatnonzero(~sound)[0])
             raise DataError(
                 f"{where}, column {bad + 1}: expected a skill with a mark of 0 or 1, whole numbers, and -1 only at "
-                f"the end; found skill {own[bad]} and mark {marks[bad]}"
+                f"the end; found skill {own[bad]} and mark {marks[bad]}; mend it"
             )
         yield _student(str(student), own[:count].astype(int).tolist(), marks[:count].astype(bool).tolist(), where)
 
@@ -378,16 +428,23 @@ def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterato
     remarks = tuple(replace(events.report, equal=0).sentences())  # such as that it was not in order of time
     if questions is None:
         return _users(events, np.arange(len(events)), None), ReadReport(source=events.report.source, remarks=remarks)
-    asked = questions
-    if not isinstance(questions, Questions):
-        asked = read_questions(questions, encoding=options.encoding, on_bad_rows=options.on_bad_rows)
-    users, seen = asked.asked_of(events)
+    asked, columns = questions, options.question_columns
+    try:
+        if not isinstance(questions, Questions):
+            asked = read_questions(
+                questions, columns=columns, encoding=options.encoding, on_bad_rows=options.on_bad_rows
+            )
+        users, seen = asked.asked_of(events)
+    except DataError as error:  # here, `columns` are the log's
+        said = str(error).replace("--columns ", "--question-columns ").replace(" columns=", " question_columns=")
+        raise DataError(said) from None
     by_user: dict[int, list[dict[str, Any]]] = {}
     for row, (user, time) in enumerate(zip(users.tolist(), seen.tolist(), strict=True)):
         one = asked[row]
         by_user.setdefault(user, []).append({
             "id": one.id, "question": one.question, "answer": one.answer, "time": time, "kind": one.kind,
-            "options": one.options, "evidence": one.evidence, "split": one.split})  # fmt: skip
+            "options": one.options, "evidence": one.evidence, "split": one.split,
+            "place": asked.place_of(row)})  # fmt: skip
     report = ReadReport(source=asked.report.source, remarks=(*remarks, *asked.report.sentences()))
     return _users(events, np.array(sorted(by_user)), by_user), report
 

@@ -20,7 +20,7 @@ from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import DataError, OptionError
 from tenfold.metrics.evaluation import Statistic
 from tenfold.system import Evaluation, PredictionSummary, System
-from tenfold.systems.rehearsal.data import Cut, Streams, check_unknown, cut, unknown_words
+from tenfold.systems.rehearsal.data import Cut, Streams, check_answered, check_unknown, cut, unknown_words
 from tenfold.systems.rehearsal.model import StreamNetwork
 from tenfold.systems.rehearsal.options import PredictOptions, Protocol, ReadOptions
 from tenfold.systems.rehearsal.readers import read_streams, streams_in_parts
@@ -59,6 +59,8 @@ class StreamQuestions(System):
     # The network.
 
     def infer_sizes(self, prepared: Cut) -> dict[str, int]:
+        for part in ("train", "validation"):
+            check_answered(prepared.part(part), f"fit's {part} part")
         return super().infer_sizes(prepared) | {"one_word": int(prepared.part("train").one_word)}
 
     @property
@@ -95,7 +97,10 @@ class StreamQuestions(System):
     def stages(self, prepared: Cut) -> Iterator[Stage]:
         train = prepared.part("train")
         if not len(train.questions):
-            raise DataError(f"{train.report.source} has no question to train a {type(self).__name__} on")
+            raise DataError(
+                f"{train.report.source} has no question to train a {type(self).__name__} on, and it learns from "
+                "nothing else; give a file that asks"
+            )
         yield self.stage(self.stage_name, self.network, self.loss, StreamSamples(train, None), self.checked(prepared))
 
     def stage(self, name: str, network: nn.Module, loss: Any, data: Samples, validate: Any, **more: Any) -> Stage:
@@ -156,9 +161,11 @@ class StreamQuestions(System):
         split = split or self.fitted["split"]
         asked = self.prepare(self.read(data, read_options, **(inputs or {})), split).part(part)
         if not len(asked.questions):
-            raise DataError(f"{asked.report.source} has no question in the {part} part of split '{split}'")
-        if asked.questions["answer"].null_count():
-            raise DataError(f"{asked.report.source} has questions without an answer; they cannot be measured")
+            raise DataError(
+                f"{asked.report.source} has no question in the {part} part of split '{split}', and measuring needs "
+                "one; choose another part or split, or give a file that asks"
+            )
+        check_answered(asked, "measuring")
         found, numbers = self.probabilities(asked), asked.answer_numbers()
         right = self.right(asked, found)
         figures = {"accuracy": right}
@@ -189,15 +196,23 @@ class StreamQuestions(System):
         """A row for each question: its id, the likeliest answer, its probability, the first `top` of them. Of JSON
         lines a part at a time is in memory; the output is written whole, or not at all. Raises DataError."""
         _ = self.network
-        parts = streams_in_parts(data, read_options, **(inputs or {}))
-        return PredictionSummary(write_answers(output, self._answered(parts, top, known_above)))
+        parts, notes = streams_in_parts(data, read_options, **(inputs or {})), list[str]()
+        done = PredictionSummary(write_answers(output, self._answered(parts, top, known_above, notes)))
+        done.notes = notes
+        return done
 
-    def _answered(self, parts: Iterable[Streams], top: int, known_above: float) -> Iterator[dict[str, Any]]:
+    def _answered(
+        self, parts: Iterable[Streams], top: int, known_above: float, notes: list[str]
+    ) -> Iterator[dict[str, Any]]:
+        """notes: what a person must know, added at the end."""
         asked, words, unknown, source, such = 0, 0, 0.0, "", list[str]()
+        streams, silent, no_answer, said = 0, 0, 0, list[str]()
         for part in parts:
             own = part.recoded(self.vocabularies)
-            source = own.report.source
+            source, said = own.report.source, own.report.sentences()
             asked, words = asked + len(own.questions), words + len(own.items.words)
+            streams, silent = streams + len(own), silent + len(own) - own.questions["stream"].n_unique()
+            no_answer += own.questions["answer"].null_count()
             unknown += own.unknown() * len(own.items.words)
             such = such or unknown_words(part.words.series, own.words)
             if len(own.questions):
@@ -205,6 +220,13 @@ class StreamQuestions(System):
         check_unknown(unknown / max(words, 1), source, such)
         if not asked:
             raise DataError(f'{source} asks nothing; write questions beside the streams as "queries"')
+        notes += said
+        if silent:
+            notes.append(f"{silent:,} of {streams:,} streams are not asked about: of them nothing is written")
+        if 0 < no_answer < asked:
+            notes.append(f"{no_answer:,} of {asked:,} questions come without an answer, and are answered as the others")
+        if unknown:
+            notes.append(f"{unknown / words:.1%} of the words are unknown, and read as nothing")
 
 
 def answer_loss(scores: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
