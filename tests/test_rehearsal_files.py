@@ -185,7 +185,10 @@ def test_an_event_log_with_questions_beside_it(tmp_path):
         ([{"stream": ["", " "]}], "is empty; a stream has one item"),
         ([{"stream": ["a", float("nan")]}], "item 1, from 0, of the stream '1' is nan, expected a text"),
         ([{"stream": [None]}], "item 0, from 0, of the stream '1' is null"),
-        ([{"stream": ["a", [0.5, 0.2]]}], "is [0.5, 0.2], expected a text, or a number that names something; features"),
+        (
+            [{"stream": ["a", [0.5, 0.2]]}],
+            "is [0.5, 0.2], expected a text, or a number that names something; mend it, or",
+        ),
         ([{"stream": [True]}], "is True, expected a text"),
         (
             [{"stream": ["a"], "queries": [{"q": "b?", "a": "c", "time": "soon"}]}],

@@ -1,7 +1,7 @@
 """`tenfold ask`: a text is read once into a memory of one size, and then asked. Nothing heavy is imported above."""
 
 import sys
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -12,7 +12,7 @@ def ask(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="a fitted rehearsal system")],
     text: Annotated[
         Optional[str],
-        typer.Option(help="the text to read: sentences, or JSON lines with one stream; .gz, .xz"),
+        typer.Option(help="the text to read: sentences, or JSON lines with one stream; .gz, .xz; or npy of features"),
     ] = None,
     question: Annotated[
         Optional[list[str]], typer.Option(help="a question; repeat for more; none: they are typed, one a line")
@@ -31,6 +31,8 @@ def ask(
     most of.
     """
     from pathlib import Path
+
+    import numpy as np
 
     from tenfold.errors import ArtifactError, DataError, OptionError
     from tenfold.files import write_whole
@@ -60,26 +62,30 @@ def ask(
     elif not text:
         missing = f"{kept} is not there; " if kept else "there is nothing to ask about; "
         raise OptionError(f"{missing}give --text FILE, or --memory FILE of a stream that was read")
-    items: list[str] = []
+    items: Any = []
     if text:
         items = one_stream(Path(text), encoding)
         before = found.told, found.unknown
         found.tell(items)
         count, unknown = found.told - before[0], found.unknown - before[1]
-        such = unknown_words((word for item in items for word in words_of(item)), system.vocabularies["words"])
-        check_unknown(unknown / max(count, 1), text, such)
-        say(f"{len(items):,} items read, {unknown:,} of {count:,} words unknown; the memory has {found.size:,} bytes")
+        told = "of features"
+        if not isinstance(items, np.ndarray):
+            such = unknown_words((word for item in items for word in words_of(item)), system.vocabularies["words"])
+            check_unknown(unknown / max(count, 1), text, such)
+            told = f"read, {unknown:,} of {count:,} words unknown"
+        say(f"{len(items):,} items {told}; the memory has {found.size:,} bytes")
     if kept:
         write_whole(kept, found.to_bytes())
     for asked in question or (line.strip() for line in sys.stdin if line.strip()):
-        told = found.ask(asked, known_above=known_above)
-        print(f"{asked}  ->  {told.answer}  ({told.probability:.0%})")
-        if told.unknown_words:
-            say(f"unknown words: {', '.join(told.unknown_words)}")
-        if items and found.written is not None:
+        answer = found.ask(asked, known_above=known_above)
+        print(f"{asked}  ->  {answer.answer}  ({answer.probability:.0%})")
+        if answer.unknown_words:
+            say(f"unknown words: {', '.join(answer.unknown_words)}")
+        if len(items) and found.written is not None:
+            shown = [f"item {place}" for place in range(len(items))] if isinstance(items, np.ndarray) else items
             lines = [
-                [str(slot), f"{share:.0%}", f"{items[place][:80]} ({len(items) - place} ago)"]
-                for slot, share in told.slots
+                [str(slot), f"{share:.0%}", f"{shown[place][:80]} ({len(items) - place} ago)"]
+                for slot, share in answer.slots
                 for place, _ in found.written_from(slot)[:2]
             ]
             print_table(["slot", "read", "written most from"], lines, right=(0, 1))

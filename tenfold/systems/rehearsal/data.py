@@ -1,9 +1,11 @@
 """Streams of items, and questions about them.
 
 An item is a few words: a sentence of a story, one word of a text, an event of a log told in words. All are numbers of
-one vocabulary, packed end to end; a question says of which stream it is asked, and how many items had been seen.
+one vocabulary, packed end to end. Or an item is a row of features, such as a clip of a video or a reading of sensors;
+all streams of a data set are of one kind. A question says of which stream it is asked, and how many items had been
+seen.
 
-Shapes: S streams, I items, Q questions.
+Shapes: S streams, I items, T items of a stream, F features, Q questions.
 """
 
 import re
@@ -38,13 +40,19 @@ def words_of(text: str) -> list[str]:
 
 
 class Story(NamedTuple):
-    """One stream as a reader gives it: items as texts, and what is asked of it (names as in COLUMNS)."""
+    """One stream as a reader gives it: items as texts, or features, and what is asked of it (names as in COLUMNS)."""
 
     id: str
     items: Sequence[str]
     questions: Sequence[Mapping[str, Any]] = ()
     place: str = ""  # file and line, for what is said of it
     weights: Sequence[float] | None = None  # of each item: how much it is worth to be rehearsed
+    features: np.ndarray | None = None  # (T, F) float32, finite, in place of items
+
+    @property
+    def length(self) -> int:
+        """How many items it has."""
+        return len(self.items if self.features is None else self.features)
 
 
 class Ids:
@@ -54,11 +62,22 @@ class Ids:
         self.known: dict[str, tuple[str, str]] = {}
         self.questions: dict[tuple[str, str], str] = {}  # (stream, id) -> where
         self.again, self.first = 0, ""
+        self.width: tuple[int, str] | None = None  # numbers of an item, 0 where items are texts, and where they came
 
     def add(self, story: Story, where: str) -> None:
-        """Raises DataError for the id of another stream."""
+        """Raises DataError for the id of another stream, and for items of another kind than those before."""
+        width = 0 if story.features is None else story.features.shape[1]
+        if self.width is None:
+            self.width = (width, where)
+        if width != self.width[0]:
+            found, expected = (f"{n} features" if n else "texts" for n in (width, self.width[0]))
+            raise DataError(
+                f"{where}: items of the stream '{story.id}' are {found}, and those of {self.width[1]} {expected}; "
+                "expected one kind of items in all streams, so give the others by themselves"
+            )
         weights = None if story.weights is None else list(story.weights)
-        said = digest(repr((list(map(str, story.items)), weights)).encode())
+        items = list(map(str, story.items)) if story.features is None else digest(story.features.tobytes())
+        said = digest(repr((items, weights)).encode())
         before = self.known.setdefault(story.id, (said, where))
         if before[0] != said:
             raise DataError(
@@ -119,6 +138,7 @@ class Streams(Dataset):
     answers: Vocabulary
     report: ReadReport = field(default_factory=ReadReport)
     weights: np.ndarray | None = None  # (I,) how much each item is worth to be rehearsed, for sampler=custom
+    features: np.ndarray | None = None  # (I, F) float32 of each item; its list of words is then empty
 
     @classmethod
     def of(
@@ -138,10 +158,13 @@ class Streams(Dataset):
         items, lengths, ids = list[list[int]](), list[int](), list[str]()
         rows, asked = list[dict[str, Any]](), list[list[int]]()
         place_of: dict[str, int] = {}
-        weights, weighted = list[np.ndarray](), False
+        weights, weighted, features = list[np.ndarray](), False, list[np.ndarray]()
         for count, story in enumerate(stories, start=1):
-            told_words = [read(item) for item in items_of(story, report.source)]
-            if not any(told_words):
+            if story.features is not None:
+                told_words = [list[int]()] * len(story.features)
+            else:
+                told_words = [read(item) for item in items_of(story, report.source)]
+            if not any(told_words) and not (story.features is not None and len(story.features)):
                 where = story.place or report.source
                 raise DataError(f"{where}: the stream '{story.id}' is empty; a stream has one item or more, with words")
             own_weights = _weights(story, report.source)
@@ -151,6 +174,7 @@ class Streams(Dataset):
                 weights.append(own_weights)
                 weighted |= story.weights is not None
                 items += told_words
+                features += [] if story.features is None else [story.features]
                 lengths.append(len(told_words))
                 ids.append(story.id)
             for question in story.questions:
@@ -169,7 +193,8 @@ class Streams(Dataset):
         known = pl.concat([frame["answer"].drop_nulls(), frame["options"].explode().drop_nulls()]).unique().sort()
         return cls(_packed(items), np.concatenate([[0], np.cumsum(lengths)]), ids, _packed(asked), frame,
                    Vocabulary(pl.Series(list(numbers), dtype=pl.String)), Vocabulary(known), report,
-                   np.concatenate(weights) if weighted else None)  # fmt: skip
+                   np.concatenate(weights) if weighted else None,
+                   np.concatenate(features) if features else None)  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -181,12 +206,12 @@ class Streams(Dataset):
 
     @property
     def one_word(self) -> bool:
-        """Whether no item has more than one word."""
-        return bool((np.diff(self.items.offsets) <= 1).all())
+        """Whether no item has more than one word; features are no words."""
+        return self.features is None and bool((np.diff(self.items.offsets) <= 1).all())
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        own = [] if self.weights is None else [self.weights]
+        own = [each for each in (self.weights, self.features) if each is not None]
         parts = [*own, self.items.words, self.items.offsets, self.offsets, self.asked.words, self.asked.offsets]
         texts = [
             frame_bytes(self.questions.drop("place")),
@@ -223,6 +248,13 @@ class Streams(Dataset):
         """The share of words that the vocabulary does not hold."""
         return float((self.items.words == 0).mean()) if len(self.items.words) else 0.0
 
+    def item_table(self, rows: np.ndarray) -> np.ndarray:
+        """The items `rows` (...), -1 for none: their words (..., W) int64, 0 at padding, or their features (..., F),
+        NaN where there is none."""
+        if self.features is None:
+            return self.items.table(rows)
+        return np.where((rows >= 0)[..., None], self.features[np.maximum(rows, 0)], np.float32(np.nan))
+
     def take(self, streams: np.ndarray, questions: np.ndarray) -> Self:
         """Some streams (S,), and of their questions those that hold in `questions` (Q,); both of bool."""
         place = np.cumsum(streams) - 1
@@ -234,6 +266,7 @@ class Streams(Dataset):
         frame = self.questions[kept].with_columns(stream=pl.Series(place[own[kept]], dtype=pl.Int64))
         return replace(
             self, items=self.items.take(inside), weights=None if self.weights is None else self.weights[inside],
+            features=None if self.features is None else self.features[inside],
             offsets=np.concatenate([[0], np.cumsum(lengths)]), ids=[self.ids[i] for i in which.tolist()],
             asked=self.asked.take(kept), questions=frame)  # fmt: skip
 
@@ -242,8 +275,9 @@ class Streams(Dataset):
         asked = f"{len(self.questions):,} questions with {len(self.answers):,} answers"
         if none := self.questions["answer"].null_count():
             asked += f", {none:,} of the questions without one"
+        kind = "items" if self.features is None else f"items of {self.features.shape[1]:,} features"
         said = (
-            f"{len(self):,} streams of {lengths.mean():,.1f} items on average, at most {lengths.max():,}; "
+            f"{len(self):,} streams of {lengths.mean():,.1f} {kind} on average, at most {lengths.max():,}; "
             f"{len(self.words):,} words; {asked if len(self.questions) else 'no questions'}"
         )
         return [said, *self.report.sentences()]
@@ -292,14 +326,58 @@ def items_of(story: Story, source: str) -> list[str]:
             shown = "null" if item is None else f"{item!r:.40}"
             raise DataError(
                 f"{story.place or source}: item {number}, from 0, of the stream '{story.id}' is {shown}, expected a "
-                "text, or a number that names something; features are not read, so write what an item says in words"
+                "text, or a number that names something; mend it, or, where items are features, make each of them a "
+                "list of numbers"
             )
         found.append(str(item))
     return found
 
 
+def features_of(items: Any, where: str) -> np.ndarray:
+    """(T, F) float32 of items that are rows of numbers, lists or an array. where: file, line or stream, for what is
+    said of them. Raises DataError with the item, from 0, that is none."""
+    if not isinstance(items, np.ndarray):
+        for number, item in enumerate(items):
+            if not isinstance(item, list | tuple | np.ndarray) or not all(_is_real(value) for value in item):
+                raise DataError(
+                    f"{where}: item {number}, from 0, is {item!r:.60}, and items here are lists of numbers; expected "
+                    "such a list, so mend it"
+                )
+            if len(item) != len(items[0]):
+                raise DataError(
+                    f"{where}: item {number}, from 0, has {len(item)} features, and the first one {len(items[0])}; "
+                    "expected as many of each, so mend it"
+                )
+        items = np.array([list(item) for item in items], dtype=np.float64)
+    if items.ndim != 2 or items.dtype.kind not in "fiub" or not items.shape[1]:
+        raise DataError(
+            f"{where}: the array is {items.shape} of {items.dtype}, expected (items, features) of numbers; save one "
+            "such array for each stream"
+        )
+    with np.errstate(over="ignore"):
+        found = items.astype(np.float32)
+    if not np.isfinite(found).all():
+        row, column = np.argwhere(~np.isfinite(found))[0].tolist()
+        raise DataError(
+            f"{where}: row {row}, column {column}, both from 0, is {items[row, column]!s}, expected a finite float32; "
+            "mend it, or leave the row out"
+        )
+    return np.ascontiguousarray(found)
+
+
+def are_features(items: Any) -> bool:
+    """Whether items as they came are rows of numbers."""
+    if isinstance(items, np.ndarray):
+        return items.ndim > 1
+    return isinstance(items, list | tuple) and bool(items) and isinstance(items[0], list | tuple | np.ndarray)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+    return _is_real(value) and bool(np.isfinite(float(value)))
 
 
 def _whole(value: Any) -> int | None:
@@ -312,15 +390,15 @@ def _whole(value: Any) -> int | None:
 def _weights(story: Story, source: str) -> np.ndarray:
     """Of each item; 1 where a stream says nothing. Raises DataError."""
     if story.weights is None:
-        return np.ones(len(story.items))
+        return np.ones(story.length)
     try:
         found = np.asarray(story.weights, dtype=float)
     except (TypeError, ValueError):
         found = np.full(1, np.nan)
-    if found.shape != (len(story.items),) or not np.isfinite(found).all() or (found < 0).any():
+    if found.shape != (story.length,) or not np.isfinite(found).all() or (found < 0).any():
         raise DataError(
             f"{story.place or source}: the weights of stream '{story.id}' are one number of 0 or more for each of its "
-            f"{len(story.items)} items; found {story.weights!r:.80}; mend them, or leave them out"
+            f"{story.length} items; found {story.weights!r:.80}; mend them, or leave them out"
         )
     return found
 
@@ -329,7 +407,7 @@ def _question(question: Mapping[str, Any], story: Story, source: str) -> dict[st
     """What is asked, checked: question, time, answer, options and evidence of COLUMNS. Raises DataError."""
     place = str(question.get("place") or story.place or source)
     where = f"{place}: a question about '{story.id}'"
-    text, answer, count = question.get("question"), question.get("answer"), len(story.items)
+    text, answer, count = question.get("question"), question.get("answer"), story.length
     if not (isinstance(text, str) or _is_number(text)) or not str(text).strip():
         raise DataError(f'{where} has no text; write it as "q"')
     if answer is not None and not isinstance(answer, str | bool) and not _is_number(answer):

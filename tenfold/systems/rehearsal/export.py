@@ -5,7 +5,8 @@
     scores, slots = reader(memory, asked)
 
 U streams at once, K slots of w numbers, segments of N items, items of W words (two at least, 0 at padding), d width.
-words (U, N, W) int64; count (U,) int64, how many of a segment's items there are; keys and values (U, N, d);
+words (U, N, W) int64, or, where items are features, (U, N, F) float32; count (U,) int64, how many of
+a segment's items there are; keys and values (U, N, d);
 number (U,) int64, of the segment in its stream, from 0; asked (U, W) int64; scores (U, A) of the answers, before
 softmax; slots (U, K), how much of each was read. stream.json beside them has the sizes, M_0 of one stream, words and
 answers by number. For a question that comes before a segment is full, update a copy of the memory with what there is.
@@ -71,14 +72,17 @@ def export(system: "Rehearsal", folder: str | Path) -> Exported:
         )
     system.save(folder)
     memory = machine.start(2).contiguous()
+    features = system.sizes.get("features", 0)
     words = torch.ones(2, machine.segment, 3, dtype=torch.long)
+    if features:
+        words = torch.zeros(2, machine.segment, features)
     asked, count = torch.ones(2, 3, dtype=torch.long), torch.full((2,), machine.segment)
     keys, values = Encoder(network)(words, count)
     streams, wide = torch.export.Dim("streams", min=1), torch.export.Dim("words", min=2)
     each = {0: streams}
     done = [
         to_onnx(Encoder(network), {"words": words, "count": count}, ["keys", "values"], folder / FILES[0],
-                free={"words": {0: streams, 2: wide}, "count": each}),
+                free={"words": each if features else {0: streams, 2: wide}, "count": each}),
         to_onnx(Update(network), {"memory": memory, "keys": keys, "values": values, "count": count,
                                   "number": torch.zeros_like(count)}, ["memory_after"], folder / FILES[1],
                 free=dict.fromkeys(("memory", "keys", "values", "count", "number"), each)),
@@ -87,7 +91,7 @@ def export(system: "Rehearsal", folder: str | Path) -> Exported:
     ]  # fmt: skip
     about = {"segment": machine.segment, "slots": machine.slots, "dim": machine.dim, "width": machine.width,
              "start": machine.start(1)[0].tolist(),
-             "words": ["", *system.vocabularies["words"].series.to_list()],
+             "features": features, "words": ["", *system.vocabularies["words"].series.to_list()],
              "answers": system.vocabularies["answers"].series.to_list()}  # fmt: skip
     write_whole(folder / "stream.json", json.dumps(about).encode())
     notes = [f"a memory is {machine.slots} x {machine.width} float32; stream.json has M_0, words and answers by number"]

@@ -122,7 +122,7 @@ class SegmentSearch(PlainReader):
 
     def stream_network(self) -> SearchedStream:
         o = self.options
-        sizes = {"words": self.sizes["words"], "answers": self.sizes["answers"]}
+        sizes = {"words": self.sizes["words"], "answers": self.sizes["answers"], "standard": self.standard}
         return SearchedStream(o, beside=self.one_word, dim=o.dim, hops=o.hops, dropout=o.dropout, **sizes)
 
 

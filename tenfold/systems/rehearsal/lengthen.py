@@ -44,6 +44,11 @@ def lengthen(
     lengths = np.array([len(words_of(sentence)) for sentence in background])
     rng, ids, asked = np.random.default_rng(seed), Ids(), Counter[str]()
     for count, story in enumerate(stories, start=1):
+        if story.features is not None:
+            raise DataError(
+                f"{story.place}: items of the stream '{story.id}' are features, and only stories of sentences are "
+                "lengthened; leave lengthen out"
+            )
         ids.add(story, story.place or f"story {count}")
         for question in story.questions:
             asked[story.id] += 1

@@ -41,6 +41,33 @@ class Told(nn.Module):
         return (self.table(words) * place).sum(-2) * count.rsqrt()
 
 
+class Felt(nn.Module):
+    """Features as one vector: a linear map without bias of what they are, each standardised as it was in training."""
+
+    def __init__(self, mean: Tensor, scale: Tensor, dim: int) -> None:
+        """mean, scale: (F,), subtracted and multiplied with."""
+        super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", mean.clone(), persistent=False)  # the system keeps them
+        self.register_buffer("scale", scale.clone(), persistent=False)
+        self.map = nn.Linear(len(mean), dim, bias=False)
+        nn.init.normal_(self.map.weight, std=len(mean) ** -0.5)  # as large as words are
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features (..., F), NaN where there is none -> (..., d)."""
+        x = (features - self.mean) * self.scale
+        return self.map(torch.where(x.isnan(), 0.0, x).to(self.map.weight.dtype))
+
+
+Standard = tuple[Tensor, Tensor]  # (F,) mean and scale of features
+
+
+def item_encoder(table: nn.Embedding, standard: Standard | None) -> nn.Module:
+    """Items to vectors: of words, or, where `standard` says how they are, of features."""
+    return Told(table) if standard is None else Felt(*standard, table.embedding_dim)
+
+
 def word_table(words: int, dim: int) -> nn.Embedding:
     return nn.Embedding(words + 1, dim, padding_idx=0)
 
@@ -88,15 +115,20 @@ class Found(NamedTuple):
 class StreamNetwork(nn.Module):
     """Reads streams into a memory, and answers from it alone: the question has no part in what is kept."""
 
-    def __init__(self, machine: nn.Module, *, dim: int, words: int, answers: int, hops: int, dropout: float) -> None:
+    def __init__(
+        self, machine: nn.Module, *, dim: int, words: int, answers: int, hops: int, dropout: float,
+        standard: Standard | None = None,
+    ) -> None:  # fmt: skip
+        """standard: mean and scale of the items' features, where they are no words."""
         super().__init__()
         table = word_table(words, dim)
-        self.item, self.question, self.drop = Told(table), Told(table), Dropout(dropout)
+        self.item: Any = item_encoder(table, standard)
+        self.question, self.drop = Told(table), Dropout(dropout)
         self.machine: Any = machine
         self.reader, self.head = Reader(dim, hops), AnswerHead(dim, max(answers, 1), dropout)
 
     def items(self, words: Tensor) -> Tensor:
-        """(B, L, W) -> (B, L, d)."""
+        """Words (B, L, W), or features (B, L, F) -> (B, L, d)."""
         return self.drop(self.item(words))
 
     def read(self, x: Tensor, length: Tensor) -> Tensor:
@@ -188,8 +220,11 @@ class Rehearser(nn.Module):
         y, _ = self.decoder(x.flatten(0, 1), keep.flatten(0, 1), None, memory)
         return y.unflatten(0, (-1, count))
 
-    def forward(self, item: Told, table: Tensor, x: Tensor, words: Tensor, keys: Tensor, parts: Fragments) -> Rehearsed:
-        """item: words to vectors; table (V + 1, d): of single words; x (B, L, d): items; keys (B, K, d): of memory."""
+    def forward(
+        self, item: nn.Module, table: Tensor, x: Tensor, words: Tensor, keys: Tensor, parts: Fragments
+    ) -> Rehearsed:
+        """item: words or features to vectors; table (V + 1, d): of single words; x (B, L, d): items; words (B, L, W),
+        or features; keys (B, K, d): of memory."""
         rows = torch.arange(len(x), device=x.device).view(-1, 1, 1)
         own = x[rows, parts.place]
         shown = torch.where(parts.masked.unsqueeze(-1), self.mask, own)
@@ -202,13 +237,14 @@ class Rehearser(nn.Module):
         return Rehearsed(loss, parts.masked.sum(), (told * enough).sum(), enough.sum(), right)
 
     def _restored(
-        self, item: Told, table: Tensor, u: Tensor, own: Tensor, words: Tensor, parts: Fragments
+        self, item: nn.Module, table: Tensor, u: Tensor, own: Tensor, words: Tensor, parts: Fragments
     ) -> tuple[Tensor, Tensor]:
         """The sum over masked items of -log of their share: among all words where an item is one, else among drawn
-        items that say something else."""
+        items that say something else, and, of features, items of the fragment that are far enough away: what stands
+        next to each other is nearly the same."""
         where = parts.masked
         u = self.restore(u[where])  # (n, d)
-        if words.shape[-1] == 1:
+        if words.shape[-1] == 1 and not words.is_floating_point():
             # Not among nothing: the row of padding would be trained, and an answer would hang on how much there is.
             scores = (u @ table[1:].T).float() * u.shape[-1] ** -0.5
             target = words[where][:, 0] - 1  # -1: a word that is not known has no share
@@ -218,21 +254,38 @@ class Rehearser(nn.Module):
             stream = where.nonzero()[:, 0]
             u = F.normalize(u, dim=-1)
             against = (others[stream] @ u.unsqueeze(-1)).squeeze(-1).masked_fill(parts.same[where], -1e4)
-            scores = torch.cat([(u * true).sum(-1, keepdim=True), against], 1).float() / self.options.temperature
+            beside = [self._far(u, own, words, parts)] if words.is_floating_point() and self.options.min_gap else []
+            scores = torch.cat([(u * true).sum(-1, keepdim=True), against, *beside], 1).float()
+            scores = scores / self.options.temperature
             target = torch.zeros(len(u), dtype=torch.long, device=u.device)
         right = torch.zeros_like(where)
         right[where] = scores.argmax(-1) == target
         return F.cross_entropy(scores, target, reduction="sum", ignore_index=-1), right
+
+    def _far(self, u: Tensor, own: Tensor, features: Tensor, parts: Fragments) -> Tensor:
+        """Scores (n, Nf) of what is restored, u (n, d), beside the items of its own fragment, as far as these are
+        negatives: `min_gap` places away or further, and other than the masked one."""
+        where = parts.masked.nonzero()  # (n, 3)
+        at = where[:, 0] * parts.masked.shape[1] + where[:, 1]
+        mine = F.normalize(own, dim=-1).flatten(0, 1)[at]  # (n, Nf, d)
+        place = torch.arange(own.shape[2], device=u.device)
+        far = (place - where[:, 2:]).abs() >= self.options.min_gap
+        told = features.flatten(0, 1)[at]
+        other = (told != features[parts.masked].unsqueeze(1)).any(-1)
+        real = parts.real.flatten(0, 1)[at]
+        return (mine @ u.unsqueeze(-1)).squeeze(-1).masked_fill(~(far & other & real), -1e4)
 
 
 class Teacher(nn.Module):
     """Sees the whole stream and answers by attention to its fragments: what it attends to is worth rehearsing ("what to
     rehearse?"). A fragment is the mean of its items."""
 
-    def __init__(self, dim: int, words: int, answers: int, fragment: int, dropout: float) -> None:
+    def __init__(
+        self, dim: int, words: int, answers: int, fragment: int, dropout: float, standard: Standard | None = None
+    ) -> None:
         super().__init__()
         table = word_table(words, dim)
-        self.item, self.question, self.fragment = Told(table), Told(table), fragment
+        self.item, self.question, self.fragment = item_encoder(table, standard), Told(table), fragment
         self.ask, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.value, self.head = nn.Linear(dim, dim), AnswerHead(dim, max(answers, 1), dropout)
 

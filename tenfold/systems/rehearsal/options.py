@@ -14,9 +14,10 @@ class ReadOptions:
     """How files of streams are read."""
 
     layout: Annotated[
-        Literal["auto", "jsonl", "babi", "text", "events", "tutoring"],
+        Literal["auto", "jsonl", "babi", "text", "events", "tutoring", "features"],
         option(
-            "layout of the file: JSON lines, bAbI, plain text, event log (with --questions), tutoring; auto looks at it"
+            "layout of the file: JSON lines, bAbI, plain text, event log (with --questions), tutoring, features (npy, "
+            "npz or a folder of npy, with --questions or without); auto looks at it"
         ),
     ] = "auto"
     encoding: Annotated[str, option("encoding of text files: utf-8, latin-1, utf-16 ...")] = "utf-8"
@@ -110,6 +111,9 @@ class RehearsalOptions:
         int, option("items from which the masked one is told, where an item has several words", gt=0)
     ] = 64
     temperature: Annotated[float, option("temperature of these scores, which are of normalised vectors", gt=0)] = 0.1
+    min_gap: Annotated[
+        int, option("of features: items of the fragment itself so far away are told apart too; 0: none", ge=0)
+    ] = 4
     sampler: Annotated[
         Sampler,
         option(

@@ -21,7 +21,7 @@ def writing(system: "Rehearsal", items: Sequence[str], marked: Sequence[int] = (
     from matplotlib.figure import Figure
 
     machine, network = system.streams.machine, system.streams
-    words = system.word_numbers(list(items))
+    words = system.item_tensor(items)
     x, memory, size = network.items(words.unsqueeze(0)), machine.start(1), machine.segment
     attention, kept = [], []
     for begin in range(0, len(items), size):

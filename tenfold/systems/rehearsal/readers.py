@@ -1,4 +1,4 @@
-"""Files as streams: JSON lines, bAbI, plain text, tutoring logs, and event logs with questions beside them."""
+"""Files as streams: JSON lines, bAbI, plain text, tutoring logs, event logs and features with questions beside them."""
 
 import gzip
 import io
@@ -21,8 +21,8 @@ import numpy as np
 from tenfold.data.dataset import ReadReport
 from tenfold.data.events import Events, read_events
 from tenfold.data.questions import Questions, read_questions
-from tenfold.errors import DataError, OptionError, as_said
-from tenfold.systems.rehearsal.data import Ids, Story, Streams, items_of, words_of
+from tenfold.errors import DataError, OptionError, as_said, nearest
+from tenfold.systems.rehearsal.data import Ids, Story, Streams, are_features, features_of, items_of, words_of
 from tenfold.systems.rehearsal.options import ReadOptions
 
 BABI = re.compile(r"(qa\d+)?.*?(train|valid|test)?\.txt$")
@@ -38,8 +38,9 @@ SKILLS, RIGHT = ("skills", "skill", "q"), ("correct", "right", "answers", "y")  
 
 
 def read_streams(data: Any, read_options: ReadOptions | None = None, *, questions: Any = None) -> Streams:
-    """A path (JSON lines, bAbI files, folders and tars, plain text, tutoring logs as CSV or npz; also .gz and .xz), an
-    event log with `questions` about it, rows as dicts, or Streams. Raises DataError, OptionError."""
+    """A path (JSON lines, bAbI files, folders and tars, plain text, tutoring logs as CSV or npz; also .gz and .xz;
+    features as npy, npz or a folder of npy), an event log or features with `questions` about it, rows as dicts, or
+    Streams. Raises DataError, OptionError."""
     if isinstance(data, Streams):
         return data
     stories, report = _stories_of(data, read_options or ReadOptions(), questions)
@@ -58,7 +59,10 @@ def streams_in_parts(
     part, size, asked, first, seen = list[Story](), 0, 0, 0, Ids()
     for story in stories:
         part.append(story)
-        size, asked = size + len(story.items), asked + len(story.questions)
+        size, asked = (
+            size + (story.length if story.features is None else story.features.size // 16),
+            asked + len(story.questions),
+        )
         if size >= at_once:
             yield Streams.of(part, report, first=first, seen=seen)
             part, size, asked, first = [], 0, 0, first + asked
@@ -68,6 +72,8 @@ def streams_in_parts(
 
 def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], ReadReport]:
     """What a file or rows hold, read as it is asked for, and what is said of it."""
+    if isinstance(data, str | Path) and _of_features(Path(data), options):
+        return _features(Path(data), questions, options), ReadReport(source=str(data))
     if questions is not None or isinstance(data, Events):
         return _of_events(data, questions, options)
     if isinstance(data, list):
@@ -107,14 +113,19 @@ def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterat
     return iter([Story(path.name, split_sentences(text), (), str(path))]), report
 
 
-def one_stream(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The items of a file with one stream: sentences of a text, or JSON lines of one line. Raises DataError."""
+def one_stream(path: Path, encoding: str = "utf-8") -> list[str] | np.ndarray:
+    """The items of a file with one stream: sentences of a text, JSON lines of one line, or npy (T, F) of features.
+    Raises DataError."""
+    if path.suffix.lower() == ".npy":
+        return features_of(_array(path), str(path))
     text = read_text(path, encoding)
     if text.lstrip().startswith("{"):
         stories = _of_rows(_objects(path, encoding), f"{path}, line")
         story = next(stories)
         if next(stories, None) is not None:
             raise DataError(f"{path} holds several streams, and one is asked about; write it into a file of its own")
+        if story.features is not None:
+            return story.features
         found = items_of(story, str(path))
     else:
         found = split_sentences(text)
@@ -233,28 +244,35 @@ def _question(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _named(row, name) for name in NAMES if name != "stream"}
 
 
+def _queries(row: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """What a row asks: of its list of queries, or itself. Raises DataError."""
+    asked = row.get("queries", row.get("questions"))
+    if asked is None:  # one question a line, beside its stream
+        asked = [row] if _named(row, "question") is not None else []
+    if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
+        raise DataError(f'{where}: queries are a list of {{"q": "...", "a": "..."}}; found {asked!r:.60}')
+    questions, split = [_question(each) for each in asked], _named(row, "split")
+    for question in questions:
+        question["split"] = question["split"] or split
+    return questions
+
+
 def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator[Story]:
     for number, row in rows:
         items = _named(row, "stream")
         if isinstance(items, str):
             items = split_sentences(items)
-        if not isinstance(items, list):
+        if not isinstance(items, list | np.ndarray):
             found = f"its 'stream' is {items!r:.40}" if items is not None else f"it has {_listed(row)}"
             raise DataError(f"{place} {number} has no stream ({found}); write {ROW}")
-        asked = row.get("queries", row.get("questions"))
-        if asked is None:  # one question a line, beside its stream
-            asked = [row] if _named(row, "question") is not None else []
-        if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
-            raise DataError(f'{place} {number}: queries are a list of {{"q": "...", "a": "..."}}; found {asked!r:.60}')
         own = number if row.get("id") is None else row["id"]
         if isinstance(own, bool) or not isinstance(own, str | int | float) or not str(own).strip():
             raise DataError(f"{place} {number} has the id {own!r:.40}, expected a text or a number; mend it, or leave "
                             "it out")  # fmt: skip
-        questions = [_question(each) for each in asked]
-        split = _named(row, "split")
-        for question in questions:
-            question["split"] = question["split"] or split
-        yield Story(str(own), items, questions, f"{place} {number}", row.get("weights"))
+        questions = _queries(row, f"{place} {number}")
+        where = f"{place} {number}"
+        felt = features_of(items, f"{where}, the stream '{own}'") if are_features(items) else None
+        yield Story(str(own), () if felt is not None else list(items), questions, where, row.get("weights"), felt)
 
 
 # bAbI ----------------------------------------------------------------------------------------------------------------
@@ -414,6 +432,99 @@ def _student(student: str, skills: Sequence[Any], right: Sequence[bool], where: 
     asked = [{"question": f"skill{skills[t]}", "answer": told[t].split()[1], "time": t, "kind": "step"}
              for t in range(1, len(told))]  # fmt: skip
     return Story(student, told, asked, where)
+
+
+# Features: an array (T, F) for each stream, and questions beside them ------------------------------------------------
+
+
+def _of_features(path: Path, options: ReadOptions) -> bool:
+    """Whether a path holds features: a folder with npy, an npy of two axes, an npz that is no tutoring log."""
+    if options.layout != "auto":
+        return options.layout == "features"
+    if path.is_dir():
+        return next(path.rglob("*.npy"), None) is not None
+    if path.suffix.lower() == ".npy" and path.exists():
+        return _array(path).ndim != 3
+    if path.suffix.lower() == ".npz" and path.exists():
+        return not {*SKILLS, *RIGHT} & set(_names(path))
+    return False
+
+
+def _array(path: Path, name: str | None = None) -> np.ndarray:
+    """An npy, or one array of an npz. Raises DataError."""
+    try:
+        if name is None:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found
+            raise ValueError("it holds several arrays")
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name])
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        inside = "" if name is None else f" ('{name}')"
+        raise DataError(f"{path}{inside} cannot be read as arrays: {error}; copy it again") from None
+
+
+def _names(path: Path) -> list[str]:
+    """Of the arrays of an npz; none where it cannot be read, which its reader says. Raises nothing."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return list(arrays.files)
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error):
+        return list(SKILLS)
+
+
+def _features(path: Path, questions: Any, options: ReadOptions) -> Iterator[Story]:
+    """A stream for each array, called by its name or its file's without the ending. Raises DataError, OptionError."""
+    for name, value in (("lengthen", options.lengthen), ("on_bad_rows", options.on_bad_rows)):
+        if value not in (0, "refuse"):
+            raise OptionError(f"{as_said(name, value)} is not for features; leave it out")
+    if path.is_dir():
+        files = {each.relative_to(path).with_suffix("").as_posix(): each for each in sorted(path.rglob("*.npy"))}
+    else:
+        files = dict.fromkeys(_names(path), path) if path.suffix.lower() == ".npz" else {path.stem: path}
+    if not files:
+        raise DataError(f"{path} holds no array; give an npz with an array for each stream, or a folder of npy files")
+    asked = _by_stream(questions, files, path, options.encoding)
+
+    def stories() -> Iterator[Story]:
+        packed = path.suffix.lower() == ".npz" and not path.is_dir()
+        for name, file in files.items():
+            where = f"{file} ('{name}')" if packed else str(file)
+            found = features_of(_array(file, name if packed else None), where)
+            yield Story(name, (), asked.get(name, ()), where, None, found)
+
+    return stories()
+
+
+def _by_stream(questions: Any, names: Mapping[str, Any], about: Path, encoding: str) -> dict[str, list[dict[str, Any]]]:
+    """Questions of JSON lines or rows {"stream": its name, "q", "a", ...}, or with "queries", by their stream.
+    Raises DataError."""
+    if questions is None:
+        return {}
+    if isinstance(questions, str | Path):
+        rows, place = _objects(Path(questions), encoding), f"{questions}, line"
+    elif isinstance(questions, list):
+        rows, place = enumerate(questions, start=1), "the questions, row"
+    else:
+        raise DataError(
+            f"questions about features are JSON lines, or a list of rows; found {type(questions).__name__}, so give "
+            "one of these"
+        )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, row in rows:
+        where = f"{place} {number}"
+        name = row.get("stream")
+        if not isinstance(name, str) or name not in names:
+            near = (
+                nearest(name, list(names)[:1000]) if isinstance(name, str) else 'write {"stream": "NAME", "q": "..."}'
+            )
+            raise DataError(f"{where}: there is no stream {name!r:.60} in {about}; {near}")
+        for each in _queries(row, where):
+            found.setdefault(name, []).append(each | {"place": where})
+    if not found:
+        raise DataError(f"{place.rpartition(',')[0]} holds no question; give a file with questions, or none")
+    return found
 
 
 # Event logs ----------------------------------------------------------------------------------------------------------

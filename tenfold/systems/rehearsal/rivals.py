@@ -212,7 +212,7 @@ class FullAttentionReader(PlainReader):
     def stream_network(self) -> WholeStream:
         o = self.options
         return WholeStream(o, dim=o.dim, words=self.sizes["words"], answers=self.sizes["answers"], hops=o.hops,
-                           dropout=o.dropout)  # fmt: skip
+                           dropout=o.dropout, standard=self.standard)  # fmt: skip
 
 
 class RehearsedTokens(Rehearsal):

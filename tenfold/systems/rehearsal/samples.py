@@ -29,13 +29,13 @@ class Fragments(NamedTuple):
     real: Tensor  # (B, F, Nf) bool; the stream may be shorter than a fragment
     masked: Tensor  # (B, F, Nf) bool
     replaced: Tensor  # (B, F, Nf) bool: in the changed fragment, by `donors`
-    donors: Tensor  # (B, F, Nf, W) words of items of other streams
-    negatives: Tensor  # (B, J, W) words of items of other streams, from which a masked one is told
+    donors: Tensor  # (B, F, Nf, W) words, or features, of items of other streams
+    negatives: Tensor  # (B, J, W) words, or features, of items of other streams, from which a masked one is told
     same: Tensor  # (B, F, Nf, J) bool: the negative says the same as the item
 
 
 class Batch(NamedTuple):
-    words: Tensor  # (B, L, W), 0 at padding and unknown words
+    words: Tensor  # (B, L, W), 0 at padding and unknown words; of features (B, L, F), NaN at padding
     length: Tensor  # (B,) items
     asked: Tensor  # (Q, W') words of the questions
     stream: Tensor  # (Q,) row of the batch that each is about
@@ -58,7 +58,7 @@ def tensors(data: Streams, rows: np.ndarray, numbers: np.ndarray, by_stream: tup
     counts = ends[rows + 1] - ends[rows]
     which = np.concatenate([order[ends[row] : ends[row + 1]] for row in rows]) if len(rows) else order[:0]
     time = data.questions["time"].to_numpy()[which]
-    arrays = (data.items.table(item), length, data.asked.table(which), np.repeat(np.arange(len(rows)), counts), time)
+    arrays = (data.item_table(item), length, data.asked.table(which), np.repeat(np.arange(len(rows)), counts), time)
     words, lengths, asked, stream, seen = (torch.from_numpy(np.ascontiguousarray(each)) for each in arrays)
     return Batch(words, lengths, asked, stream, seen, torch.from_numpy(numbers[which]))
 
@@ -134,10 +134,8 @@ class StreamSamples:
         )
         negative = self._elsewhere(draw, 6, 1 if self.one_word else options.negatives)
         same = self.hashes[item][..., None] == self.hashes[negative][:, None, None]
-        width = batch.words.shape[2]
-        arrays = (at, np.where(real, place, 0), real, masked, replaced, self.data.items.table(donor, width=None),
-                  self.data.items.table(negative), same)  # fmt: skip
-        assert width
+        arrays = (at, np.where(real, place, 0), real, masked, replaced, self.data.item_table(donor),
+                  self.data.item_table(negative), same)  # fmt: skip
         return Fragments(*(torch.from_numpy(np.ascontiguousarray(each)) for each in arrays))
 
     def _starts(self, draw: Draw, at: np.ndarray) -> np.ndarray:
@@ -190,6 +188,10 @@ def uniforms(draw: Draw, what: int, *shape: int) -> np.ndarray:
 
 def _hashes(data: Streams) -> np.ndarray:
     """(I,) a number of what each item says."""
+    if data.features is not None:
+        bits = (data.features + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0.0 is 0.0
+        with np.errstate(over="ignore"):
+            return mix(bits + np.arange(1, bits.shape[1] + 1, dtype=np.uint64) * GOLDEN).sum(1, dtype=np.uint64)
     lengths = np.diff(data.items.offsets)
     place = np.arange(len(data.items.words)) - np.repeat(data.items.offsets[:-1], lengths)
     with np.errstate(over="ignore"):

@@ -17,7 +17,7 @@ from tenfold.errors import ArtifactError, OptionError
 from tenfold.files import digest
 from tenfold.systems.rehearsal.data import words_of
 from tenfold.systems.rehearsal.model import Found, StreamNetwork
-from tenfold.systems.rehearsal.task import NOT_KNOWN, named_stream
+from tenfold.systems.rehearsal.task import NOT_KNOWN
 
 if TYPE_CHECKING:
     from tenfold.systems.rehearsal.system import Rehearsal
@@ -181,19 +181,19 @@ class Memory:
         """Bytes of the state, whatever was told."""
         return 4 * (self.state.memory.numel() + self.state.pending.numel()) + 16
 
-    def tell(self, items: Sequence[str]) -> "Memory":
-        """Raises DataError, OptionError."""
-        named = named_stream(items)
-        if named:
-            words = self.system.word_numbers(named)
-            self.told += int(sum(len(words_of(item)) for item in named))
-            self.unknown += int(
-                sum((self.system.vocabularies["words"].numbers(words_of(item)) == 0).sum() for item in named)
-            )
+    def tell(self, items: Sequence[Any]) -> "Memory":
+        """items: texts, or features (T, F), as those that the system was fitted on. Raises DataError, OptionError."""
+        if len(items):
+            words = self.system.item_tensor(items)
+            if not words.is_floating_point():
+                lists = [words_of(str(item)) for item in items]
+                self.told += sum(map(len, lists))
+                known = self.system.vocabularies["words"]
+                self.unknown += int(sum((known.numbers(each) == 0).sum() for each in lists))
             if self.written is not None:
                 self._trace(words)
             network = self.system.streams
-            length = torch.tensor([len(named)], device=words.device)
+            length = torch.tensor([len(items)], device=words.device)
             self.state = update(network, self.state, words.unsqueeze(0), length)
         return self
 
@@ -216,15 +216,15 @@ class Memory:
                     list(zip(slots.indices.tolist(), slots.values.tolist(), strict=True)), unknown)  # fmt: skip
 
     def recall(
-        self, fragment: Sequence[str | None], among: Sequence[str] = (), *, top: int = 3
-    ) -> list[list[tuple[str, float]]]:
+        self, fragment: Sequence[Any], among: Sequence[Any] = (), *, top: int = 3
+    ) -> list[list[tuple[Any, float]]]:
         """What stood where the fragment says None: the likeliest items of `among` (of all words where it is empty, and
-        items are words). Raises OptionError."""
+        items are words); of features their numbers in `among`, from 0. Raises OptionError, DataError."""
         return self.system.recalled(self.state, list(fragment), list(among), top)
 
-    def familiar(self, fragment: Sequence[str]) -> float:
-        """How likely it is that this fragment was in the stream."""
-        return self.system.familiarity(self.state, named_stream(fragment))
+    def familiar(self, fragment: Sequence[Any]) -> float:
+        """How likely it is that this fragment was in the stream. Raises OptionError, DataError."""
+        return self.system.familiarity(self.state, list(fragment))
 
     def written_from(self, slot: int) -> list[tuple[int, float]]:
         """Items, from 0, that the slot holds most of, and how much. Raises OptionError where it was not traced."""

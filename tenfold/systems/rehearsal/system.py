@@ -17,7 +17,7 @@ from tenfold.errors import DataError, OptionError
 from tenfold.files import digest
 from tenfold.nn.slot_memory import SlotMemory
 from tenfold.system import Answer
-from tenfold.systems.rehearsal.data import Cut, Packed, Streams, check_unknown, unknown_words, words_of
+from tenfold.systems.rehearsal.data import Cut, Packed, Streams, check_unknown, features_of, unknown_words, words_of
 from tenfold.systems.rehearsal.model import Rehearsed, Rehearser, StreamNetwork, Student, Teacher
 from tenfold.systems.rehearsal.options import MemoryOptions, Options, RehearsalOptions, Training
 from tenfold.systems.rehearsal.samples import (
@@ -28,7 +28,7 @@ from tenfold.systems.rehearsal.samples import (
     tensors,
 )
 from tenfold.systems.rehearsal.stream import Memory, State, with_pending
-from tenfold.systems.rehearsal.task import StreamQuestions, answer_loss
+from tenfold.systems.rehearsal.task import StreamQuestions, answer_loss, named_stream
 from tenfold.training import Loss, Losses, Stage
 
 TAUGHT = ("teacher", "teacher_flipped", "student")  # samplers that have a teacher
@@ -95,7 +95,8 @@ class Rehearsal(StreamQuestions):
             parts["rehearser"] = Rehearser(o.dim, o.memory.heads, o.dropout, o.rehearsal)
         found = nn.ModuleDict({"pupil": nn.ModuleDict(parts)})
         if self.sizes.get("taught"):
-            found["teacher"] = Teacher(o.dim, self.sizes["words"], self.sizes["answers"], o.rehearsal.length, o.dropout)
+            found["teacher"] = Teacher(o.dim, self.sizes["words"], self.sizes["answers"], o.rehearsal.length, o.dropout,
+                                       self.standard)  # fmt: skip
             if o.rehearsal.sampler == "student":
                 found["student"] = Student(o.dim)
         return found
@@ -176,7 +177,7 @@ class Rehearsal(StreamQuestions):
             memory = network.memory_at(states, x, torch.arange(len(x), device=x.device), parts.at)
         rehearser: Rehearser = self.network["pupil"]["rehearser"]
         return rehearser(
-            network.item, network.item.table.weight, x, batch.words, network.machine.slot_keys(memory), parts
+            network.item, network.question.table.weight, x, batch.words, network.machine.slot_keys(memory), parts
         )
 
     # What is worth rehearsing.
@@ -225,7 +226,25 @@ class Rehearsal(StreamQuestions):
         packed = Packed(np.concatenate([*lists, np.zeros(0, np.int32)]).astype(np.int32), offsets)
         return torch.from_numpy(packed.table(np.arange(len(lists)))).to(self.device)
 
-    def read_stream(self, items: Sequence[str] = (), *, traced: bool = False) -> Memory:
+    def item_tensor(self, items: Sequence[Any]) -> Tensor:
+        """Texts as (L, W), or features as (L, F), on the network's device; None for one that is masked.
+        Raises DataError."""
+        width = self.sizes.get("features", 0)
+        if not width:
+            return self.word_numbers(["" if item is None else item for item in named_stream(items)])
+        there = [item for item in items if item is not None]
+        found = np.full((len(items), width), np.nan, np.float32)
+        if there:
+            told = features_of(np.asarray(items) if len(there) == len(items) else there, "the stream")
+            if told.shape[1] != width:
+                raise DataError(
+                    f"items of the stream have {told.shape[1]} features, and this system was fitted on items that have "
+                    f"{width}; give such items"
+                )
+            found[[item is not None for item in items]] = told
+        return torch.from_numpy(found).to(self.device)
+
+    def read_stream(self, items: Sequence[Any] = (), *, traced: bool = False) -> Memory:
         """A memory that was told these items, oldest first; `tell` it more whenever there is more."""
         self.network.eval()
         return Memory(self, traced=traced).tell(items)
@@ -234,7 +253,8 @@ class Rehearsal(StreamQuestions):
     def stream_fingerprint(self) -> str:
         """Of what decides what a state means: the weights that read, and the words."""
         weights = artifact.pack(artifact.own_weights(self.streams))
-        return digest(weights, self.vocabularies["words"].to_bytes())
+        standard = [artifact.pack(self.statistics)] if self.statistics else []
+        return digest(weights, self.vocabularies["words"].to_bytes(), *standard)
 
     def answer(  # type: ignore[override]
         self, question: str, *, top: int = 3, known_above: float = 0.0
@@ -243,6 +263,11 @@ class Rehearsal(StreamQuestions):
 
         Raises OptionError, DataError.
         """
+        if "features" in self.sizes:
+            raise OptionError(
+                "items of this system are features, which a question in the terminal does not hold; write them into "
+                "a file"
+            )
         stream, bar, asked = question.rpartition("|")
         items = [each.strip() for each in stream.split("|") if each.strip()]
         if not bar or not items:
@@ -278,13 +303,13 @@ class Rehearsal(StreamQuestions):
         found: Rehearser = self.network["pupil"]["rehearser"]
         return found
 
-    def _decoded(self, state: State, items: Sequence[str | None]) -> Tensor:
+    def _decoded(self, state: State, items: Sequence[Any]) -> Tensor:
         """(1 + n, d) of a fragment in which None is masked."""
         longest = self.options.rehearsal.length
         if not 1 <= len(items) <= longest:
             raise OptionError(f"a fragment has 1 to {longest} items, as those that were rehearsed; found {len(items)}")
         network, rehearser = self.streams, self.rehearser
-        x = network.item(self.word_numbers(["" if item is None else item for item in items]))
+        x = network.item(self.item_tensor(items))
         hidden = torch.tensor([item is None for item in items], device=x.device)
         x = torch.where(hidden.unsqueeze(-1), rehearser.mask, x)
         real = torch.arange(longest, device=x.device) < len(items)
@@ -293,19 +318,19 @@ class Rehearsal(StreamQuestions):
         return rehearser.decode(x[None, None], real[None, None], keys)[0, 0]
 
     @torch.no_grad()
-    def recalled(
-        self, state: State, items: list[str | None], among: list[str], top: int
-    ) -> list[list[tuple[str, float]]]:
-        """Raises OptionError."""
-        if None not in items:
+    def recalled(self, state: State, items: list[Any], among: list[Any], top: int) -> list[list[tuple[Any, float]]]:
+        """Raises OptionError, DataError."""
+        if not any(item is None for item in items):
             raise OptionError("nothing is masked in this fragment; write None where an item is to be recalled")
         hidden = [place for place, item in enumerate(items, start=1) if item is None]
         u = self.rehearser.restore(self._decoded(state, items)[hidden])
         told = self.streams.item
         if among:
-            y = told(self.word_numbers(among))
+            y = told(self.item_tensor(among))
             scores = F.normalize(u, dim=-1) @ F.normalize(y, dim=-1).T / self.options.rehearsal.temperature
-            names: list[Any] = among
+            names: list[Any] = list(range(len(among))) if "features" in self.sizes else among
+        elif "features" in self.sizes:
+            raise OptionError("features are recalled among given ones only; give the candidates as `among`")
         else:
             scores = (u @ told.table.weight.T * u.shape[-1] ** -0.5)[:, 1:]
             names = self.vocabularies["words"].series.to_list()
@@ -316,7 +341,7 @@ class Rehearsal(StreamQuestions):
         ]
 
     @torch.no_grad()
-    def familiarity(self, state: State, items: list[str]) -> float:
+    def familiarity(self, state: State, items: list[Any]) -> float:
         return float(self.rehearser.real(self._decoded(state, items)[0]).sigmoid())
 
 

@@ -39,7 +39,7 @@ class StreamQuestions(System):
     splits = ("streams", "given", "none")
     units = "questions"
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
-    inputs: ClassVar = {"questions": "a file of questions about DATA, where that is an event log"}
+    inputs: ClassVar = {"questions": "a file of questions about DATA, where that is an event log or features"}
     shown = ("id", "question", "answer", "probability")
     stage_name = "questions"
 
@@ -61,7 +61,39 @@ class StreamQuestions(System):
     def infer_sizes(self, prepared: Cut) -> dict[str, int]:
         for part in ("train", "validation"):
             check_answered(prepared.part(part), f"fit's {part} part")
-        return super().infer_sizes(prepared) | {"one_word": int(prepared.part("train").one_word)}
+        features = prepared.data.features
+        wide = {} if features is None else {"features": features.shape[1]}
+        return super().infer_sizes(prepared) | {"one_word": int(prepared.part("train").one_word)} | wide
+
+    def training_statistics(self, prepared: Cut, older: Any = None) -> dict[str, Tensor]:
+        """Of features the mean and what makes them of one size, each; those of a system that is started from, whose
+        weights know them so."""
+        features = prepared.part("train").features
+        if features is None:
+            return {}
+        if older is not None and older.statistics.get("mean", torch.empty(0)).shape == features.shape[1:]:
+            return {name: older.statistics[name] for name in ("mean", "scale")}
+        own = features.astype(np.float64)
+        spread = own.std(0)
+        scale = np.where(spread > 1e-6 * np.abs(own).max(0), 1 / np.maximum(spread, 1e-30), 0.0)  # 0: always the same
+        return {
+            name: torch.from_numpy(each.astype(np.float32)) for name, each in (("mean", own.mean(0)), ("scale", scale))
+        }
+
+    @property
+    def standard(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and scale (F,) of the items' features; None where items are words."""
+        return (self.statistics["mean"], self.statistics["scale"]) if "features" in self.sizes else None
+
+    def check_kind(self, data: Streams) -> None:
+        """Raises DataError for items of another kind than those that were trained on."""
+        width, known = 0 if data.features is None else data.features.shape[1], self.sizes.get("features", 0)
+        if width != known:
+            found, expected = (f"{n} features" if n else "texts" for n in (width, known))
+            raise DataError(
+                f"items of {data.report.source} are {found}, and this system was fitted on items that are {expected}; "
+                "give streams of that kind, or fit another system on these"
+            )
 
     @property
     def one_word(self) -> bool:
@@ -80,7 +112,7 @@ class StreamQuestions(System):
         if o.dim % self.heads:
             raise OptionError(f"dim must be a multiple of the heads; found dim {o.dim} and {self.heads} heads")
         return StreamNetwork(self.memory_machine(), dim=o.dim, words=self.sizes["words"], answers=self.sizes["answers"],
-                             hops=o.hops, dropout=o.dropout)  # fmt: skip
+                             hops=o.hops, dropout=o.dropout, standard=self.standard)  # fmt: skip
 
     @property
     def heads(self) -> int:
@@ -166,6 +198,7 @@ class StreamQuestions(System):
                 "one; choose another part or split, or give a file that asks"
             )
         check_answered(asked, "measuring")
+        self.check_kind(asked)
         found, numbers = self.probabilities(asked), asked.answer_numbers()
         right = self.right(asked, found)
         figures = {"accuracy": right}
@@ -209,6 +242,7 @@ class StreamQuestions(System):
         streams, silent, no_answer, said = 0, 0, 0, list[str]()
         for part in parts:
             own = part.recoded(self.vocabularies)
+            self.check_kind(own)
             source, said = own.report.source, own.report.sentences()
             asked, words = asked + len(own.questions), words + len(own.items.words)
             streams, silent = streams + len(own), silent + len(own) - own.questions["stream"].n_unique()
@@ -307,4 +341,4 @@ def named_stream(items: Sequence[str]) -> list[str]:
         raise DataError(
             "a stream is a list of items; split a text into sentences first, or give its path to the command"
         )
-    return [str(item) for item in items]
+    return [item if item is None else str(item) for item in items]
