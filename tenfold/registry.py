@@ -205,6 +205,8 @@ BASELINES = {
                                            "CompressiveOptions"),
         "neural-computer": _reader("computer:NeuralComputer", "answers from locations that a controller writes, finds "
                                    "and frees (DNC)", "Graves et al. 2016", "ComputerOptions"),
+        "periodic-memory": _reader("periodic:PeriodicMemory", "answers from recurrent networks of growing periods "
+                                   "(HPMN)", "1905.00758", "PeriodicOptions"),
         "reservoir": _reader("kept:ReservoirItems", "answers from a random sample of the stream's items",
                              "Vitter 1985"),
         "segment-search": _reader("kept:SegmentSearch", "answers from a few segments that are searched for in all of "

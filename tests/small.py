@@ -124,6 +124,7 @@ ALIKE = {
     "full-attention",
     "compressive-transformer",
     "neural-computer",
+    "periodic-memory",
     "seq2seq",
     "forced-beam",
     "comirec-sa",

@@ -1,4 +1,4 @@
-"""The compressive transformer and the neural computer: rivals of Rehearsal Memory with a memory of as many numbers.
+"""The compressive transformer, the neural computer and HPMN: rivals of Rehearsal Memory, of as many numbers.
 
 Addressing and moving are compared with plain loops over streams, locations and items.
 """
@@ -13,11 +13,13 @@ from small import keyed
 from torch.testing import assert_close
 
 from tenfold.errors import OptionError
+from tenfold.nn.periodic import together
 from tenfold.systems.rehearsal.compressive import Compressed, CompressiveTransformer
 from tenfold.systems.rehearsal.computer import Computer, Locations, NeuralComputer, allocation
 from tenfold.systems.rehearsal.data import cut
 from tenfold.systems.rehearsal.lengthen import keyed_streams
-from tenfold.systems.rehearsal.options import CompressiveOptions, ComputerOptions
+from tenfold.systems.rehearsal.options import CompressiveOptions, ComputerOptions, PeriodicOptions
+from tenfold.systems.rehearsal.periodic import Periodic, PeriodicMemory
 from tenfold.systems.rehearsal.samples import questions_by_stream, tensors
 from tenfold.systems.rehearsal.stream import init, load, query, save, update
 
@@ -28,6 +30,8 @@ MEMORIES = {
     "compressive, max": (CompressiveTransformer, {"compression": "max", "layers": 2}),
     "computer": (NeuralComputer, {}),
     "computer, two heads and links": (NeuralComputer, {"reads": 2, "links": True, "slots": 5}),
+    "periodic": (PeriodicMemory, {}),
+    "periodic, three levels": (PeriodicMemory, {"slots": 6, "levels": 3, "period": 3}),
 }
 every_memory = pytest.mark.parametrize("cls, more", MEMORIES.values(), ids=MEMORIES)
 
@@ -43,7 +47,8 @@ def untrained(cls, more, data):
 
 def machine_of(cls, seed=0, **more):
     torch.manual_seed(seed)
-    return cls({Compressed: CompressiveOptions, Computer: ComputerOptions}[cls](**{"dropout": 0.0} | more)).eval()
+    options = {Compressed: CompressiveOptions, Computer: ComputerOptions, Periodic: PeriodicOptions}[cls]
+    return cls(options(**{"dropout": 0.0} | more)).eval()
 
 
 # What both keep.
@@ -89,17 +94,18 @@ def test_gradients_reach_the_first_item_and_padding_and_other_streams_say_nothin
     assert torch.equal(machine.scan(other, keep)[:, -1], memory)
     alone = machine.scan(x[1:2, :2], keep[1:2, :2])[:, -1]
     assert_close(alone, memory[1:2], rtol=1e-5, atol=1e-6)
-    short = machine.write(machine.scan(x[2:, :2], keep[2:, :2])[:, -1], x[2:, 2, :1], keep[2:, 2, :1])[0]
+    short = machine.write(machine.scan(x[2:, :2], keep[2:, :2])[:, -1], x[2:, 2, :1], keep[2:, 2, :1], 2)[0]
     assert_close(short, memory[2:], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cls", [CompressiveTransformer, NeuralComputer])
+@pytest.mark.parametrize("cls", [CompressiveTransformer, NeuralComputer, PeriodicMemory])
 def test_they_learn_which_value_belongs_to_a_key(cls):
     """Who knows the stream's two values and not whose they are has 5/8."""
     data = keyed_streams(1_200, segments=3, segment=4, facts=2, keys=4, values=4, background=8, queries=2, held=0.1,
                          seed=1)  # fmt: skip
-    system = cls(dim=32, hops=1, dropout=0.0, slots=5, segment=4, layers=1, heads=2,
-                 **{"training.lr": 0.01}, **({"compressed": 2} if cls is CompressiveTransformer else {}))  # fmt: skip
+    own = {CompressiveTransformer: {"compressed": 2}, PeriodicMemory: {"slots": 6, "levels": 2}}.get(cls, {})
+    system = cls(**{"dim": 32, "hops": 1, "dropout": 0.0, "slots": 5, "segment": 4, "layers": 1, "heads": 2,
+                    "training.lr": 0.01} | own)  # fmt: skip
     system.fit(data, split="given", max_epochs=5, accelerator="cpu", progress="none")
     assert system.evaluate(data, split="given")["accuracy"] > 0.75
 
@@ -401,3 +407,46 @@ def test_all_that_a_computer_carries_lies_in_its_memory():
 def test_a_computer_without_room_is_refused(wrong, sentence):
     with pytest.raises(OptionError, match=sentence):
         untrained(NeuralComputer, wrong, keyed(3))
+
+
+# HPMN.
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("levels, period", [(3, 2), (2, 3), (1, 2)])
+def test_a_level_reads_the_one_below_it_when_its_turn_comes_and_stays_as_it_is_else(levels, period):
+    machine = machine_of(Periodic, dim=5, slots=2 * levels, segment=4, levels=levels, period=period)
+    x = torch.randn(3, 4, 4, 5)
+    states = machine.scan(x, torch.ones(3, 4, 4, dtype=torch.bool))
+    wanted = torch.zeros(levels, 3, 10)
+    for place, item in enumerate(x.flatten(1, 2).unbind(1), start=1):
+        below = item
+        for level, cell in enumerate(machine.cells):
+            if place % period**level == 0:
+                wanted[level] = cell(below, wanted[level])
+            below = wanted[level]
+        if place % 4 == 0:
+            found = states[:, place // 4]
+            assert found.shape == (3, 2 * levels, 5)
+            assert_close(found, wanted.transpose(0, 1).reshape(3, -1, 5))
+    ragged = torch.tensor([[1], [3], [2]])  # streams of other lengths go together: their turns differ
+    number, keep = torch.tensor([1, 0, 2]), torch.arange(4) < ragged
+    after = machine.write(states[:, 2], x[:, 2], keep, number)[0]
+    for row in range(3):
+        own = machine.write(states[row : row + 1, 2], x[row : row + 1, 2], keep[row : row + 1], int(number[row]))[0]
+        assert_close(after[row : row + 1], own)
+
+
+def test_levels_that_vary_together_are_penalised():
+    memory = torch.randn(4, 3, 16, generator=torch.Generator().manual_seed(0))
+    c = torch.stack([torch.cov(one, correction=0) for one in memory])
+    wanted = torch.stack([(one - one.diag().diag()).norm() for one in c]).mean()
+    assert_close(together(memory), wanted)
+    assert together(memory[:, :1].expand(-1, 3, -1)) > 2 * wanted
+    system = PeriodicMemory(PeriodicMemory.tiny).fit(keyed(40), max_epochs=1, accelerator="cpu")
+    assert {"loss/answer", "loss/covariance"} <= set(system.history["questions"][0])
+
+
+def test_levels_that_slots_do_not_share_out_to_are_refused():
+    with pytest.raises(OptionError, match="found 4 slots and 3 levels: choose a multiple"):
+        untrained(PeriodicMemory, {"levels": 3}, keyed(3))

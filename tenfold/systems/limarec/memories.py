@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.nn.dropout import Dropout
+from tenfold.nn.periodic import hierarchy, together
 from tenfold.systems.limarec.options import HPMNOptions
 from tenfold.systems.limarec.rivals import Several, items
 from tenfold.tasks.next_item.options import Training
@@ -116,14 +117,7 @@ class Hierarchy(Slots):
         """The state's second part is how often the highest level's turn has come nearer: events modulo its period."""
         memory, count = state
         count = (count + 1) % self.period ** (self.slots - 1)
-        below, after = x, list[Tensor]()
-        for level, cell in enumerate(self.cells):
-            turn = count % self.period**level == 0  # (B, 1)
-            below = (
-                torch.where(turn, cell(below, memory[:, level]), memory[:, level]) if level else cell(x, memory[:, 0])
-            )
-            after.append(below)
-        return [torch.stack(after, 1), count]
+        return [torch.stack(hierarchy(self.cells, x, memory.unbind(1), count, self.period), 1), count]
 
     def memory(self, state: State) -> Tensor:
         return state[0]
@@ -153,8 +147,5 @@ class HPMN(Remembering):
         return Hierarchy(self.sizes["items"], o.dim, o.interests, o.dropout, period=o.period)
 
     def penalty(self, state: State) -> Tensor:
-        """|C - diag C| of the levels' covariance (B, M, M), averaged over the users."""
-        memory = state[0] - state[0].mean(2, keepdim=True)
-        c = memory @ memory.mT / memory.shape[2]
-        c = c - torch.diag_embed(c.diagonal(dim1=1, dim2=2))
-        return self.options.covariance * c.square().sum((1, 2)).clamp(min=1e-12).sqrt().mean()
+        """On levels that vary together."""
+        return self.options.covariance * together(state[0])

@@ -202,6 +202,13 @@ class ComputerOptions(PlainOptions):
 
 
 @options
+class PeriodicOptions(PlainOptions):
+    levels: Annotated[int, option("recurrent networks one above the other; slots are shared out to them", gt=0)] = 4
+    period: Annotated[int, option("changes of a level after which the one above it changes", gt=1)] = 2
+    covariance: Annotated[float, option("penalty on levels that vary together", ge=0)] = 1e-5
+
+
+@options
 class NextOptions:
     """What can be chosen for next items by this memory."""
 
