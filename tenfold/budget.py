@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from tenfold.errors import OptionError, nearest
 from tenfold.options import option, options
 
+EPOCHS = 20  # of a stage, where nobody says how many
+MOST_EPOCHS = 200  # of a stage that goes on until its validations are no better
 TOTALS = ("max_seconds", "max_steps", "max_units")  # of the whole fit, shared out to its stages
 EACH = ("max_epochs", "patience")  # the same for each stage, unless it has limits of its own
 
@@ -19,7 +21,14 @@ class Budget:
     stage. A stage by name may have less: stage=("teacher.max_epochs=5",).
     """
 
-    max_epochs: Annotated[int, option("passes over the data, in each stage", gt=0)] = 20
+    max_epochs: Annotated[
+        int | None,
+        option(
+            f"passes over the data, in each stage; none: {EPOCHS}, or as the task has it: next items go on until 10 "
+            f"validations are no better, at most {MOST_EPOCHS} epochs",
+            gt=0,
+        ),
+    ] = None
     max_seconds: Annotated[float | None, option("seconds of training, all stages together", gt=0)] = None
     max_steps: Annotated[int | None, option("steps of the optimizer, all stages together", gt=0)] = None
     max_units: Annotated[int | None, option("training units (events, tokens, samples), all stages together", gt=0)] = (
@@ -56,6 +65,13 @@ class Budget:
     ] = ()
 
 
+def spelled(max_epochs: int, patience: int | None) -> str:
+    """How long a stage may train, in words."""
+    epochs = f"at most {max_epochs:,} epoch{'s' if max_epochs > 1 else ''}"
+    end = "1 validation is" if patience == 1 else f"{patience} validations are"
+    return epochs if patience is None else f"{epochs}, until {end} no better"
+
+
 class Limits(NamedTuple):
     """What one stage may cost; None is no limit."""
 
@@ -83,12 +99,14 @@ class Spending:
     granted: float = 0.0  # the sum of the shares so far
     seen: list[str] = field(default_factory=list)
 
-    def limits(self, name: str, share: float) -> Limits:
-        """Of the stage that comes now. share: of the totals, 0 < share <= 1. Raises OptionError."""
+    def limits(self, name: str, share: float, patience: int | None = None) -> Limits:
+        """Of the stage that comes now. share: of the totals, 0 < share <= 1; patience: its own, which holds where no
+        epochs are given. Raises OptionError."""
         self.seen.append(name)
         self.granted = min(1.0, self.granted + share)
         own = stage_limits(self.budget).get(name, {})
         found: dict[str, Any] = {each: own.get(each, getattr(self.budget, each)) for each in EACH}
+        found["max_epochs"], found["patience"] = epochs_of(found["max_epochs"], found["patience"], own=patience)
         for total in TOTALS:
             whole = getattr(self.budget, total)
             rest = None if whole is None else max(0.0, self.granted * whole - self.spent[total])
@@ -106,6 +124,13 @@ class Spending:
     def unused(self) -> list[str]:
         """Stages that were given limits and did not come."""
         return [name for name in stage_limits(self.budget) if name not in self.seen]
+
+
+def epochs_of(max_epochs: int | None, patience: int | None, *, own: int | None) -> tuple[int, int | None]:
+    """A stage's epochs and patience, where no epochs are asked for; own: its patience then, if it has one."""
+    if max_epochs is not None:
+        return max_epochs, patience
+    return (EPOCHS, patience) if own is None else (MOST_EPOCHS, patience or own)
 
 
 def stage_limits(budget: Budget) -> dict[str, dict[str, float]]:

@@ -203,6 +203,7 @@ def _compared(done: list[_Measured], metric: str, how: _How, data: str) -> Compa
         data=data,
         direction=sign,
         stages=max(one.stages for one in done),
+        patience=kind.patience,
         systems={one.arm.label: one.system for one in done if one.system is not None},
     )
 

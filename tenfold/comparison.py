@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.arms import Cost
-from tenfold.budget import Budget
+from tenfold.budget import Budget, epochs_of, spelled
 from tenfold.files import save_figure, write_whole
 from tenfold.metrics.bootstrap import Interval
 from tenfold.tune import Tuned
@@ -61,6 +61,7 @@ class Comparison:
     data: str  # fingerprint
     direction: int = 1  # -1 where less of the watched figure is better
     stages: int = 1
+    patience: int | None = None  # of the arms, where the budget says no number of epochs
     systems: "dict[str, System]" = field(default_factory=dict, repr=False)  # by label, fitted; with `keep` alone
 
     def verdict(self, row: Row) -> str:
@@ -118,9 +119,8 @@ class Comparison:
         budget, searched = self.budget, f"{self.trials} trials each, chosen on the validation part"
         last = budget.seed + self.seeds - 1
         seeds = f"seed {budget.seed}" if self.seeds == 1 else f"seeds {budget.seed} to {last}, figures are their means"
-        spent = f"at most {budget.max_epochs} epoch{'s' if budget.max_epochs > 1 else ''}"
-        spent += " in each stage" if self.stages > 1 else ""
-        spent += f", patience {budget.patience}" if budget.patience else ""
+        spent = "in each stage " if self.stages > 1 else ""
+        spent += spelled(*epochs_of(budget.max_epochs, budget.patience, own=self.patience))
         over = f"{self.units}, the same for all arms" + (", and over seeds" if self.seeds > 1 else "")
         lines = [
             f"Each arm: {spent}, {seeds}; {searched if self.trials else 'options as given, none tuned'}.",

@@ -73,6 +73,7 @@ class System(ABC):
     options: Any
     tiny: ClassVar[Any]  # options with which the tests fit it in a second
     trains: ClassVar[bool] = True  # False where fitting only counts: there is nothing to kill, resume or share out
+    patience: ClassVar[int | None] = None  # validations no better that end a stage, where no epochs are asked for
     splits: ClassVar[tuple[str, ...]] = ("none",)  # the first is the default
     read_options: ClassVar[type] = Nothing  # what can be chosen of how its files are read
     protocol: ClassVar[type] = Nothing  # what can be chosen of how `evaluate` measures, beside split and part

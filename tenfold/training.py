@@ -57,6 +57,7 @@ class Stage:
     clip: float | None = None  # norm to which a step's gradients are cut down
     ema_decay: float = 0.0  # of an exponential moving average of the weights, which is validated and kept; 0: none
     share: float = 1.0  # of the fit's totals (seconds, steps, units); what stages before it left over comes to it
+    patience: int | None = None  # validations no better after which it stops, where no epochs are given
     units: Callable[[Any], int] | None = None  # of a batch: its events, tokens; without it, the samples are counted
     # Filled by training:
     history: list[dict[str, float]] = field(default_factory=list)  # what each epoch, or part of one, brought

@@ -46,6 +46,22 @@ def test_totals_are_shared_out_and_what_is_left_over_goes_on():
 
 
 @pytest.mark.parametrize(
+    "asked, own, epochs",
+    [
+        ({}, None, (20, None)),
+        ({}, 10, (200, 10)),  # until it is no better
+        ({"patience": 3}, 10, (200, 3)),
+        ({"patience": 3}, None, (20, 3)),
+        ({"max_epochs": 7}, 10, (7, None)),
+        ({"max_epochs": 7, "patience": 2}, 10, (7, 2)),
+        ({"stage": ("a.max_epochs=4",)}, 10, (4, None)),
+    ],
+)
+def test_a_stage_goes_on_until_it_is_no_better_unless_epochs_are_asked_for(asked, own, epochs):
+    assert Spending(Budget(**asked)).limits("a", 1.0, own)[:2] == epochs
+
+
+@pytest.mark.parametrize(
     "text, sentence",
     [
         ("teacher", "limits nothing; write NAME.LIMIT=VALUE"),

@@ -50,6 +50,17 @@ def refused(capsys, *arguments):
     return last
 
 
+def test_a_fit_says_how_it_ended_and_which_epoch_it_kept(log, tmp_path, capsys):
+    limits = ["--accelerator", "cpu", "--patience", "1"]
+    code, _, err = run(capsys, "fit", "sasrec", log, "-o", tmp_path / "it", *TINY, *limits)
+    assert code == 0 and "at most 200 epochs, until 1 validation is no better" in err
+    last = next(line for line in err.splitlines() if " epochs in " in line)
+    done, kept = re.fullmatch(
+        r"next_item: (\d+) epochs in .* s; kept: epoch (\d+), ndcg@10 .*; the last: .*", last
+    ).groups()
+    assert int(kept) == int(done) - 1
+
+
 def test_list_and_info(capsys):
     _, out, _ = run(capsys, "list")
     assert "lisa" in out and "planned" in out and "sasrec" in out and "baseline, next item" in out

@@ -120,6 +120,14 @@ def test_negatives_may_leave_out_the_history(events):
         )
 
 
+def test_as_it_comes_training_ends_where_the_validation_part_is_no_better(events):
+    system = SASRec(SASRec.tiny).fit(events, accelerator="cpu", progress="none")
+    found = [epoch["ndcg@10"] for epoch in system.history["next_item"]]
+    assert 10 < len(found) < 200 and np.argmax(found) == len(found) - 11
+    unwatched = SASRec(SASRec.tiny).fit(events, split="none", accelerator="cpu", progress="none")
+    assert len(unwatched.history["next_item"]) == 20
+
+
 # The protocol.
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from tenfold.budget import Limits
+from tenfold.budget import Limits, spelled
 from tenfold.training import Stage
 
 TOLD_EVERY = 30.0  # seconds between two lines on where a training is
@@ -24,7 +24,7 @@ class Progress(Callback):
         if self.form == "none" or trainer.global_rank > 0:
             return
         batches, most = trainer.num_training_batches, self.limits.max_epochs
-        epochs = f"at most {most:,} epoch{'s' if most > 1 else ''}"
+        epochs = spelled(most, self.limits.patience)
         self._say(f"{self.stage.name}: {len(self.stage.data):,} samples, {batches:,} batches an epoch, {epochs}")
         self.told = self.began = time.monotonic()
         self.first = self._batches(trainer)

@@ -34,7 +34,7 @@ def train(stage: Stage, budget: Budget, spending: Spending, run: Path | None, *,
     holds of this one counts no more.  Raises RunError, TrainingError, and KeyboardInterrupt after Ctrl-C; the run
     folder then holds what is needed to go on.
     """
-    limits = spending.limits(stage.name, stage.share)
+    limits = spending.limits(stage.name, stage.share, stage.patience)
     folder = None if run is None else run / stage.name
     if folder is not None and anew and folder.is_dir():
         for name in (DONE, "final.safetensors", "last.safetensors", "history.json", "last.ckpt"):

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from tenfold.budget import stage_limits
+from tenfold.budget import EPOCHS, stage_limits
 from tenfold.data.answers import write_answers
 from tenfold.data.labelled_pictures import (
     LabelledPictures,
@@ -200,7 +200,7 @@ class Classifier(System):
     ) -> Stage:
         training, validation = self.options.training, prepared.part("validation")
         noisy = method.raises != "nothing"
-        epochs = int(stage_limits(self.budget).get(name, {}).get("max_epochs", self.budget.max_epochs))
+        epochs = int(stage_limits(self.budget).get(name, {}).get("max_epochs", self.budget.max_epochs or EPOCHS))
         lesson = Lesson(
             network, method, self.options.attack, epochs=epochs, validation=validation,
             awp=training.awp, watched=training.watched, seed=self.budget.seed, **teachers,

@@ -42,6 +42,7 @@ class NextItem(Recommender):
     """Next-item recommendation. Shapes: B users, L events, V items (0 is padding, always on the right)."""
 
     splits = ("loo", "stream", "time", "spans", "none")
+    patience = 10
     read_options, protocol, predict_options = ReadOptions, Protocol, PredictOptions
     shown = ("user", "items", "titles")
     service = "tenfold.serving.next_item:NextItemService"
@@ -116,6 +117,7 @@ class NextItem(Recommender):
             schedule=schedule(training.schedule, training.warmup),
             clip=training.clip,
             ema_decay=training.ema_decay,
+            patience=self.patience if len(queries.user) and training.schedule == "constant" else None,
         )
 
     def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
