@@ -233,13 +233,23 @@ ROOMS = {
     "rehearsal": [
         (
             "rehearsal_training",
-            "without_rehearsal_vs_rmt_8",
-            "words trained on a second, without rehearsal, over our own Recurrent Memory Transformer, 8 segments",
+            "speedup_vs_decoder_8",
+            "words trained on a second, with rehearsal, over the public Recurrent Memory Transformer as a decoder, 8 "
+            "segments",
             "{} x",
         ),
-        ("rehearsal_training", "without_rehearsal_vs_rmt_64", "the same, 64 segments", "{} x"),
-        ("rehearsal_training", "speedup_vs_rmt_8", "the same with rehearsal, 8 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_decoder_64", "the same, 64 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_encoder_8", "over the public one as an encoder, 8 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_encoder_64", "the same, 64 segments", "{} x"),
+        ("rehearsal_training", "speedup_vs_rmt_8", "over our own memory tokens, 8 segments", "{} x"),
         ("rehearsal_training", "speedup_vs_rmt_64", "the same, 64 segments", "{} x"),
+        (
+            "rehearsal_training",
+            "without_rehearsal_vs_decoder_8",
+            "without rehearsal over the decoder, 8 segments",
+            "{} x",
+        ),
+        ("rehearsal_training", "without_rehearsal_vs_decoder_64", "the same, 64 segments", "{} x"),
         (
             "rehearsal_training",
             "peak_gib_512_segments",

@@ -83,8 +83,25 @@ FOOLBOX = Peer("foolbox", "package", "foolbox", "MIT", "attacks")
 ART = Peer("adversarial-robustness-toolbox", "package", "art", "MIT", "attacks")
 PYAUTOATTACK = Peer("pyautoattack", "package", "pyautoattack", "MIT", "attacks")
 DYGLIB = Peer("yule-BUAA/DyGLib", "checkout", "utils/utils.py", "MIT", "tcl_sampler, tcl_training")
+RMT = Peer(
+    "booydar/recurrent-memory-transformer",
+    "checkout",
+    "modeling_rmt/language_modeling.py",
+    "no licence: to be read and measured, not copied",
+    "rehearsal_training",
+)
+TRANSFORMERS = Peer(
+    "transformers",
+    "environment",
+    "transformers",
+    "Apache-2.0; what recurrent-memory-transformer runs on",
+    "rehearsal_training",
+    pins="torch==2.13.0 transformers==4.57.6",
+)
 PEERS = [
     DYGLIB,
+    RMT,
+    TRANSFORMERS,
     IAD,
     TORCHATTACKS,
     FOOLBOX,

@@ -93,6 +93,19 @@ def test_text_files_have_evidence_as_numbers_between_spaces(write):
     assert questions.asked_of(log)[1].tolist() == [3, 6]  # all, where it is not said
 
 
+def test_questions_that_are_only_to_be_answered_need_no_answer(write):
+    rows = [ROWS[0] | {"answer": None}, ROWS[1] | {"answer": " "}, ROWS[1] | {"question": ""}]
+    path = write("a.jsonl", jsonl(rows[:2]))
+    assert "line 1: the answer is missing" in refused(path)
+    assert [question.answer for question in read_questions(path, answers=False)] == [None, None]
+    without = write("b.jsonl", jsonl([{k: v for k, v in row.items() if k != "answer"} for row in ROWS]))
+    assert "no column that is known as the answer" in refused(without)
+    found = read_questions(without, answers=False, events=LOG)
+    assert found[0].answer is None and found[0].options == ("hat", "shoe") and len(found) == 2
+    assert "line 3: the question is missing" in refused(write("c.jsonl", jsonl(rows)), answers=False)
+    assert "none of its options" in refused(write("d.jsonl", jsonl(changed(options=["2"]))), answers=False)
+
+
 def test_columns_by_name(write):
     path = write("a.jsonl", jsonl([{"prompt": "Why?", "reply": "no", "who": 3}]))
     assert "is known as the question, only 'prompt', 'reply', 'who'; say columns='" in refused(path)

@@ -347,6 +347,12 @@ def test_what_asks_about_a_log_is_named_with_its_line_and_its_own_columns(write)
     early = write("e.jsonl", lines([asked, asked | {"position": 0}]))
     said = refusal(read_streams, log, read_options=named, questions=early)
     assert "e.jsonl, line 2: a question about 'u1' is asked after 0 items" in said
+    blind = [{name: value for name, value in asked.items() if name != "answer"}, asked | {"answer": ""}]
+    for rows in (blind[:1], blind):  # who answers needs none, who trains does
+        unanswered = write("u.jsonl", lines(rows))
+        (part,) = streams_in_parts(log, named, questions=unanswered)
+        assert part.questions["answer"].to_list() == [None] * len(rows)
+        assert "the answer" in refusal(read_streams, log, read_options=named, questions=unanswered)
     twice = write("t.jsonl", lines([asked | {"id": "q"}] * 2))
     said = refusal(read_streams, log, read_options=named, questions=twice)
     assert f"{twice}, line 2: a question about 'u1' has the id 'q', as one of {twice}, line 1 has" in said

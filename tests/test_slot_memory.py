@@ -211,7 +211,7 @@ def test_items_have_winners_from_the_first_step_on():
     memory = machine(dim=32, slots=8, oldest_first=False)
     x = torch.randn(64, 1, 4, 32)
     keys, _ = memory.read_segments(x, torch.ones(64, 1, 4, dtype=torch.bool))
-    shares = memory._won(memory.start(64)[..., :32], keys[:, 0], None, None)[0][:, 0]
+    shares = memory._shares(memory.start(64)[..., :32], None, memory._contest(keys[:, 0], keys[:, 0]), None)
     assert shares.max(1).values.mean() > 0.4  # an equal share is 1 / 9
     assert shares.mean((0, 2)).min() > 0.02  # and every slot wins something
 

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from tenfold.errors import OptionError
 from tenfold.nn.attention import ATTENTIONS, attention
+from tenfold.nn.cross_attention import CrossAttention
 from tenfold.nn.transformer import FEED_FORWARDS, Block, Positions, Transformer, feed_forward
 
 B, L, DIM, HEADS, HIDDEN, LAYERS = 3, 11, 10, 2, 14, 4
@@ -128,6 +129,32 @@ def test_the_dense_feed_forward():
     assert abs((dropping(x) == 0).double().mean().item() - 0.4) < 0.02
     dropping.outer = torch.nn.Identity()  # then the hidden layer's dropout is seen through the output's
     assert abs((dropping(x) == 0).double().mean().item() - 0.64) < 0.02
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_the_last_block_is_reckoned_for_the_places_that_are_wanted(norm):
+    torch.manual_seed(1)
+    network = Transformer(
+        DIM, LAYERS, attention=lambda: attention("softmax", DIM, HEADS), norm=norm,
+        cross=lambda: CrossAttention(DIM, HEADS), feed_forward=lambda: feed_forward("dense", DIM, HIDDEN),
+    ).double()  # fmt: skip
+    x, places = events(), torch.tensor([[4, 0], [10, 3], [5, 5]])
+    memory = network.remember(torch.randn(B, 7, DIM, dtype=torch.double))
+    seen = []
+
+    def rows(x):
+        seen.append(x.shape)
+        return x.take_along_dim(places.unsqueeze(2), 1)
+
+    whole, some = network(x, None, None, memory)[0], network(x, None, None, memory, rows)[0]
+    assert_close(some, whole.take_along_dim(places.unsqueeze(2), 1))
+    assert seen == [x.shape]  # once, in the last block
+    weight = torch.randn_like(some)
+    wanted = torch.zeros_like(whole)
+    for row in range(B):
+        for number, place in enumerate(places[row].tolist()):
+            wanted[row, place] += weight[row, number]
+    assert_close(torch.autograd.grad((some * weight).sum(), x), torch.autograd.grad((whole * wanted).sum(), x))
 
 
 def test_names_that_do_not_exist_are_refused():

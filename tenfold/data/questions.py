@@ -45,7 +45,7 @@ class Question(NamedTuple):
     position: int | None  # how many events had been seen when it is asked; None for all
     kind: str | None
     question: str
-    answer: str
+    answer: str | None  # None where answers need not be there
     options: tuple[str, ...]  # among which the answer is, where there is a choice
     evidence: tuple[int, ...]  # events that decide the answer, from 0
     distance: int | None  # from the first of these to where it is asked
@@ -163,18 +163,20 @@ def read_questions(
     encoding: str = "utf-8",
     format: str = "auto",
     on_bad_rows: str = "refuse",
+    answers: bool = True,
 ) -> Questions:
     """Questions and answers from JSON Lines, Parquet, CSV or a frame; all else that Question has is optional.
 
     columns: 'question=NAME,answer=NAME,user=NAME,...' where names do not say it themselves. events: the log that they
-    are about, against which users, positions and evidence are checked. Raises DataError with the line of what is wrong,
-    OptionError.
+    are about, against which users, positions and evidence are checked. answers: whether each question must have one,
+    as those that are only to be answered need not. Raises DataError with the line of what is wrong, OptionError.
     """
+    needed = NEEDED if answers else ("question",)
     source = table_of(data, "questions", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
     frame, places = source.whole()
-    roles = known.roles(source.name, frame.columns or source.columns, columns, ROLES, NEEDED)
+    roles = known.roles(source.name, frame.columns or source.columns, columns, ROLES, needed)
     rows = len(frame) + source.bad.count
-    found = {role: _column(source, frame[name], role, places) for role, name in roles.items()}
+    found = {role: _column(source, frame[name], role, places, needed) for role, name in roles.items()}
     wrong = dict[int, str]()
     for role, (_, reasons) in found.items():
         for row, why in reasons.items():
@@ -206,7 +208,9 @@ def read_questions(
     return questions
 
 
-def _column(source: Source, column: pl.Series, role: str, places: np.ndarray) -> tuple[pl.Series, dict[int, str]]:
+def _column(
+    source: Source, column: pl.Series, role: str, places: np.ndarray, needed: Sequence[str]
+) -> tuple[pl.Series, dict[int, str]]:
     """The column in the role's own type; and what is wrong in which row. Raises DataError where all of it is."""
     if role in ("id", "user"):
         read = known.own_ids(column, source.name)
@@ -218,8 +222,10 @@ def _column(source: Source, column: pl.Series, role: str, places: np.ndarray) ->
                 f"row, or name another column with {as_said('columns', f'{role}=NAME')}"
             )
         text = column.cast(pl.String)
-        empty = np.flatnonzero((text.is_null() | (text.str.strip_chars() == "").fill_null(True)).to_numpy())
-        return text, dict.fromkeys(empty.tolist(), "is missing") if role in NEEDED else {}
+        blank = text.is_null() | (text.str.strip_chars() == "").fill_null(True)
+        if role == "answer" and role not in needed:
+            return pl.select(pl.when(~blank).then(text)).to_series(), {}
+        return text, dict.fromkeys(np.flatnonzero(blank.to_numpy()).tolist(), "is missing") if role in needed else {}
     if role in NUMBERS:
         if column.dtype.is_nested():
             raise DataError(
@@ -253,9 +259,10 @@ def _column(source: Source, column: pl.Series, role: str, places: np.ndarray) ->
 def _contradictions(read: dict[str, pl.Series], rows: int) -> dict[int, str]:
     """What two columns say against each other, by row."""
     found = dict[int, str]()
-    if "options" in read:
+    if "options" in read and "answer" in read:
         frame = pl.DataFrame({"options": read["options"], "answer": read["answer"]})
-        among = frame.select(pl.col("options").list.contains(pl.col("answer")) | (pl.col("options").list.len() == 0))
+        asked = pl.col("answer").is_null() | (pl.col("options").list.len() == 0)
+        among = frame.select(pl.col("options").list.contains(pl.col("answer")) | asked)
         for row in np.flatnonzero(~among.to_series().fill_null(True).to_numpy()).tolist():
             those = ", ".join(map(repr, read["options"][row].to_list()[:5]))
             found[row] = f"the answer {read['answer'][row]!r} is none of its options, {those}"

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from tenfold.errors import OptionError, ShapeError
 from tenfold.nn.attention import FullAttention
 from tenfold.nn.transformer import Positions, Transformer, feed_forward
+from tenfold.ops.gated_mix import gated_mix
 
 Score = Literal["dot", "additive"]
 Gate = Literal["shared", "per_slot"]
@@ -35,6 +36,16 @@ class Writes(NamedTuple):
 
     attention: Tensor  # (B, K, N) how much of what a slot read each item was, the mean over heads
     keep: Tensor  # (B, K) how much of its old content each slot kept, the mean over its numbers
+
+
+class Contest(NamedTuple):
+    """What slots compete for in a segment, as far as it needs no memory; for all segments at once, or for one."""
+
+    keys: Tensor  # (..., N, d)
+    values: Tensor  # (..., N, 3 d) as the shared cell reads them, without its bias; (..., N, d) of cells of each slot
+    ahead: Tensor | None  # (..., N) by how much the slot whose turn it is leads
+    nobody: Tensor  # (..., 1, N) the score of nobody
+    bias: Tensor | None  # (3 d,), or (d,), of what is read of values
 
 
 class Beside(nn.Module):
@@ -85,7 +96,7 @@ class SegmentEncoder(nn.Module):
         return self.blocks(placed, whole)[0].unflatten(0, x.shape[:2])
 
 
-def older(age: Tensor, items: Tensor) -> Tensor:
+def older(age: Tensor, items: Tensor | int) -> Tensor:
     """Ages as log2(1 + items since), when so many more items have come."""
     return torch.log2(age.exp2() + items)
 
@@ -96,6 +107,7 @@ def ages_of(keep: Tensor) -> Tensor:
     return places.clamp(min=1).float().log2()
 
 
+@torch.no_grad()
 def turns(age: Tensor, items: int) -> Tensor:
     """Whose turn it is: ages of slots (B, K) -> (B, K, N), 1 where item n, from 0, meets the slot that is the n-th of
     the longest unwritten ones, else 0. Ages that are less than a 64th of a doubling apart are equal, and the first slot
@@ -145,9 +157,19 @@ class GatedCell(nn.Module):
 
     def forward(self, read: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """read l and memory m (B, K, d) -> m' (B, K, d) and z (B, K, d)."""
-        # What is kept stays as exact as it was: products may come in a lower precision.
-        new = _times(read, self.read, self.read_bias).to(memory.dtype)
-        old = _times(memory, self.old, self.old_bias).to(memory.dtype)
+        return self.mixed(self.of_read(read).to(memory.dtype), self.of_memory(memory), memory)
+
+    def of_read(self, read: Tensor) -> Tensor:
+        """W l + b (B, K, 3 d) of what is read."""
+        return _times(read, self.read, self.read_bias)
+
+    def of_memory(self, memory: Tensor) -> Tensor:
+        """U m + b (B, K, 3 d), as exact as the memory: products may come in a lower precision."""
+        return _times(memory, self.old, self.old_bias).to(memory.dtype)
+
+    @staticmethod
+    def mixed(new: Tensor, old: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The rest of it, elementwise (ops/gated_mix.py has it in one)."""
         dim = memory.shape[-1]
         (gates, c), (gates_old, c_old) = (each.split([2 * dim, dim], -1) for each in (new, old))
         r, z = (gates + gates_old).sigmoid().chunk(2, -1)
@@ -334,61 +356,98 @@ class SlotMemory(nn.Module):
         """-> the memory after it, attention to items (B, H, K, N), z (B, K, d), and which slots (B, K or 1) are
         written."""
         whole, memory = memory, memory[..., : self.dim]
+        age = None if self.age is None else whole[..., self.dim]
         if self.competition:
-            alpha, mass = self._won(memory, keys, keep, whole[..., self.dim] if self.oldest_first else None)
+            one = self._contest(keys, values)
+            after, age, share, strength, new, written = self._won_by(memory, age, one, keep, number)
+            items = (share / (strength + 1e-3)).unsqueeze(1)
+            z = 1 - strength * (1 - self.cell.mixed(new, self.cell.of_memory(memory), memory)[1])
         else:
             alpha, mass = self._attention(memory, keys, keep)
-        items = share = alpha[..., : keys.shape[1]]
-        if self.competition:
-            share, strength = _one_after_another(items)
-            items = share / (strength + 1e-3)
-        read = items @ self._heads(values)
-        if self.self_keys:
-            read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
-        after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
+            items = alpha[..., : keys.shape[1]]
+            read = items @ self._heads(values)
+            if self.self_keys:
+                read = read + alpha[..., keys.shape[1] :] * self._heads(self.value(memory))
+            after, z = self.cell(self.out(read.transpose(1, 2).flatten(2)), memory)
+            after, age, written = self._put(memory, age, after, items.mean(1), mass.unsqueeze(-1), keep, number)
+        return after if age is None else torch.cat([after, age.unsqueeze(-1)], -1), items, z, written
+
+    def _contest(self, keys: Tensor, values: Tensor) -> Contest:
+        """keys and values (..., N, d)."""
+        weight: Tensor = self.out.weight.T
+        bias: Tensor | None = self.out.bias
+        if len(self.cell.read) == 1:  # two products in one, and out of the loop over segments
+            own = self.cell.read_bias
+            weight = weight @ self.cell.read[0]
+            if bias is not None:
+                bias = bias @ self.cell.read[0]
+            if own is not None:
+                bias = own[0, 0] if bias is None else bias + own[0, 0]
+        ahead = keys @ self.fresh + self.fresh_bias if self.oldest_first else None
+        return Contest(keys, values @ weight, ahead, (keys @ self.nobody + self.nobody_bias).unsqueeze(-2), bias)
+
+    def _won_by(
+        self, memory: Tensor, age: Tensor | None, one: Contest, keep: Tensor | None, number: Tensor | int
+    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor, Tensor]:
+        """A segment that slots compete for: memory (B, K, d), age (B, K) -> both after it, what each slot kept of each
+        item (B, K, N), the sum of that (B, K, 1), what the cell reads (B, K, 3 d), and which slots are written."""
+        p = self._shares(memory, age, one, keep)
+        share, strength = _one_after_another(p)
+        new = (share / (strength + 1e-3)) @ one.values
+        if one.bias is not None:
+            new = new + one.bias
+        new = (self.cell.of_read(new) if len(self.cell.read) > 1 else new).to(memory.dtype)
+        after = gated_mix(new, self.cell.of_memory(memory), memory, strength)
+        after, age, written = self._put(memory, age, after, share, p, keep, number)
+        return after, age, share, strength, new, written
+
+    def _put(
+        self, memory: Tensor, age: Tensor | None, after: Tensor, share: Tensor, mass: Tensor, keep: Tensor | None,
+        number: Tensor | int,
+    ) -> tuple[Tensor, Tensor | None, Tensor]:  # fmt: skip
+        """Content and ages of slots, of which those that are written come from `after`; share (B, K, N) of items, mass
+        (B, K, .): whose sum says how much a slot wanted. And which these are, (B, K or 1)."""
         everything = torch.ones(memory.shape[0], 1, dtype=torch.bool, device=memory.device)
         written = everything if keep is None else keep.any(1).view(-1, 1)
-        if self.competition:
-            moved = strength[:, 0]
-            after, z = torch.lerp(memory, after, moved), 1 - moved * (1 - z)
         if self.sparse_write:
+            mass = mass.sum(-1)
             written = written & (mass >= mass.topk(self.sparse_write, dim=1).values[:, -1:])
         if self.periods > 1:
             place = torch.as_tensor(number, device=memory.device).view(-1, 1)
             written = written & (place % (2 ** (torch.arange(self.slots, device=memory.device) % self.periods)) == 0)
         if written is not everything:
             after = torch.where(written.unsqueeze(-1), after, memory)
-        if self.age is not None:
-            after = torch.cat([after, self._aged(whole[..., self.dim], share.mean(1), keep, written).unsqueeze(-1)], -1)
-        return after, items, z, written
+        if age is not None:
+            age = self._aged(age, share, keep, None if written is everything else written)
+        return after, age, written
 
-    def _aged(self, age: Tensor, share: Tensor, keep: Tensor | None, written: Tensor) -> Tensor:
-        """Ages (B, K) after a segment of which slots took the shares (B, K, N)."""
+    def _aged(self, age: Tensor, share: Tensor, keep: Tensor | None, written: Tensor | None) -> Tensor:
+        """Ages (B, K) after a segment of which slots took the shares (B, K, N). written: which were; None: all."""
+        count = share.shape[-1]
         if keep is None:
-            keep = share.new_ones(1, share.shape[-1], dtype=torch.bool)
-        items = keep.sum(-1, keepdim=True)
-        old = older(age, items)
-        new = (1 - share.sum(-1)) * old + (share * ages_of(keep).unsqueeze(-2)).sum(-1)
-        return torch.where(items > 0, torch.where(written, new, old), age)  # exactly, where nothing came
+            since, old = torch.arange(count, 0, -1, device=age.device).float().log2(), older(age, count)
+        else:
+            since, old = ages_of(keep).unsqueeze(-2), older(age, keep.sum(-1, keepdim=True))
+        new = torch.addcmul((share * since).sum(-1), 1 - share.sum(-1), old)
+        new = new if written is None else torch.where(written, new, old)
+        return new if keep is None else torch.where(keep.any(-1, keepdim=True), new, age)  # exactly, if nothing came
 
     def write(self, memory: Tensor, x: Tensor, keep: Tensor, number: Tensor | int = 0) -> tuple[Tensor, Writes]:
         """One segment from its items: x (B, N, d), keep (B, N) -> the memory after it."""
         keys, values = self.read_segments(x.unsqueeze(1), keep.unsqueeze(1))
         return self.step(memory, keys[:, 0], values[:, 0], keep, number)
 
-    def _won(self, memory: Tensor, keys: Tensor, keep: Tensor | None, age: Tensor | None) -> tuple[Tensor, Tensor]:
-        """p (B, 1, K, N), what each slot won of each item, and of all of them, (B, K). age (B, K): of slots, where the
-        oldest come first."""
+    def _shares(self, memory: Tensor, age: Tensor | None, one: Contest, keep: Tensor | None) -> Tensor:
+        """p (B, K, N), what each slot won of each item. age (B, K): of slots, where the oldest come first."""
         q = self.address + self.query(self.norm(memory))
-        scores = self.sharp * self._scores(self._heads(q), self._heads(keys))
-        if age is not None:
-            ahead = keys @ self.fresh + self.fresh_bias
-            scores = scores + (turns(age, keys.shape[1]) * ahead.unsqueeze(1)).unsqueeze(1)
-        nobody = (keys @ self.nobody + self.nobody_bias)[:, None, None]
-        p = torch.cat([scores, nobody], 2).float().softmax(2)[:, :, :-1]
-        if keep is not None:
-            p = p * keep[:, None, None]
-        return p.to(memory), p.sum(-1)[:, 0]
+        if self.additive is None:
+            scores = q @ one.keys.mT * (self.sharp * self.dim**-0.5)
+        else:
+            scores = self.sharp * self._scores(self._heads(q), self._heads(one.keys)).squeeze(1)
+        if one.ahead is not None and age is not None:
+            scores = scores + turns(age, one.keys.shape[1]) * one.ahead.unsqueeze(1)
+        p = torch.cat([scores, one.nobody], 1).float().softmax(1)[:, :-1]
+        return (p if keep is None else p * keep.unsqueeze(1)).to(memory)
 
     def _attention(self, memory: Tensor, keys: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """alpha (B, H, K, N), and one more column with self_keys; each slot's interest in the segment, (B, K)."""
@@ -432,16 +491,35 @@ class SlotMemory(nn.Module):
 
     def _segments(self, memory: Tensor, x: Tensor, keep: Tensor, first: Any) -> Tensor:
         # unbind, because the gradient of x[:, t] is as large as x: T of them would be T^2.
-        keys, values = (each.unbind(1) for each in self.read_segments(x, keep))
         whole = keep.device.type == "cpu" and bool(keep.all())
         there = [None] * x.shape[1] if whole else keep.unbind(1)
-        found = []
-        for t in range(x.shape[1]):
-            if self.bptt and isinstance(first, int) and (first + t) % self.bptt == 0:
-                memory = memory.detach()
-            memory = self._stepped(memory, keys[t], values[t], there[t], first + t)[0]
+        keys, values = self.read_segments(x, keep)
+        found = list[Tensor]()
+        if not self.competition:
+            for t, (key, value) in enumerate(zip(keys.unbind(1), values.unbind(1), strict=True)):
+                memory = self._stepped(self._cut(memory, first, t), key, value, there[t], first + t)[0]
+                found.append(memory)
+            return torch.stack(found, 1)
+        # What needs no memory is reckoned for all segments at once; content and ages go apart, as cutting them out of
+        # each memory would write a gradient of its whole size for each.
+        age = None if self.age is None else memory[..., self.dim]
+        memory, ages = memory[..., : self.dim], list[Tensor]()
+        every = self._contest(keys, values)
+        ahead = None if every.ahead is None else every.ahead.unbind(1)
+        parts = zip(every.keys.unbind(1), every.values.unbind(1), every.nobody.unbind(1), strict=True)
+        for t, (key, value, nobody) in enumerate(parts):
+            one = Contest(key, value, None if ahead is None else ahead[t], nobody, every.bias)
+            memory, age = self._cut(memory, first, t), None if age is None else self._cut(age, first, t)
+            memory, age, *_ = self._won_by(memory, age, one, there[t], first + t)
             found.append(memory)
-        return torch.stack(found, 1)
+            ages += [] if age is None else [age]
+        content = torch.stack(found, 1)
+        return torch.cat([content, torch.stack(ages, 1).unsqueeze(-1)], -1) if ages else content
+
+    def _cut(self, memory: Tensor, first: Any, t: int) -> Tensor:
+        """Without a way back for gradients, where `bptt` ends them."""
+        ends = self.bptt and isinstance(first, int) and (first + t) % self.bptt == 0
+        return memory.detach() if ends else memory
 
 
 def _one_after_another(p: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.nn.attention import FullAttention
-from tenfold.nn.cross_attention import CrossAttention
+from tenfold.nn.cross_attention import CrossAttention, Memory
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Transformer, feed_forward
 from tenfold.systems.rehearsal.options import RehearsalOptions
@@ -174,6 +174,11 @@ class StreamNetwork(nn.Module):
         return self.answer(batch.asked, self.memory_at(self.read(x, batch.length), x, batch.stream, batch.time))
 
 
+def _of_fragments(x: Tensor, count: int) -> Tensor:
+    """(n, ...) of streams -> (n count, ...) of their fragments."""
+    return x.unsqueeze(1).expand(-1, count, *[-1] * (x.dim() - 1)).flatten(0, 1)
+
+
 class Rehearsed(NamedTuple):
     """Sums over a batch, and what each is a sum of."""
 
@@ -209,16 +214,26 @@ class Rehearser(nn.Module):
         if familiar:
             self.real = nn.Linear(dim, 1)
 
-    def decode(self, fragments: Tensor, real: Tensor, keys: Tensor) -> Tensor:
+    def decode(self, fragments: Tensor, real: Tensor, keys: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Items (n, F, Nf, d), which of them there are, and the slots' keys (n, K, d) of the stream of each row ->
-        (n, F, 1 + Nf, d)."""
+        (n, F, 1 + Nf, d); or, of the places `wanted` (n, R), counted over a stream's fragments, (n, R, d)."""
         count = fragments.shape[1]
         x = torch.cat([self.first.expand(*fragments.shape[:2], 1, -1), fragments], 2) + self.places
-        keep = F.pad(real, (1, 0), value=True)
+        # Without a mask the fused attention is faster; a graphics card would have to be waited for to know.
+        whole = real.device.type == "cpu" and not torch.compiler.is_compiling() and bool(real.all())
+        keep = None if whole else F.pad(real, (1, 0), value=True).flatten(0, 1)
+        memory, rows = self.decoder.remember(keys), None
+        each = memory if wanted is None else memory[:-1]
         # The memory of a stream goes to each of its own fragments, which stand next to each other.
-        memory = self.decoder.remember(keys.repeat_interleave(count, 0))
-        y, _ = self.decoder(x.flatten(0, 1), keep.flatten(0, 1), None, memory)
-        return y.unflatten(0, (-1, count))
+        each = [Memory(_of_fragments(own.k, count), _of_fragments(own.v, count), None) for own in each]
+        if wanted is not None:
+
+            def rows(x: Tensor) -> Tensor:
+                return x.view(len(wanted), -1, x.shape[2]).gather(1, wanted.unsqueeze(2).expand(-1, -1, x.shape[2]))
+
+            each.append(memory[-1])
+        y, _ = self.decoder(x.flatten(0, 1), keep, None, each, rows)
+        return y if rows is not None else y.unflatten(0, (-1, count))
 
     def forward(
         self, item: nn.Module, table: Tensor, x: Tensor, words: Tensor, keys: Tensor, parts: Fragments
@@ -229,12 +244,26 @@ class Rehearser(nn.Module):
         own = x[rows, parts.place]
         shown = torch.where(parts.masked.unsqueeze(-1), self.mask, own)
         changed = torch.where(parts.replaced.unsqueeze(-1), item(parts.donors), shown)
-        both = self.decode(torch.cat([shown, changed]), torch.cat([parts.real, parts.real]), torch.cat([keys, keys]))
-        u, first = both[: len(x)], self.real(both[:, :, 0]).squeeze(-1).float()
+        # Of what is decoded only the masked places and each fragment's first one are looked at.
+        streams, count, length = parts.masked.shape
+        firsts = torch.arange(0, 2 * count * (1 + length), 1 + length, device=x.device)
+        masks = self.most_masked()
+        places = (
+            (~parts.masked).byte().argsort(dim=-1, stable=True)[..., :masks]
+        )  # (B, F, masks): the masked ones first
+        wanted = torch.cat([firsts.expand(streams, -1), (places + 1 + firsts[:count, None]).flatten(1)], 1)
+        both = self.decode(torch.cat([shown, changed], 1), torch.cat([parts.real, parts.real], 1), keys, wanted)
+        first = self.real(both[:, : 2 * count]).squeeze(-1).float()
+        u = both[:, 2 * count :].unflatten(1, (count, masks))[parts.masked.gather(2, places)]
         enough = (parts.real.sum(-1) > 1).float()
-        loss, right = self._restored(item, table, u[:, :, 1:], own, words[rows, parts.place], parts)
-        told = F.softplus(-first[: len(x)]) + F.softplus(first[len(x) :])
+        loss, right = self._restored(item, table, u, own, words[rows, parts.place], parts)
+        told = F.softplus(-first[:, :count]) + F.softplus(first[:, count:])
         return Rehearsed(loss, parts.masked.sum(), (told * enough).sum(), enough.sum(), right)
+
+    def most_masked(self) -> int:
+        """How many items of a fragment are masked at most (samples.py draws exact shares)."""
+        share, length = self.options.masked, self.options.length
+        return int(min(max(round(share * length), 1), length - 1))
 
     def _restored(
         self, item: nn.Module, table: Tensor, u: Tensor, own: Tensor, words: Tensor, parts: Fragments
@@ -243,7 +272,7 @@ class Rehearser(nn.Module):
         items that say something else, and, of features, items of the fragment that are far enough away: what stands
         next to each other is nearly the same."""
         where = parts.masked
-        u = self.restore(u[where])  # (n, d)
+        u = self.restore(u)  # (n, d)
         if words.shape[-1] == 1 and not words.is_floating_point():
             # Not among nothing: the row of padding would be trained, and an answer would hang on how much there is.
             scores = (u @ table[1:].T).float() * u.shape[-1] ** -0.5

@@ -43,19 +43,20 @@ def read_streams(data: Any, read_options: ReadOptions | None = None, *, question
     Streams. Raises DataError, OptionError."""
     if isinstance(data, Streams):
         return data
-    stories, report = _stories_of(data, read_options or ReadOptions(), questions)
+    stories, report = _stories_of(data, read_options or ReadOptions(), questions, answered=True)
     return Streams.of(stories, report)
 
 
 def streams_in_parts(
     data: Any, read_options: ReadOptions | None = None, *, questions: Any = None, at_once: int = 100_000
 ) -> Iterator[Streams]:
-    """The same in parts of about `at_once` items, so that of JSON lines no more than a part is in memory. Each part has
-    a vocabulary of its own. Raises DataError, OptionError."""
+    """The same in parts of about `at_once` items, so that of JSON lines no more than a part is in memory, and for those
+    who answer: questions about an event log need no answer here. Each part has a vocabulary of its own.
+    Raises DataError, OptionError."""
     if isinstance(data, Streams):
         yield data
         return
-    stories, report = _stories_of(data, read_options or ReadOptions(), questions)
+    stories, report = _stories_of(data, read_options or ReadOptions(), questions, answered=False)
     part, size, asked, first, seen = list[Story](), 0, 0, 0, Ids()
     for story in stories:
         part.append(story)
@@ -70,12 +71,14 @@ def streams_in_parts(
         yield Streams.of(part, report, first=first, seen=seen)
 
 
-def _stories_of(data: Any, options: ReadOptions, questions: Any) -> tuple[Iterator[Story], ReadReport]:
+def _stories_of(
+    data: Any, options: ReadOptions, questions: Any, *, answered: bool
+) -> tuple[Iterator[Story], ReadReport]:
     """What a file or rows hold, read as it is asked for, and what is said of it."""
     if isinstance(data, str | Path) and _of_features(Path(data), options):
         return _features(Path(data), questions, options), ReadReport(source=str(data))
     if questions is not None or isinstance(data, Events):
-        return _of_events(data, questions, options)
+        return _of_events(data, questions, options, answered)
     if isinstance(data, list):
         return _of_rows(enumerate(data, start=1), "row"), ReadReport(source="the rows")
     if not isinstance(data, str | Path):
@@ -405,7 +408,8 @@ def _tutoring_arrays(path: Path) -> Iterator[Story]:
     ):
         raise DataError(
             f"{path} does not hold skills and answers: expected arrays 'skills' and 'correct', each (students, "
-            f"answers), -1 at padding, or one array (students, answers, 2); found {held or 'nothing'}; save it so"
+            f"answers), -1 at padding, or one array (students, answers, 2); found {held or 'nothing'}; save it so, "
+            "or, where these are features, one array (items, features) for each stream"
         )
     skills, right = arrays
     if skills.dtype.kind not in "iufb" or right.dtype.kind not in "iufb":
@@ -530,7 +534,7 @@ def _by_stream(questions: Any, names: Mapping[str, Any], about: Path, encoding: 
 # Event logs ----------------------------------------------------------------------------------------------------------
 
 
-def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterator[Story], ReadReport]:
+def _of_events(data: Any, questions: Any, options: ReadOptions, answered: bool) -> tuple[Iterator[Story], ReadReport]:
     """Each asked user's events as sentences of kind, title (or the item's id) and month."""
     events = data
     if not isinstance(data, Events):
@@ -543,8 +547,9 @@ def _of_events(data: Any, questions: Any, options: ReadOptions) -> tuple[Iterato
     try:
         if not isinstance(questions, Questions):
             asked = read_questions(
-                questions, columns=columns, encoding=options.encoding, on_bad_rows=options.on_bad_rows
-            )
+                questions, columns=columns, encoding=options.encoding, on_bad_rows=options.on_bad_rows,
+                answers=answered,
+            )  # fmt: skip
         users, seen = asked.asked_of(events)
     except DataError as error:  # here, `columns` are the log's
         said = str(error).replace("--columns ", "--question-columns ").replace(" columns=", " question_columns=")
