@@ -30,6 +30,12 @@ def joint_keys(codes: Tensor, rows: int, width: int) -> Tensor:
     return keys % width
 
 
+def item_keys(items: int, rows: int, width: int) -> Tensor:
+    """Keys (V + 1, R) int64 below W of the items 0 (padding) to V: in each row another hash of an item's number."""
+    numbers = np.arange(1, rows * (items + 1) + 1, dtype=np.uint64).reshape(rows, items + 1)
+    return torch.from_numpy((mix(GOLDEN * numbers) % np.uint64(width)).astype(np.int64).T.copy())
+
+
 def running_counts(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> Tensor:
     """keys (N, L, R), real (N, L): padding counts nothing and fades nothing; before (N, R, W) the counters so far; fade
     (R,) = exp(-lambda) -> the counters after each event (N, L, R, W). No gradient."""
@@ -38,6 +44,16 @@ def running_counts(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> 
         return running_counts_reference(keys, real, before, fade)
     counts = before.new_empty(*keys.shape, before.shape[-1])
     _count(*(x.contiguous().numpy() for x in (keys, real, before, fade, counts)))
+    return counts
+
+
+def counts_after(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> Tensor:
+    """The counters (N, R, W) after the last event: `running_counts` without those in between."""
+    before, fade = before.detach(), fade.detach().to(before.dtype)
+    if before.device.type != "cpu":
+        return running_counts_reference(keys, real, before, fade)[:, -1]
+    counts = before.clone(memory_format=torch.contiguous_format)
+    _count_on(*(x.contiguous().numpy() for x in (keys, real, fade)), counts.numpy())
     return counts
 
 
@@ -81,3 +97,16 @@ def _count(keys, real, before, fade, counts):  # type: ignore[no-untyped-def]
                     new[keys[n, event, row]] += 1
                 else:
                     new[:] = old
+
+
+@cast(Any, njit)(cache=True, nogil=True)
+def _count_on(keys, real, fade, counts):  # type: ignore[no-untyped-def]
+    for n in range(keys.shape[0]):
+        for event in range(keys.shape[1]):
+            if real[n, event]:
+                for row in range(keys.shape[2]):
+                    now, by = counts[n, row], fade[row]
+                    for w in range(len(now)):
+                        faded = now[w] * by
+                        now[w] = faded if faded > FADED else 0
+                    now[keys[n, event, row]] += 1

@@ -6,7 +6,7 @@ Reconstructed after the sister paper LISA: one block, post-norm, a feed-forward 
 `preset=faithful`: sums that fade, weights exp(mu k), the short-term vector, time codes.
 
 Shapes: B users, L events, d width, H heads, D = d / H, K interests, M vectors of a user (K, and one more for the
-short-term slot), V items (0 is padding).
+short-term slot), V items (0 is padding), R rows of W counters.
 """
 
 import math
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from tenfold.nn.attention import FEATURE_MAPS, LinearAttention, fading, half_lives
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Block, DenseFeedForward
+from tenfold.ops.item_counts import item_keys
 from tenfold.ops.linear_attention import EPS, causal_linear_attention
 from tenfold.systems.limarec.options import Options
+from tenfold.tasks.next_item.counts import ItemCounts
 
 GAP_CODES = 34  # floor(log2(1 + seconds)) up to 32, and one for a time that is not known
 LARGEST = 20.0  # of an exponent of weights=exp: sums of e^20 stay exact enough, and nothing overflows
@@ -32,6 +34,7 @@ class State(NamedTuple):
     sums: tuple[Tensor, ...]  # of each block's attention, (B, H, D, D + 1), the denominator's in the last column
     interests: Tensor  # (B, K, 1, d + 1), likewise
     last: Tensor  # (B, d), the short-term vector; (B, 0) where there is none
+    counters: Tensor  # (B, R, W), the sketch of single items; (B, 0) where there is none
     time: Tensor  # (B,) float64 of the last event; NaN where it has none
 
     def detached(self) -> "State":
@@ -115,6 +118,8 @@ class Interests(nn.Module):
 class LimaRecNetwork(nn.Module):
     """Events -> interests. Called on a whole history or, with the state it returned, on what came since."""
 
+    keys: Tensor
+
     def __init__(self, items: int, options: Options) -> None:
         super().__init__()
         dim, memory, interest = options.dim, options.memory, options.interest
@@ -143,20 +148,30 @@ class LimaRecNetwork(nn.Module):
         )
         self.latest = nn.Linear(dim, dim, bias=False) if interest.short_term != "none" else None
         self.gate = nn.Linear(2 * dim, 1) if interest.short_term == "gate" else None
+        counts, self.counts = options.counts, None
+        if counts.of == "items":
+            self.counts = ItemCounts(dim, counts.rows, counts.width, counts.decay)
+            self.register_buffer("keys", item_keys(items, counts.rows, counts.width), persistent=False)
 
     def forward(
         self, events: Tensor, state: State | None = None, times: Tensor | None = None
     ) -> tuple[Tensor, State, Weights]:
         """events (B, L), 0 at padding, which may stand anywhere; times (B, L) float64, NaN where there is none.
 
-        Returns f (B, L, M, d), the state after these events, and their weights in the interests.
+        Returns f (B, L, M, d), with R W counters behind each where a candidate is counted too (M = 1), the state after
+        these events, and their weights in the interests.
         """
         h, sums, real, keep, steps, time = self._read(events, state, times)
         f, read, weights = self.interests(h, keep, None if state is None else state.interests, steps)
-        if self.latest is None:
-            return f, State(sums, read, h.new_zeros(len(h), 0), time), weights
-        short = self.latest(h)  # (B, L, d)
-        return self.joined(f, short), State(sums, read, _last(short, real, state), time), weights
+        last = h.new_zeros(len(h), 0)
+        if self.latest is not None:
+            short = self.latest(h)  # (B, L, d)
+            f, last = self.joined(f, short), _last(short, real, state)
+        counters = h.new_zeros(len(h), 0)
+        if self.counts is not None:
+            every = self.counts.running(self.keys[events], real, None if state is None else state.counters, h)
+            f, counters = torch.cat((f, every.flatten(2).unsqueeze(2)), -1), every[:, -1]
+        return f, State(sums, read, last, counters, time), weights
 
     def carried(self, events: Tensor, state: State | None = None, times: Tensor | None = None) -> State:
         """The state after these events, without the vectors after each of them."""
@@ -165,7 +180,10 @@ class LimaRecNetwork(nn.Module):
         last = h.new_zeros(len(h), 0) if self.latest is None else self.latest(_last(h, real, None))
         if self.latest is not None and state is not None:
             last = torch.where(real.any(1, keepdim=True), last, state.last)
-        return State(sums, read, last, time)
+        counters = h.new_zeros(len(h), 0)
+        if self.counts is not None:
+            counters = self.counts.after(self.keys[events], real, None if state is None else state.counters, h)
+        return State(sums, read, last, counters, time)
 
     def _read(self, events: Tensor, state: State | None, times: Tensor | None) -> Any:
         """The last block's output h (B, L, d) and the blocks' sums; which events are real, which of them layers have to
@@ -201,25 +219,28 @@ class LimaRecNetwork(nn.Module):
         """The user's vectors (B, M, d) that the last event left, from the state alone."""
         sums = state.interests[:, :, 0]  # (B, K, d + 1)
         f = sums[..., :-1] / (sums[..., -1:] + EPS)
-        return f if self.latest is None else self.joined(f, state.last)
+        f = f if self.latest is None else self.joined(f, state.last)
+        return f if self.counts is None else torch.cat((f, state.counters.flatten(1).unsqueeze(1)), -1)
 
     def shapes(self) -> list[tuple[int, ...]]:
-        """Of a user's numbers: each block's sums, the interests', the short-term vector."""
+        """Of a user's numbers: each block's sums, the interests', the short-term vector, the counters."""
         attention: LinearAttention = self.blocks[0].attention  # type: ignore[assignment]
         width = attention.dim // attention.heads
         sums = [(attention.heads, width, width + 1)] * len(self.blocks)
-        return [*sums, (len(self.interests.mu), 1, attention.dim + 1), (attention.dim if self.latest else 0,)]
+        counters = (0,) if self.counts is None else (self.counts.rows, self.counts.width)
+        short = attention.dim if self.latest else 0
+        return [*sums, (len(self.interests.mu), 1, attention.dim + 1), (short,), counters]
 
     def numbers(self, state: State) -> Tensor:
         """A state without its time as (B, size) float32."""
-        return torch.cat([x.flatten(1) for x in (*state.sums, state.interests, state.last)], dim=1).float()
+        return torch.cat([x.flatten(1) for x in (*state.sums, *state[1:-1])], dim=1).float()
 
     def state(self, numbers: Tensor, time: Tensor) -> State:
         """The other way."""
         shapes = self.shapes()
         parts = numbers.split([math.prod(shape) for shape in shapes], dim=1)
-        *sums, interests, last = (x.unflatten(1, shape) for x, shape in zip(parts, shapes, strict=True))
-        return State(tuple(sums), interests, last, time)
+        *sums, interests, last, counters = (x.unflatten(1, shape) for x, shape in zip(parts, shapes, strict=True))
+        return State(tuple(sums), interests, last, counters, time)
 
     @staticmethod
     def _time(events: Tensor, state: State | None, times: Tensor | None) -> Tensor:

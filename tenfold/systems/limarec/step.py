@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from tenfold.nn.transformer import Block
+from tenfold.ops.item_counts import FADED
 from tenfold.ops.linear_attention import EPS
 from tenfold.systems.limarec.model import LARGEST, LimaRecNetwork
 
@@ -27,6 +28,9 @@ class Step:
         norms = [cast(Block, block) for block in network.blocks]
         self.eps = [(block.norm1.eps, block.norm2.eps) for block in norms]
         left = [*(f"blocks.{n}.attention.left" for n in range(self.layers)), "interests.left"]
+        counts = network.counts
+        self.keys = None if counts is None else network.keys.numpy()
+        self.fade = np.zeros(0, np.float32) if counts is None else counts.fade.numpy()
         self.left = [1 / (1 + np.exp(-self.weights[name])) if name in self.weights else None for name in left]
 
     def __call__(self, numbers: Array, items: Array) -> None:
@@ -37,13 +41,17 @@ class Step:
             size = math.prod(shape)
             parts.append(numbers[:, place : place + size].reshape(len(numbers), *shape))  # views
             place += size
-        *sums, interests, last = parts
+        *sums, interests, last, counters = parts
         x = w["item.weight"][items] * np.float32(self.scale)  # (N, d)
         for layer in range(self.layers):
             x = self._block(layer, x, sums[layer])
         self._read(x, interests[:, :, 0])
         if last.shape[1]:
             last[:] = x @ w["latest.weight"].T
+        if self.keys is not None:
+            counters *= self.fade[:, None]
+            counters[counters < FADED] = 0
+            counters[np.arange(len(items))[:, None], np.arange(len(self.fade)), self.keys[items]] += 1
 
     def _block(self, layer: int, x: Array, sums: Array) -> Array:
         """x (N, d), sums (N, H, D, D + 1)."""

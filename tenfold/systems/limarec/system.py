@@ -74,6 +74,11 @@ class LimaRec(NextItem):
                 f"a user cannot have more interests than there are items; found {o.interests} interests and "
                 f"{self.sizes['items']} items"
             )
+        if o.counts.of != "none" and self.vectors > 1:
+            raise OptionError(
+                f"counts.of={o.counts.of} goes with one vector of a user; found interests={o.interests} and "
+                f"interest.short_term={o.interest.short_term}; take interests=1 without a slot, or counts.of=none"
+            )
         return LimaRecNetwork(self.sizes["items"], o)
 
     @property
@@ -117,7 +122,9 @@ class LimaRec(NextItem):
 
     def _window(self, f: Tensor, window: NextItemBatch, noise: Tensor | None) -> Loss:
         """f (B, L, M, d): the next item is scored by the chosen interest, the others by it or by the best."""
-        options, table = self.options, self.network.item.weight
+        options, table, counts = self.options, self.network.item.weight, self.network.counts
+        if counts is not None:
+            return counts.loss(options.loss, f[:, :, 0], table, self.network.keys, window, items=self.sizes["items"])
         user = self.chosen(f, F.embedding(window.next, table), noise)  # (B, L, d)
         if options.interest.negatives_by == "chosen" or f.shape[2] == 1:
             return next_item_loss(options.loss, user, table, window)
@@ -151,21 +158,23 @@ class LimaRec(NextItem):
 
     def scores(self, user: Tensor) -> Tensor:
         """score(u, i) of the vectors (N, M, d) -> (N, V + 1): the best over the vectors, or their soft maximum."""
+        if (counts := self.network.counts) is not None:  # of one vector
+            return counts.split(user[:, 0])[0] @ self.item_table().T + counts.readout(user[:, 0], self.network.keys)
         each = user @ self.item_table().T  # (N, M, V + 1)
         return each.amax(1) if self.options.interest.read == "max" else each.logsumexp(1)
 
     @property
     def by_products(self) -> bool:
-        return self.options.interest.read == "max"
+        return self.options.interest.read == "max" and self.network.counts is None
 
     def vectors_of(self, user: Tensor) -> Tensor:
-        return user
+        return user[..., : self.options.dim]
 
     @torch.no_grad()
     def interests_of(self, user: Tensor, items: np.ndarray) -> np.ndarray:
         """The vector (N, k) of each user, from 0, that finds each item (N, k) best."""
         vectors = self.item_table()[torch.from_numpy(items).to(self.device)]  # (N, k, d)
-        return (vectors @ user.mT).argmax(-1).cpu().numpy()
+        return (vectors @ self.vectors_of(user).mT).argmax(-1).cpu().numpy()
 
     @torch.no_grad()
     def interests(self, history: Sequence[Any], times: Sequence[float] | None = None) -> np.ndarray:
@@ -174,7 +183,7 @@ class LimaRec(NextItem):
         Raises OptionError where no event of it is known.
         """
         f, _ = self._read(history, times)
-        return f[0, -1].cpu().numpy()
+        return self.vectors_of(f[0, -1]).cpu().numpy()
 
     @torch.no_grad()
     def weights(self, history: Sequence[Any], times: Sequence[float] | None = None) -> np.ndarray:

@@ -22,7 +22,7 @@ from tenfold.nn.lisa import CodewordAttention, LisaAttention, Tables
 from tenfold.nn.recent import RecentEvents, Ring, check_recent, last, real_first, rows
 from tenfold.nn.transformer import Block, DenseFeedForward, Positions
 from tenfold.ops.straight_through import decode
-from tenfold.systems.lisa.counts import ItemCounts
+from tenfold.systems.lisa.counts import CodeCounts
 from tenfold.systems.lisa.options import Options
 
 # Standard deviation of items at the start, at most, where they are coded by the nearest codeword. Xavier's grows as the
@@ -100,7 +100,7 @@ class LisaNetwork(nn.Module):
         )  # fmt: skip
         window = recent_events(o)
         self.recent = RecentEvents(dim, window, o.dropout, decay=o.attention.decay) if window else None
-        self.counts = None if o.counts.of == "none" else ItemCounts(o)
+        self.counts = None if o.counts.of == "none" else CodeCounts(o)
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.feed_forward = DenseFeedForward(dim, o.expansion * dim, o.dropout)
@@ -204,7 +204,8 @@ class LisaNetwork(nn.Module):
         if self.counts is None or catalogue.keys is None:
             return z, State(count, newest, histogram, upper, ring)
         before = None if state is None else self._counters(state, catalogue)
-        counters = self.counts.running(catalogue.keys[events], real, before, self.attention.decay, z)
+        fade = self.counts.fading(self.attention.decay)
+        counters = self.counts.running(catalogue.keys[events], real, before, z, fade)
         joint = counters[:, -1] if self.counts.joint else None
         return torch.cat((z, counters.flatten(2)), -1), State(count, newest, histogram, upper, ring, joint)
 
@@ -214,7 +215,8 @@ class LisaNetwork(nn.Module):
         if self.counts.joint or state.ring is None or self.recent is None:
             return cast(Tensor, state.joint if self.counts.joint else state.histogram)
         there, keys = state.ring != 0, catalogue.keys[state.ring]
-        return self.counts.running(keys, there, state.histogram, self.attention.decay, state.histogram)[:, -1]
+        fade = self.counts.fading(self.attention.decay)
+        return self.counts.running(keys, there, state.histogram, state.histogram, fade)[:, -1]
 
     def _attend(
         self, events: Tensor, x: Tensor, catalogue: Catalogue, state: State | None

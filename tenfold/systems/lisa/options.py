@@ -7,7 +7,7 @@ mini at equal training time, by 1 % (benchmarks/lisa_preset.py), and another cod
 from typing import Annotated, ClassVar, Literal
 
 from tenfold.options import Tune, option, options
-from tenfold.tasks.next_item.options import LossOptions, Training
+from tenfold.tasks.next_item.options import LossOptions, SketchOptions, Training
 
 # What the presets, the paper's variants, have and the defaults have not.
 PAPER = {
@@ -64,15 +64,14 @@ class AttentionOptions:
 
 
 @options
-class CountOptions:
+class CountOptions(SketchOptions):
+    """The sketch is that of counts.of=joint."""
+
     of: Annotated[
         Literal["none", "codewords", "joint"],
         option("a candidate's own count adds to its score: of none; the least of its codewords' counts; or that of a "
                "sketch which counts all codes of an event together"),
     ] = "none"  # fmt: skip
-    rows: Annotated[int, option("rows of the sketch, for counts.of=joint", gt=0, le=16)] = 2
-    width: Annotated[int, option("counters in a row of the sketch", gt=0, le=1 << 20)] = 512
-    decay: Annotated[float, option("lambda of the sketch, by which an event fades with each one after it", ge=0)] = 1e-3
 
 
 @options

@@ -1,6 +1,5 @@
 """LISA as a system: what is trained, how items of equal codes are told apart, and what a stream keeps of a user."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,7 +139,7 @@ class LISA(NextItem):
         before, ring = states["state"][:, at_histograms], None
         h = before.reshape(len(states), books, words) * (fade ** count[:, None])[:, :, None]  # in float64
         later = count[:, None] - np.cumsum(real, axis=1)  # events that came after each
-        self._sketch(states["state"][:, at_sketch], rows, real, later)
+        self._sketch(states["state"][:, at_sketch], rows)
         if self.network.recent is not None:  # an event is counted when it leaves the ring
             entered = np.take_along_axis(rows, np.argsort(~real, axis=1, kind="stable"), axis=1)
             every = np.concatenate([states["state"][:, at_ring].astype(rows.dtype), entered], axis=1)
@@ -164,18 +163,14 @@ class LISA(NextItem):
         if ring is not None:
             states["state"][:, at_ring] = ring
 
-    def _sketch(self, kept: np.ndarray, rows: np.ndarray, real: np.ndarray, later: np.ndarray) -> None:
-        """Events (N, L), and how many came after each, into the sketches of joint codes (N, R W), in place."""
+    def _sketch(self, kept: np.ndarray, rows: np.ndarray) -> None:
+        """Events (N, L) into the sketches of joint codes (N, R W), in place."""
         counts, keys = self.network.counts, self.network.catalogue().keys
         if counts is None or keys is None or not counts.joint:
             return
-        fade, shape = math.exp(-self.options.counts.decay), (len(rows), counts.rows, counts.width)
-        sketch = kept.reshape(shape).astype(np.float64) * (fade ** real.sum(1))[:, None, None]
-        user, place = np.nonzero(real)
-        where = keys[torch.from_numpy(rows[user, place]).to(self.device)].cpu().numpy()
-        weight = fade ** later[user, place, None]
-        np.add.at(sketch, (user[:, None], np.arange(counts.rows), where), weight)
-        kept[:] = sketch.reshape(kept.shape)
+        events = torch.from_numpy(rows).to(self.device)
+        before = torch.from_numpy(np.ascontiguousarray(kept)).to(self.device).unflatten(1, (counts.rows, counts.width))
+        kept[:] = counts.after(keys[events], events != 0, before, before).flatten(1).cpu().numpy()
 
     @torch.no_grad()
     def users_after(self, states: np.ndarray) -> Tensor:

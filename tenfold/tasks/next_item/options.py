@@ -24,6 +24,15 @@ class LossOptions:
 
 
 @options
+class SketchOptions:
+    """Of counters of single items in a user's state."""
+
+    rows: Annotated[int, option("rows of the sketch; an item's count is the least of its rows'", gt=0, le=16)] = 2
+    width: Annotated[int, option("counters in a row of the sketch", gt=0, le=1 << 20)] = 512
+    decay: Annotated[float, option("lambda of the sketch, by which an event fades with each one after it", ge=0)] = 1e-3
+
+
+@options
 class Training:
     length: Annotated[int, option("events in a training window, and (but for LISA) those an answer looks at", gt=1)] = (
         200
