@@ -21,7 +21,7 @@ def main() -> None:
     source = harness.data("seqrec/ml-1m.txt.gz")
     events = split(read_events(source), "loo")
     # What it learned does not matter to the clock: one epoch, no validation.
-    system = SASRec(**{"dim": 64, "heads": 1, "layers": 2, "loss.name": "bce"})
+    system = SASRec(**{"dim": 64, "heads": 1, "layers": 2, "expansion": 1, "loss.name": "bce"})
     system.fit(events.events, split="none", max_epochs=1)
     seconds, theirs = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:

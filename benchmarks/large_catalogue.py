@@ -55,7 +55,7 @@ def main() -> None:
     repeats: dict[str, list[float]] = {}
     for loss, own in LOSSES.items():
         sides: dict[str, NextItem] = {
-            "sasrec": SASRec(**SHARED | own),
+            "sasrec": SASRec(**SHARED | own | {"expansion": 1}),
             "lisa": LISA(parse(Options, SHARED | own)),
             "base": LISA(parse(Options, SHARED | own | {"preset": "base"})),
         }

@@ -40,7 +40,7 @@ ITEMS = 3_416
 
 def online(quick: bool) -> dict[str, float]:
     rounds, compared = (30, 500) if quick else (300, 5_000)
-    rival, figures = untrained(SASRec(), ITEMS), dict[str, float]()
+    rival, figures = untrained(SASRec(expansion=1), ITEMS), dict[str, float]()
     for name, system in {
         "": untrained(LimaRec(interests=4), ITEMS),
         "faithful_": untrained(LimaRec(preset="faithful"), ITEMS),

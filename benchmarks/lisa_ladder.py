@@ -149,7 +149,7 @@ ARMS: dict[str, Callable[[], NextItem]] = {
     "codewords": lambda: lisa(**{"counts.of": "codewords"}),
     "joint": lambda: lisa(**{"counts.of": "joint", "counts.decay": 0.0}),
     "sasrec_50": lambda: SASRec(
-        **SHARED | {"layers": 1, "heads": 1, "training.length": WINDOW, "training.batch_size": 40}
+        **SHARED | {"layers": 1, "heads": 1, "expansion": 1, "training.length": WINDOW, "training.batch_size": 40}
     ),
     "lrurec": lambda: LRURec(**SHARED | {"layers": 1, "training.length": LENGTH, "training.batch_size": 4}),
 }

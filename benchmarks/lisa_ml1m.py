@@ -26,7 +26,7 @@ def arms() -> dict[str, NextItem]:
     lisa: dict[str, NextItem] = {
         preset: LISA(parse(Options, {"preset": preset} | SHARED)) for preset in ("base", "mini")
     }
-    return {"transformer": Transformer(**{"attention": "softmax", "heads": 1} | SHARED)} | lisa
+    return {"transformer": Transformer(**{"attention": "softmax", "heads": 1, "expansion": 1} | SHARED)} | lisa
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def largest_difference(system: LISA, history: list[str]) -> float:
 
 
 def recent(rounds: int, compared: int) -> dict[str, float]:
-    rival, figures = untrained(SASRec(), ITEMS), dict[str, float]()
+    rival, figures = untrained(SASRec(expansion=1), ITEMS), dict[str, float]()
     for name, more in {"recent": {}, "joint": {"counts.of": "joint"}}.items():
         system = untrained(LISA(**{"attention.recent": 50} | more), ITEMS)
         if system.network.counts is not None:
@@ -110,7 +110,7 @@ def main() -> None:
     if asked.only:
         harness.report("lisa_streaming", recent(rounds, compared))
         return
-    system, rival = untrained(LISA(preset="mini"), ITEMS), untrained(SASRec(), ITEMS)
+    system, rival = untrained(LISA(preset="mini"), ITEMS), untrained(SASRec(expansion=1), ITEMS)
     ids = system.vocabularies["items"].ids(np.arange(1, ITEMS + 1))
     history = [ids[i] for i in np.random.default_rng(0).integers(ITEMS, size=LONG)]
     with tempfile.TemporaryDirectory() as folder:

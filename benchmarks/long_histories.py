@@ -61,7 +61,7 @@ def arms(quick: bool, windows: int, lr: float) -> dict[str, NextItem]:
 
     def sasrec(length: int) -> SASRec:
         events = {"training.length": length, "training.batch_size": 2_048 // length, "training.lr": 2e-3}
-        return SASRec(**SHARED | {"layers": 1} | events)
+        return SASRec(**SHARED | {"layers": 1, "expansion": 1} | events)
 
     return {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "base": lisa("base"), "mini": lisa("mini")}
 

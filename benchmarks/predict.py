@@ -34,7 +34,7 @@ def peak_gib(artifact: Path, log: Path, times: int, folder: Path) -> float:
 
 def measure(folder: Path, quick: bool) -> dict[str, float]:
     log = sides.log_for_all(harness.data("seqrec/ml-1m.txt.gz"), folder)
-    system = SASRec(**{"dim": 64, "heads": 1, "layers": 2, "loss.name": "bce"})
+    system = SASRec(**{"dim": 64, "heads": 1, "layers": 2, "expansion": 1, "loss.name": "bce"})
     system.fit(log, split="none", max_epochs=1)  # what it learned does not matter to the clock
     system.save(folder / "sasrec")
     ours, theirs, recommend = list[float](), list[float](), list[float]()

@@ -181,6 +181,7 @@ def test_after_training_every_item_has_codes_of_its_own_unless_a_preset_is_the_p
         options = LISA(preset=preset).options
         assert options.codebooks.coding == "bilinear" and not options.codebooks.distinct
         assert options.attention.recent is None and options.codebooks.start == "slice"
+        assert options.expansion == 1 and LISA().options.expansion == 4
 
 
 def test_what_is_set_apart_is_saved_exported_and_streamed_alike(events, tmp_path):

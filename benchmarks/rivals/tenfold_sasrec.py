@@ -46,6 +46,7 @@ def main() -> None:
             "dim": asked.dim,
             "heads": 1,
             "layers": 2,
+            "expansion": 1,
             "dropout": 0.2,
             "loss.name": asked.loss,
             "training.batch_size": 128,

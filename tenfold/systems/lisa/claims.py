@@ -27,7 +27,7 @@ from tenfold.tasks.next_item.baselines.transformer import Transformer
 
 MOVIES = {"dim": 64, "training.length": 100, "training.batch_size": 32, "dropout": 0.2}
 MARKERS = {"dim": 32, "training.length": 512, "training.batch_size": 8, "dropout": 0.0}
-ONE_HEAD = {"layers": 1, "heads": 1}
+ONE_HEAD = {"layers": 1, "heads": 1, "expansion": 1}
 
 
 def lisa(preset: str, shared: Mapping[str, Any], **more: Any) -> LISA:

@@ -103,14 +103,14 @@ class LisaNetwork(nn.Module):
         self.counts = None if o.counts.of == "none" else ItemCounts(o)
         self.position = Positions(o.training.length, dim) if o.positions else None
         self.drop, self.norm1, self.norm2 = Dropout(o.dropout), nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.feed_forward = DenseFeedForward(dim, dim, o.dropout)
+        self.feed_forward = DenseFeedForward(dim, o.expansion * dim, o.dropout)
         self.upper = nn.ModuleList(
             Block(
                 dim, attention=LisaAttention(dim, books.books, o.dropout, codewords=books.words,
                 temperature=books.temperature, residual=books.residual, soft=o.soft, start=books.start,
                 decay=o.attention.decay, long_decay=o.attention.long_decay, learn_decay=o.attention.learn_decay,
                 shared=o.attention.shared, learn_counts=books.learn_counts, recent=window or None),
-                feed_forward=DenseFeedForward(dim, dim, o.dropout), norm="post",
+                feed_forward=DenseFeedForward(dim, o.expansion * dim, o.dropout), norm="post",
             )
             for _ in range(o.layers - 1)
         )  # fmt: skip

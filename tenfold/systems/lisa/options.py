@@ -15,6 +15,7 @@ PAPER = {
     "codebooks.start": "slice",
     "codebooks.distinct": False,
     "training.lr": 1e-3,
+    "expansion": 1,
 }
 Targets = Literal["same", "own", "items"]
 
@@ -87,6 +88,7 @@ class Options:
     dropout: Annotated[
         float, option("dropout of events, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
     ] = 0.2
+    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of D", gt=0)] = 4
     soft: Annotated[bool, option("histograms of soft codes (LISA-Soft)")] = False
     targets: Annotated[
         Targets, option("what is found: items by the histories' codes, by codes of their own, or raw")

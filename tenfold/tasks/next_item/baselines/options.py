@@ -20,7 +20,7 @@ class SASRecOptions:
         float, option("dropout of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
     ] = 0.2
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
-    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
+    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 4
     loss: LossOptions = LossOptions()
     training: Training = Training()
 
@@ -60,7 +60,7 @@ class TransformerOptions:
         float, option("dropout of embeddings, attention and feed-forward", ge=0, lt=1, tune=Tune(0.1, 0.5))
     ] = 0.2
     norm: Annotated[Literal["pre", "post"], option("where a block's norms stand")] = "pre"
-    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 1
+    expansion: Annotated[int, option("width of the feed-forward's hidden layer, in multiples of dim", gt=0)] = 4
     window: Annotated[int, option("events that local attention looks back on", gt=0)] = 32
     features: Annotated[int, option("features of random-feature attention, for each head", gt=0)] = 64
     codewords: Annotated[int, option("codewords of key-quantised and lisa, for each head", gt=0)] = 64
