@@ -261,13 +261,14 @@ TASKS = {
     ),
     "stream_questions": Task(
         gives="answers to questions about a stream",
-        data="streams: JSON lines, bAbI, text, a tutoring log; .gz or .xz; or an event log with --questions FILE",
+        data="streams: JSON lines, bAbI, text, a tutoring log; .gz or .xz; or an event log or features (npy, npz) with "
+        "--questions FILE",
         read="tenfold.systems.rehearsal.options:ReadOptions",
         protocol="tenfold.systems.rehearsal.options:Protocol",
         predict="tenfold.systems.rehearsal.options:PredictOptions",
         splits=("streams", "given", "none"),
         units="questions",
-        inputs={"questions": "a file of questions about DATA, where that is an event log"},
+        inputs={"questions": "a file of questions about DATA, where that is an event log or features"},
         question=("stream", "a short stream and a question, '|' between: 'mary went home | where is mary?'"),
     ),
 }

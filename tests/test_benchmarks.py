@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as runner
@@ -73,6 +74,24 @@ def test_a_rival_is_found_where_it_belongs(tmp_path, monkeypatch):
     assert not peers.SASREC.present
     model.touch()
     assert peers.SASREC.present and "pmixer+SASRec.pytorch" in peers.SASREC.had
+
+
+def test_streams_for_the_public_memory_transformer_hold_what_ours_are_asked(tmp_path, monkeypatch):
+    from benchmarks.rivals import sides
+    from tenfold.systems.rehearsal.lengthen import keyed_streams
+
+    data = keyed_streams(5, segments=3, segment=4, facts=3, queries=2)
+    words = np.array(data.words.series.to_list())
+    with np.load(sides.streams_for_all(data, 5, tmp_path / "s.npz")) as found:
+        assert int(found["vocabulary"]) == len(words) and found["words"].shape == (5, 12)
+        assert words[found["asked"]].ravel().tolist() == data.questions["question"].to_list()
+        assert words[found["answers"]].ravel().tolist() == data.questions["answer"].to_list()
+        evidence = np.array(data.questions["evidence"].to_list()).reshape(5, 2, 2)
+        pairs = np.take_along_axis(found["words"][:, None], evidence, 2)
+        assert (pairs == np.stack([found["asked"], found["answers"]], -1)).all()
+    monkeypatch.setenv("TENFOLD_PEERS", str(tmp_path))
+    assert not sides.has_rmt() and len(sides.absent_rmt()) == 2
+    assert "recurrent-memory-transformer is not here; a plain checkout of" in sides.absent_rmt()[0]
 
 
 def test_results_are_kept_with_command_and_commit(tmp_path, monkeypatch):

@@ -448,7 +448,12 @@ def _question(question: Mapping[str, Any], story: Story, source: str) -> dict[st
             f"{where} has evidence {numbers}, and {time} items had been seen, counted from 0; evidence is among "
             "these; mend it, or leave it out"
         )
-    return {"question": str(text), "time": time, "answer": None if answer is None else str(answer),
+    for name in ("kind", "split"):
+        value = question.get(name)
+        if value is not None and not isinstance(value, str) and not _is_number(value):
+            raise DataError(f"{where} has the {name} {value!r:.40}, expected a text; mend it, or leave it out")
+    words = {name: None if question.get(name) is None else str(question[name]) for name in ("kind", "split")}
+    return {"question": str(text), "time": time, "answer": None if answer is None else str(answer), **words,
             "options": list(map(str, options)), "evidence": numbers, "place": place}  # fmt: skip
 
 

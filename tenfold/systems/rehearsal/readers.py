@@ -247,6 +247,12 @@ def _question(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _named(row, name) for name in NAMES if name != "stream"}
 
 
+def _refuse_no_row(row: Any, where: str) -> None:
+    """Raises DataError."""
+    if not isinstance(row, Mapping):
+        raise DataError(f"{where} is {row!r:.40}, expected an object with a stream; write {ROW}")
+
+
 def _queries(row: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     """What a row asks: of its list of queries, or itself. Raises DataError."""
     asked = row.get("queries", row.get("questions"))
@@ -260,8 +266,9 @@ def _queries(row: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     return questions
 
 
-def _of_rows(rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator[Story]:
+def _of_rows(rows: Iterable[tuple[int, Any]], place: str) -> Iterator[Story]:
     for number, row in rows:
+        _refuse_no_row(row, f"{place} {number}")
         items = _named(row, "stream")
         if isinstance(items, str):
             items = split_sentences(items)
@@ -518,6 +525,7 @@ def _by_stream(questions: Any, names: Mapping[str, Any], about: Path, encoding: 
     found: dict[str, list[dict[str, Any]]] = {}
     for number, row in rows:
         where = f"{place} {number}"
+        _refuse_no_row(row, where)
         name = row.get("stream")
         if not isinstance(name, str) or name not in names:
             near = (
