@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from tenfold import LimaRec
+from tenfold.data.events import Events
 from tenfold.errors import OptionError
 from tenfold.nn.attention import FEATURE_MAPS
 from tenfold.options import parse
@@ -24,6 +25,7 @@ KINDS = {
     "default": {},
     "slot": {"interest.short_term": "slot", "memory.feature_map": "exp", "interest.weights": "product"},
     "two layers by time": {"layers": 2, "memory.decay": "time", "memory.time_unit": 50.0, "memory.gap_codes": True},
+    "counted": {"interests": 1, "counts.of": "items", "counts.width": 11, "counts.decay": 0.01},
 }
 
 
@@ -46,7 +48,7 @@ def histories(batch, length, seed=0):
 
 
 def flat(state: State):
-    return torch.cat([x.flatten(1) for x in (*state.sums, state.interests, state.last)], 1)
+    return torch.cat([x.flatten(1) for x in (*state.sums, state.interests, state.last, state.counters)], 1)
 
 
 # The network.
@@ -346,6 +348,20 @@ def test_what_cannot_be_built_is_said(events):
         LimaRec(dim=10).fit(events, max_epochs=1)
     with pytest.raises(OptionError, match="found 99 interests and 24 items"):
         LimaRec(dim=8, interests=99).fit(events, max_epochs=1)
+    with pytest.raises(OptionError, match="counts.of=items goes with one vector of a user; found interests=2"):
+        LimaRec(**{"dim": 8, "interests": 2, "counts.of": "items"}).fit(events, max_epochs=1)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bce"])
+def test_who_counts_knows_what_comes_again(loss):
+    """Each user has three items of their own, which come again; nothing else can be told."""
+    rng = np.random.default_rng(0)
+    log = Events.from_histories([rng.choice(rng.integers(1, 90, 3), 30).tolist() for _ in range(80)])
+    small = {"dim": 8, "heads": 2, "training.lr": 0.01, "loss.name": loss, "loss.negatives": 20}
+    counting = LimaRec(**small | {"counts.of": "items", "counts.decay": 0.0}).fit(log, max_epochs=6, progress="none")
+    assert counting.evaluate(log)["hr@10"] > 0.9 and counting.network.counts.gate.bias.item() > 0
+    assert counting.state_size == LimaRec(**small).fit(log, max_epochs=1, progress="none").state_size + 2 * 512
+    assert not counting.by_products and counting.interests(log.catalogue.ids([1])).shape == (1, 8)
 
 
 def test_the_demo_begins_with_states_of_its_own(events, tmp_path):

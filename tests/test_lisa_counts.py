@@ -7,7 +7,15 @@ from small_lisa import history_of, small
 from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
-from tenfold.ops.item_counts import joint_keys, least, least_of, running_counts, running_counts_reference
+from tenfold.ops.item_counts import (
+    counts_after,
+    item_keys,
+    joint_keys,
+    least,
+    least_of,
+    running_counts,
+    running_counts_reference,
+)
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
 from tenfold.streaming import key_of
 from tenfold.systems.lisa.compact import Compact
@@ -22,6 +30,7 @@ def test_counters_are_those_of_the_definition(dtype):
     before, fade = torch.rand(N, R, W, dtype=dtype), torch.tensor([1.0, 0.7], dtype=dtype)
     found = running_counts(keys, real, before, fade)
     assert_close(found, running_counts_reference(keys, real, before, fade))
+    assert_close(counts_after(keys, real, before, fade), found[:, -1])
     count = sum(fade[1] ** int(real[1, at + 1 :].sum()) for at in range(L) if real[1, at] and keys[1, at, 1] == 4)
     assert_close(found[1, -1, 1, 4], before[1, 1, 4] * fade[1] ** int(real[1].sum()) + count)
     candidates = torch.randint(W, (9, R))
@@ -45,6 +54,13 @@ def test_a_joint_key_depends_on_all_codes_together():
     every = torch.cartesian_prod(torch.arange(64), torch.arange(64)).to(torch.uint8)
     load = torch.stack([row.bincount(minlength=64) for row in joint_keys(every, 3, 64).unbind(1)])
     assert load.shape == (3, 64) and load.min() > 20 and load.max() < 120
+
+
+def test_keys_of_items_spread_them_evenly_and_differently_in_each_row():
+    keys = item_keys(4_000, 2, 64)
+    load = torch.stack([row.bincount(minlength=64) for row in keys.unbind(1)])
+    assert keys.shape == (4_001, 2) and load.min() > 30 and load.max() < 100
+    assert len(keys.unique(dim=0)) > 2_500  # of 4,096 pairs
 
 
 def test_a_gated_term_beside_the_answers_learns_as_written_out():

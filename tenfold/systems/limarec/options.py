@@ -61,7 +61,9 @@ class InterestOptions:
 class CountOptions(SketchOptions):
     of: Annotated[
         Literal["none", "items"],
-        option("items: how often a candidate itself came, by a sketch in the state, adds to its score; for one interest"),
+        option(
+            "items: how often a candidate itself came, by a sketch in the state, adds to its score; for one interest"
+        ),
     ] = "none"
 
 
