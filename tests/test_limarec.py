@@ -348,7 +348,7 @@ def test_what_cannot_be_built_is_said(events):
         LimaRec(dim=10).fit(events, max_epochs=1)
     with pytest.raises(OptionError, match="found 99 interests and 24 items"):
         LimaRec(dim=8, interests=99).fit(events, max_epochs=1)
-    with pytest.raises(OptionError, match="counts.of=items goes with one vector of a user; found interests=2"):
+    with pytest.raises(OptionError, match=r"counts\.of=items goes with one vector of a user; found interests=2"):
         LimaRec(**{"dim": 8, "interests": 2, "counts.of": "items"}).fit(events, max_epochs=1)
 
 

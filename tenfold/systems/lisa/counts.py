@@ -30,7 +30,7 @@ class CodeCounts(ItemCounts):
         self.joint = joint
 
     def fading(self, rate: Tensor | None) -> Tensor | None:
-        """What counters are multiplied with at each event, (R,), where they fade as the histograms do, by lambda (B,)."""
+        """Factors of the counters at each event (R,), where they fade as the histograms do, by lambda (B,)."""
         if self.joint:
             return None
         return torch.exp(-(torch.zeros_like(self.fade) if rate is None else rate))

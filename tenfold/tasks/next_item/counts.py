@@ -21,7 +21,7 @@ from tenfold.training import Loss
 
 
 class ItemCounts(nn.Module):
-    """User vectors are z (D,) and R W counters end to end. decay: lambda, by which all counters fade with each event."""
+    """User vectors are z (D,) and R W counters end to end. decay: lambda, by which counters fade with each event."""
 
     fade: Tensor
 
