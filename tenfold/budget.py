@@ -31,9 +31,9 @@ class Budget:
     ] = None
     max_seconds: Annotated[float | None, option("seconds of training, all stages together", gt=0)] = None
     max_steps: Annotated[int | None, option("steps of the optimizer, all stages together", gt=0)] = None
-    max_units: Annotated[int | None, option("training units (events, tokens, samples), all stages together", gt=0)] = (
-        None
-    )
+    max_units: Annotated[
+        int | None, option("training units (events of next-item methods, else samples), all stages together", gt=0)
+    ] = None
     stage: Annotated[
         tuple[str, ...], option("limits of one stage, as NAME.LIMIT=VALUE, such as teacher.max_epochs=5; repeat")
     ] = ()

@@ -124,8 +124,18 @@ def test_as_it_comes_training_ends_where_the_validation_part_is_no_better(events
     system = SASRec(SASRec.tiny).fit(events, accelerator="cpu", progress="none")
     found = [epoch["ndcg@10"] for epoch in system.history["next_item"]]
     assert 10 < len(found) < 200 and np.argmax(found) == len(found) - 11
+    assert len(SASRec(SASRec.tiny).fit(events, max_units=1, progress="none").history["next_item"]) == 1
     unwatched = SASRec(SASRec.tiny).fit(events, split="none", accelerator="cpu", progress="none")
     assert len(unwatched.history["next_item"]) == 20
+
+
+@pytest.mark.parametrize("cls", [SASRec, LimaRec])
+def test_units_of_a_budget_are_events(cls, events):
+    system = cls(cls.tiny)
+    a_quarter = int(0.25 * sum(len(events.history(user)) - 3 for user in range(len(events))))  # of those trained on
+    system.fit(events, max_units=a_quarter, progress="none")
+    (ended,) = system.history["next_item"]
+    assert 0.25 <= ended["epoch"] < 0.5
 
 
 # The protocol.

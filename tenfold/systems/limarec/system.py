@@ -102,6 +102,9 @@ class LimaRec(NextItem):
             stage.data = StretchSamples(prepared, self.options, self.vectors, times=self.uses_times)
             yield stage
 
+    def events_of(self, batch: Stretches) -> int:
+        return super().events_of(batch.events)
+
     def loss(self, batch: Stretches) -> Loss:  # type: ignore[override]
         """Every event predicts the next one. Windows of a stretch follow each other: each starts from the state that
         the one before left, through which no gradient goes back."""

@@ -117,8 +117,13 @@ class NextItem(Recommender):
             schedule=schedule(training.schedule, training.warmup),
             clip=training.clip,
             ema_decay=training.ema_decay,
+            units=self.events_of,
             patience=self.patience if len(queries.user) and training.schedule == "constant" else None,
         )
+
+    def events_of(self, batch: Any) -> int:
+        """How many events a batch trains on: units of a budget."""
+        return int((batch.next != 0).sum())
 
     def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
         k = min(10, len(self.vocabularies["items"]))
