@@ -21,6 +21,9 @@ STREAMS = {
     "mimn": lambda: MIMN(**SMALL),
     "hpmn": lambda: HPMN(**SMALL),
     "rehearsal-next": lambda: RehearsalNext(**SMALL, **{"memory.segment": 5}),
+    "rehearsal-next, counting": lambda: RehearsalNext(
+        **SMALL, **{"memory.segment": 5, "counts.of": "items", "counts.width": 7}
+    ),
     **{
         name: lambda name=name: Transformer(attention=name, heads=3, features=7, codewords=5, **SMALL)
         for name in ("linear", "random-feature", "key-quantised", "lisa")

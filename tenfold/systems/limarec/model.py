@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from tenfold.nn.attention import FEATURE_MAPS, LinearAttention, fading, half_lives
 from tenfold.nn.dropout import Dropout
 from tenfold.nn.transformer import Block, DenseFeedForward
-from tenfold.ops.item_counts import item_keys
 from tenfold.ops.linear_attention import EPS, causal_linear_attention
 from tenfold.systems.limarec.options import Options
-from tenfold.tasks.next_item.counts import ItemCounts
+from tenfold.tasks.next_item.counts import item_counts
 
 GAP_CODES = 34  # floor(log2(1 + seconds)) up to 32, and one for a time that is not known
 LARGEST = 20.0  # of an exponent of weights=exp: sums of e^20 stay exact enough, and nothing overflows
@@ -148,10 +147,8 @@ class LimaRecNetwork(nn.Module):
         )
         self.latest = nn.Linear(dim, dim, bias=False) if interest.short_term != "none" else None
         self.gate = nn.Linear(2 * dim, 1) if interest.short_term == "gate" else None
-        counts, self.counts = options.counts, None
-        if counts.of == "items":
-            self.counts = ItemCounts(dim, counts.rows, counts.width, counts.decay)
-            self.register_buffer("keys", item_keys(items, counts.rows, counts.width), persistent=False)
+        self.counts, keys = item_counts(dim, items, options.counts)
+        self.register_buffer("keys", keys, persistent=False)
 
     def forward(
         self, events: Tensor, state: State | None = None, times: Tensor | None = None

@@ -10,7 +10,7 @@ training as in answers, by the best interest (docs/log.md). What each part is wo
 from typing import Annotated, ClassVar, Literal
 
 from tenfold.options import Tune, option, options
-from tenfold.tasks.next_item.options import LossOptions, SketchOptions, Training
+from tenfold.tasks.next_item.options import ItemCountOptions, LossOptions, Training
 
 FeatureMap = Literal["elu", "relu", "exp", "softplus"]
 Decay = Literal["none", "event", "time"]
@@ -58,16 +58,6 @@ class InterestOptions:
 
 
 @options
-class CountOptions(SketchOptions):
-    of: Annotated[
-        Literal["none", "items"],
-        option(
-            "items: how often a candidate itself came, by a sketch in the state, adds to its score; for one interest"
-        ),
-    ] = "none"
-
-
-@options
 class Options:
     presets: ClassVar = {
         "best": {},
@@ -92,7 +82,7 @@ class Options:
     ] = 0.2
     memory: MemoryOptions = MemoryOptions()
     interest: InterestOptions = InterestOptions()
-    counts: CountOptions = CountOptions()
+    counts: ItemCountOptions = ItemCountOptions()
     loss: LossOptions = LossOptions()
     training: Training = Training(batch_size=8, lr=3e-3)  # a sample is a whole history, or 4,096 events of it
 

@@ -162,7 +162,7 @@ class LimaRec(NextItem):
     def scores(self, user: Tensor) -> Tensor:
         """score(u, i) of the vectors (N, M, d) -> (N, V + 1): the best over the vectors, or their soft maximum."""
         if (counts := self.network.counts) is not None:  # of one vector
-            return counts.split(user[:, 0])[0] @ self.item_table().T + counts.readout(user[:, 0], self.network.keys)
+            return counts.scores(user[:, 0], self.item_table(), self.network.keys)
         each = user @ self.item_table().T  # (N, M, V + 1)
         return each.amax(1) if self.options.interest.read == "max" else each.logsumexp(1)
 

@@ -24,16 +24,20 @@ from tenfold.systems.rehearsal.model import Rehearser
 from tenfold.systems.rehearsal.options import MemoryOptions, NextOptions, RehearsalOptions
 from tenfold.systems.rehearsal.samples import uniforms
 from tenfold.systems.rehearsal.system import slot_memory
+from tenfold.tasks.next_item.counts import item_counts
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Training
 from tenfold.tasks.next_item.streams import Recurrent
 from tenfold.training import Draw, Losses, Stage
 
-State = tuple[Tensor, Tensor]  # M - M_0 (B, K, d), and the numbers of pending events (B, N - 1) as floats, 0 for none
+# M - M_0 (B, K, d), the numbers of pending events (B, N - 1) as floats, 0 for none, and counters (B, R, W) if there are
+State = tuple[Tensor, ...]
 
 
 class MemoryRecommender(nn.Module):
+    keys: Tensor
+
     def __init__(self, items: int, options: NextOptions) -> None:
         super().__init__()
         o = options
@@ -51,13 +55,16 @@ class MemoryRecommender(nn.Module):
             cross=lambda: CrossAttention(o.dim, o.memory.heads, o.dropout), norm="pre", dropout=o.dropout,
         )  # fmt: skip
         self.out = nn.Linear(o.dim, o.dim)
+        self.counts, keys = item_counts(o.dim, items, o.counts)
+        self.register_buffer("keys", keys, persistent=False)
 
     def embedded(self, numbers: Tensor) -> Tensor:
         """(...) -> (..., d), of about normal numbers, as the machine expects; the table itself is for scores."""
         return self.item(numbers) * self.item.weight.shape[1] ** 0.5
 
     def forward(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """events (B, L), padded with 0 on the right -> user vectors (B, L, d) and the state after them."""
+        """events (B, L), padded with 0 on the right -> user vectors (B, L, d), with R W counters behind each where a
+        candidate is counted too, and the state after them."""
         size, rows = self.machine.segment, torch.arange(len(events), device=events.device).unsqueeze(1)
         memory, joined, waiting = self.joined(events, state)
         total = (joined != 0).sum(1)
@@ -72,7 +79,11 @@ class MemoryRecommender(nn.Module):
         done = total // size
         left = (done * size).unsqueeze(1) + torch.arange(size - 1, device=events.device)
         pending = F.pad(joined, (0, size))[rows, left].float()
-        return user[rows, own], (states[rows[:, 0], done] - self.machine.start(len(events)), pending)
+        user, memory = user[rows, own], states[rows[:, 0], done] - self.machine.start(len(events))
+        if self.counts is None:
+            return user, (memory, pending)
+        every = self.counts.running(self.keys[events], events != 0, None if state is None else state[2], user)
+        return torch.cat((user, every.flatten(2)), -1), (memory, pending, every[:, -1])
 
     def joined(self, events: Tensor, state: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """The memory before, events after those that were pending, (B, T N), and how many these are, (B,)."""
@@ -124,7 +135,8 @@ class RehearsedWindows:
 
 
 class RehearsalNext(Recurrent):
-    """Next items by Rehearsal Memory. A record holds K d + N - 1 + d numbers, whatever the user did."""
+    """Next items by Rehearsal Memory. A record holds K d + N - 1 + d numbers, whatever the user did, and the counters
+    of `counts`."""
 
     options: NextOptions
     tiny = NextOptions(dim=16, dropout=0.1, memory=MemoryOptions(slots=4, segment=4, layers=1, heads=2), fragments=2,
@@ -150,8 +162,12 @@ class RehearsalNext(Recurrent):
 
     def loss(self, batch: NextItemBatch | Rehearsed) -> Losses:  # type: ignore[override]
         windows = batch.windows if isinstance(batch, Rehearsed) else batch
-        user, (memory, _) = self.encode(windows.events)
-        found = {"next": next_item_loss(self.options.loss, user, self.item_table(), windows)}
+        user, (memory, *_) = self.encode(windows.events)
+        if self.counts is None:
+            found = {"next": next_item_loss(self.options.loss, user, self.item_table(), windows)}
+        else:
+            given = user, self.item_table(), self.network.keys, windows
+            found = {"next": self.counts.loss(self.options.loss, *given, items=self.sizes["items"])}
         if isinstance(batch, Rehearsed):
             total, count = self.recollection(batch, memory)
             found["recollection"] = (self.options.recollection * total, count)

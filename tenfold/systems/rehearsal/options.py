@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from tenfold.options import Tune, option, options
-from tenfold.tasks.next_item.options import LossOptions
+from tenfold.tasks.next_item.options import ItemCountOptions, LossOptions
 from tenfold.tasks.next_item.options import Training as NextTraining
 
 Sampler = Literal["uniform", "teacher", "teacher_flipped", "student", "custom", "oracle"]
@@ -223,5 +223,6 @@ class NextOptions:
     fragments: Annotated[int, option("fragments of a window in a training step", gt=0)] = 2
     length: Annotated[int, option("events of a fragment", gt=1)] = 8
     masked: Annotated[float, option("share of a fragment's events that are masked", gt=0, lt=1)] = 0.5
+    counts: ItemCountOptions = ItemCountOptions()
     loss: LossOptions = LossOptions()
     training: NextTraining = NextTraining()

@@ -12,12 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.ops.item_counts import counts_after, least, least_of, running_counts
+from tenfold.ops.item_counts import counts_after, item_keys, least, least_of, running_counts
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
 from tenfold.tasks.next_item.events import NextItemBatch
 from tenfold.tasks.next_item.losses import loss_of_scores
-from tenfold.tasks.next_item.options import LossOptions
+from tenfold.tasks.next_item.options import ItemCountOptions, LossOptions
 from tenfold.training import Loss
+
+
+def item_counts(dim: int, items: int, options: ItemCountOptions) -> tuple["ItemCounts | None", Tensor]:
+    """The counters that options ask for, and the items' keys (V + 1, R) in them."""
+    if options.of == "none":
+        return None, torch.zeros(items + 1, 0, dtype=torch.long)
+    counts = ItemCounts(dim, options.rows, options.width, options.decay)
+    return counts, item_keys(items, options.rows, options.width)
 
 
 class ItemCounts(nn.Module):
@@ -58,6 +66,10 @@ class ItemCounts(nn.Module):
         """What is added to the scores of user (P, D + R W): (P, V + 1)."""
         z, counts = self.split(user)
         return self.gate(z) * least(counts, keys)
+
+    def scores(self, user: Tensor, table: Tensor, keys: Tensor) -> Tensor:
+        """user (P, D + R W), table (V + 1, D), keys (V + 1, R) -> (P, V + 1)."""
+        return self.split(user)[0] @ table.T + self.readout(user, keys)
 
     def loss(
         self, options: LossOptions, user: Tensor, table: Tensor, keys: Tensor, batch: NextItemBatch, *, items: int

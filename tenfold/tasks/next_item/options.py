@@ -33,6 +33,14 @@ class SketchOptions:
 
 
 @options
+class ItemCountOptions(SketchOptions):
+    of: Annotated[
+        Literal["none", "items"],
+        option("items: how often a candidate itself came, by a sketch in the state, adds to its score"),
+    ] = "none"
+
+
+@options
 class Training:
     length: Annotated[int, option("events in a training window, and (but for LISA) those an answer looks at", gt=1)] = (
         200
