@@ -23,6 +23,7 @@ LONG = {
 }  # fmt: skip
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
+    "limarec_service": ("long",),
     "lisa_attention": ("recent",),
     "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
     "lisa_streaming": ("recent",),

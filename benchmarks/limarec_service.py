@@ -4,8 +4,12 @@ One process; 64 connections; half of the requests are one event each, half ask f
 d = 64, K = 4, random weights; states in LMDB, synced at each commit; a token, figures and a line of log a request.
 `ratio_to_empty_fastapi`: requests a second over those of a FastAPI handler that takes JSON and returns {}, in the same
 run; `memory_`: of a service whose states are in memory. Counts are compared with what /metrics says.
+
+long, `--only`: ten minutes of that load, and the largest memory of the process so far after the first, the sixth and the
+last.
 """
 
+import argparse
 import json
 import os
 import re
@@ -97,19 +101,19 @@ def load(where: str, script: Path, seconds: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    quick = harness.arguments(__doc__).quick
-    for program in ("wrk",):
-        if shutil.which(program) is None:
-            harness.skip(f"{program} is not installed; it is a package of Debian")
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        harness.skip(f"{error.name} is not installed; pip install 'tenfold[serve]'")
-    seconds, system = 4 if quick else 20, untrained(LimaRec(interests=4), ITEMS)
+def counted(where: str) -> float:
+    """Requests that the service says it answered."""
+    request = urllib.request.Request(f"{where}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told = answer.read().decode()
+    return sum(float(n) for n in re.findall(r'^tenfold_requests_total\{.*status="200"\} (\S+)$', told, re.M))
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[Path, list[str]]]:
+    """A folder with a model and what wrk sends, and the command that serves it."""
+    system = untrained(LimaRec(interests=4), ITEMS)
     ids = system.vocabularies["items"].ids(np.arange(1, ITEMS + 1))
-    figures = dict[str, float]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         system.save(folder / "model")
@@ -119,27 +123,69 @@ def main() -> None:
             (folder / f"{kind}.lua").write_text(SCRIPT % (listed, TOKEN, USERS, mixed))
         (folder / "empty.py").write_text(EMPTY)
         served = ["-m", "tenfold", "serve", str(folder / "model"), "--port", "0", "--tokens", str(folder / "tokens")]
+        yield folder, served
+
+
+def speed(quick: bool) -> dict[str, float]:
+    seconds, figures = 4 if quick else 20, dict[str, float]()
+    with prepared() as (folder, served):
         with running(str(folder / "empty.py"), "8765", port=8765) as (where, _):
             load(where, folder / "events.lua", 2)
             empty = load(where, folder / "events.lua", seconds)
         for kind, states in (("", str(folder / "states")), ("memory_", "memory")):
-            with running(*served, "--states", states, says="listens") as (where, process):
+            with running(*served, "--states", states, says="listens") as (where, _):
                 warm = load(where, folder / "mixed.lua", 2)
-                before = harness.peak_gib(process.pid)
                 found = load(where, folder / "mixed.lua", seconds)
-                request = urllib.request.Request(f"{where}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    told = answer.read().decode()
-                grown = harness.peak_gib(process.pid) - before
-            counted = sum(float(n) for n in re.findall(r'^tenfold_requests_total\{.*status="200"\} (\S+)$', told, re.M))
+                told = counted(where)
             figures |= {f"{kind}{name}": found[name] for name in ("requests_per_s", "p50_ms", "p99_ms")}
             figures[f"{kind}ratio_to_empty_fastapi"] = found["requests_per_s"] / empty["requests_per_s"]
             if not kind:
                 figures["failed"] = found["errors"]
                 # wrk leaves up to its number of connections unfinished at each end
-                figures["answers_not_counted"] = max(0.0, found["requests"] + warm["requests"] - counted)
-                figures["grown_mib"] = 1024 * grown
-        figures["empty_fastapi_requests_per_s"] = empty["requests_per_s"]
+                figures["answers_not_counted"] = max(0.0, found["requests"] + warm["requests"] - told)
+    figures["empty_fastapi_requests_per_s"] = empty["requests_per_s"]
+    return figures
+
+
+def long(quick: bool) -> dict[str, float]:
+    """Ten minutes of the same load: memory of the process at the end of each, and what was counted."""
+    minutes, seconds = (2, 2) if quick else (10, 60)
+    requests, errors, memory = 0.0, 0.0, list[float]()
+    with prepared() as (folder, served), running(*served, "--states", str(folder / "states"), says="listens") as server:
+        where, process = server
+        for _ in range(minutes):
+            found = load(where, folder / "mixed.lua", seconds)
+            requests, errors = requests + found["requests"], errors + found["errors"]
+            memory.append(1024 * harness.peak_gib(process.pid))
+        told = counted(where)
+    return {
+        "ten_minutes_requests": requests,
+        "ten_minutes_failed": errors,
+        "ten_minutes_answers_not_counted": max(0.0, requests - told),
+        "ten_minutes_peak_mib_first": memory[0],
+        "ten_minutes_peak_mib_half": memory[minutes // 2],
+        "ten_minutes_peak_mib_last": memory[-1],
+    }
+
+
+MEASURED = {"speed": speed, "long": long}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=tuple(MEASURED))
+    parser.add_argument("--quick", action="store_true", help="the same shapes, fewer seconds")
+    asked = parser.parse_args()
+    if shutil.which("wrk") is None:
+        harness.skip("wrk is not installed; it is a package of Debian")
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        harness.skip(f"{error.name} is not installed; pip install 'tenfold[serve]' fastapi")
+    figures: dict[str, float] = {}
+    for name in (asked.only,) if asked.only else ("speed",):
+        figures |= MEASURED[name](asked.quick)
     harness.report("limarec_service", figures)
 
 
