@@ -5,8 +5,8 @@ d = 64, K = 4, random weights; states in LMDB, synced at each commit; a token, f
 `ratio_to_empty_fastapi`: requests a second over those of a FastAPI handler that takes JSON and returns {}, in the same
 run; `memory_`: of a service whose states are in memory. Counts are compared with what /metrics says.
 
-long, `--only`: ten minutes of that load, and the largest memory of the process so far after the first, the sixth and the
-last.
+long, `--only`: ten minutes of that load, and the largest memory of the process so far after the first, the sixth and
+the last.
 """
 
 import argparse
