@@ -1,8 +1,9 @@
 """Rehearsal Memory on two public logs, one run each, one core, beside rules that a service could have for nothing.
 
 foursquare: the last tenth of each user's check-ins, each ranked among all places, means over check-ins. `gap20` are
-those of places that the user saw last more than 20 check-ins before: a window of 20 has none of them. `rehearsal-next`
-and a GRU, with as long a training each; the epoch is the one with the best NDCG@10 on the tenth before.
+those of places that the user saw last more than 20 check-ins before: a window of 20 has none of them. `rehearsal-next`,
+also without rehearsal and with a candidate's own count, and a GRU, with as long a training each; the epoch is the one
+with the best NDCG@10 on the tenth before.
 assist: ASSISTments 2009, the updated cut, whether each answer of the test students is right, told their answers before
 it. All rivals see the same streams; the epoch is chosen by a tenth of the training students. An exercise of several
 skills stands there as several rows, one after another, all right or all wrong: that makes the last answer a good guess
@@ -58,7 +59,8 @@ def foursquare(seconds: float, quick: bool) -> dict[str, float]:
     harness.data("rehearsal/foursquare_nyc_dev.npz")
     events = public.load("foursquare-nyc")
     arms: dict[str, NextItem] = {
-        "memory": RehearsalNext(), "without_rehearsal": RehearsalNext(recollection=0.0), "gru": GRU4Rec(dim=64),
+        "memory": RehearsalNext(), "without_rehearsal": RehearsalNext(recollection=0.0),
+        "counting": RehearsalNext(**{"counts.of": "items"}), "gru": GRU4Rec(dim=64),
         "frequency": PersonalFrequency(), "latest": RepeatLast(),
     }  # fmt: skip
     found: dict[str, float] = {}
