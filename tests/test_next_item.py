@@ -19,6 +19,7 @@ from tenfold.tasks.next_item import answers, evaluation
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import LossOptions
+from tenfold.tasks.next_item.task import PATIENT_STEPS
 from tenfold.training import Draw
 
 B, L, D, V, K = 2, 5, 3, 11, 4
@@ -123,7 +124,9 @@ def test_negatives_may_leave_out_the_history(events):
 def test_as_it_comes_training_ends_where_the_validation_part_is_no_better(events):
     system = SASRec(SASRec.tiny).fit(events, accelerator="cpu", progress="none")
     found = [epoch["ndcg@10"] for epoch in system.history["next_item"]]
-    assert 10 < len(found) < 200 and np.argmax(found) == len(found) - 11
+    steps = -(-len(NextItemSamples(split(events, "loo"), 20, LossOptions())) // 8)  # of an epoch
+    after = max(10, -(-PATIENT_STEPS // steps))
+    assert after < len(found) < 200 and np.argmax(found) == len(found) - 1 - after
     assert len(SASRec(SASRec.tiny).fit(events, max_units=1, progress="none").history["next_item"]) == 1
     unwatched = SASRec(SASRec.tiny).fit(events, split="none", accelerator="cpu", progress="none")
     assert len(unwatched.history["next_item"]) == 20

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tenfold.tasks.next_item.session import Session
 
 
+PATIENT_STEPS = 100  # at least so many of them are no better before training ends: an epoch of a small log has few
+
+
 def _log(dataset: Events | Split) -> Events:
     return dataset.events if isinstance(dataset, Split) else dataset
 
@@ -106,11 +109,14 @@ class NextItem(Recommender):
     def stages(self, prepared: Split) -> Iterator[Stage]:
         training = self.options.training
         queries = prepared.queries("validation")
+        samples = NextItemSamples(prepared, training.length, self.options.loss, times=self.uses_times)
+        steps = max(1, -(-len(samples) // training.batch_size))  # of an epoch
+        ends_by_itself = len(queries.user) > 0 and training.schedule == "constant"
         yield Stage(
             name="next_item",
             network=self.network,
             loss=self.loss,
-            data=NextItemSamples(prepared, training.length, self.options.loss, times=self.uses_times),
+            data=samples,
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
@@ -118,7 +124,7 @@ class NextItem(Recommender):
             clip=training.clip,
             ema_decay=training.ema_decay,
             units=self.events_of,
-            patience=self.patience if len(queries.user) and training.schedule == "constant" else None,
+            patience=max(self.patience, -(-PATIENT_STEPS // steps)) if ends_by_itself else None,
         )
 
     def events_of(self, batch: Any) -> int:
