@@ -282,8 +282,12 @@ ROOMS = {
         ),
         ("rehearsal_streams.assist", "auc_last", "the same by the answer before", "{}"),
         ("rehearsal_streams.foursquare", "memory_hr10", "Foursquare NYC, next place among the first ten", "{}"),
+        ("rehearsal_streams.foursquare", "counting_hr10", "the same with a candidate's own count", "{}"),
+        ("rehearsal_streams.foursquare", "gru_hr10", "the same by GRU4Rec", "{}"),
         ("rehearsal_streams.foursquare", "frequency_hr10", "the same by what the user had most often", "{}"),
         ("rehearsal_streams.foursquare", "memory_hr10_gap20", "the same, places not seen for 20 check-ins", "{}"),
+        ("rehearsal_streams.foursquare", "counting_hr10_gap20", "these with a candidate's own count", "{}"),
+        ("rehearsal_streams.foursquare", "gru_hr10_gap20", "these by GRU4Rec", "{}"),
         ("rehearsal_streams.foursquare", "frequency_hr10_gap20", "these by what the user had most often", "{}"),
     ],
     "tcl": [
