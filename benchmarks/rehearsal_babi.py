@@ -28,7 +28,7 @@ from tenfold.systems.rehearsal.system import Rehearsal
 from tenfold.systems.rehearsal.task import StreamQuestions
 
 BOOK = 4_530  # sentences of the book for training; the others are those of the test streams
-EPOCHS, PATIENCE = {"as_is": 5, 128: 1, 512: 2}, 3
+EPOCHS, PATIENCE = {"as_is": 40, 128: 1, 512: 2}, 8
 SEEDS = {"qa1": 3}  # of the others one
 PARTS = ("qa1", "qa6", "qa11", "qa12", "qa15", "qa1_128", "qa6_128", "qa1_512", "qa6_512")
 
