@@ -1,8 +1,8 @@
 """SASRec: Kang and McAuley, ICDM 2018 (arXiv 1808.09781): self-attention over the last events of a history.
 
 Ours: windows that tile the whole history where the paper trains on its last events only, and as the default loss the
-full softmax, which is far stronger than the paper's one negative (`loss.name=bce`). The feed-forward has 4 d units, as is
-usual today, where the paper's has d (`expansion=1`), and was better or level on each log where both were tried
+full softmax, which is far stronger than the paper's one negative (`loss.name=bce`). The feed-forward has 4 d units, as
+is usual today, where the paper's has d (`expansion=1`); it was better or level on each log where both were tried
 (docs/log.md).
 """
 
