@@ -1,8 +1,8 @@
 """Rehearsal Memory on bAbI, one system a task, one core: as it is, and among sentences of a book.
 
 qa1, qa5, qa6, qa7, qa11, qa12, qa14, qa15: these tasks of en-10k with the options as they come, task 1 with three
-seeds. A tenth of the training stories says which epoch is kept; the test part is looked at once. Streams of five to fourteen sentences are
-one or two segments: they show that the reader works, not what the memory holds.
+seeds. A tenth of the training stories says which epoch is kept; the test part is looked at once. Streams of five to
+fourteen sentences are one or two segments: they show that the reader works, not what the memory holds.
 qa1_128, qa6_128, qa1_512, qa6_512: these tasks at so many words, one seed. Training streams are the training file's
 stories among the first 80 % of a book's sentences, asked at every question; tested on the fixed streams of
 `long_babi_test`, whose book is the other fifth. A network that keeps all of the stream stands beside it; `oldest` are
