@@ -27,7 +27,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "by_window": {"loss.name": "sampled_softmax", "loss.negatives": 256},
     "by_batch": {"loss.name": "sampled_softmax", "loss.share_negatives": True},
 }
-SHARED: dict[str, Any] = {"dim": 64, "layers": 1, "training.length": 50, "training.batch_size": 128}
+SHARED: dict[str, Any] = {"dim": 64, "layers": 1, "expansion": 1, "training.length": 50, "training.batch_size": 128}
 
 
 def sparse_log() -> Events:
@@ -55,7 +55,7 @@ def main() -> None:
     repeats: dict[str, list[float]] = {}
     for loss, own in LOSSES.items():
         sides: dict[str, NextItem] = {
-            "sasrec": SASRec(**SHARED | own | {"expansion": 1}),
+            "sasrec": SASRec(**SHARED | own),
             "lisa": LISA(parse(Options, SHARED | own)),
             "base": LISA(parse(Options, SHARED | own | {"preset": "base"})),
         }

@@ -47,7 +47,7 @@ SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests":
 RECENT_SHOP, RECENT_SECONDS = SHOP | {"events": 300_000}, 150.0
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
 # What both sides have alike. LISA's lambdas are learned, half of them from a recent, half from a long memory on.
-SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "loss.name": "softmax"}
+SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "expansion": 1, "loss.name": "softmax"}
 
 
 def arms(quick: bool, windows: int, lr: float) -> dict[str, NextItem]:
@@ -61,7 +61,7 @@ def arms(quick: bool, windows: int, lr: float) -> dict[str, NextItem]:
 
     def sasrec(length: int) -> SASRec:
         events = {"training.length": length, "training.batch_size": 2_048 // length, "training.lr": 2e-3}
-        return SASRec(**SHARED | {"layers": 1, "expansion": 1} | events)
+        return SASRec(**SHARED | {"layers": 1} | events)
 
     return {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "base": lisa("base"), "mini": lisa("mini")}
 

@@ -65,11 +65,11 @@ class Budget:
     ] = ()
 
 
-def spelled(max_epochs: int, patience: int | None) -> str:
-    """How long a stage may train, in words."""
+def spelled(max_epochs: int, patience: int | None, *, least: bool = False) -> str:
+    """How long a stage may train, in words. least: patience may be more, as in a stage of few batches."""
     epochs = f"at most {max_epochs:,} epoch{'s' if max_epochs > 1 else ''}"
     end = "1 validation is" if patience == 1 else f"{patience} validations are"
-    return epochs if patience is None else f"{epochs}, until {end} no better"
+    return epochs if patience is None else f"{epochs}, until {'at least ' if least else ''}{end} no better"
 
 
 class Limits(NamedTuple):

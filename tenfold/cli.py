@@ -240,23 +240,12 @@ def fit(
     if is_first_process():
         say(*system.notes[len(told) :])
         system.save(output)
-        for stage, epochs in system.history.items():
-            say(f"{stage}: {_ended(epochs)}")
+        from tenfold.training import ended
+
+        for stage, history in system.history.items():
+            say(f"{stage}: {ended(history)}")
         following = "" if split == "none" else f"; next: tenfold evaluate {shlex.quote(output)} {shlex.quote(data)}"
         say(f"saved in {output}{following}")
-
-
-def _ended(epochs: list[dict[str, float]]) -> str:
-    """How a stage's training ended, and, where it was validated, with which epoch's weights."""
-    if not epochs:
-        return "0 epochs"
-    last, kept = epochs[-1], ""
-    for watched in [name for name in last if name not in ("epoch", "loss", "seconds") and "/" not in name][:1]:
-        validated = [each for each in epochs if watched in each]
-        best = max(validated, key=lambda each: (each[watched] == each[watched], each[watched]))  # one that is a number
-        kept = f"; kept: epoch {best['epoch']:.3g}, {watched} {best[watched]:.4g}"
-    figures = ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("epoch", "seconds"))
-    return f"{last['epoch']:.3g} epochs in {last['seconds']:.1f} s{kept}; the last: {figures}"
 
 
 def _run_of(output: str) -> Path:

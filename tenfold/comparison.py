@@ -120,7 +120,8 @@ class Comparison:
         last = budget.seed + self.seeds - 1
         seeds = f"seed {budget.seed}" if self.seeds == 1 else f"seeds {budget.seed} to {last}, figures are their means"
         spent = "in each stage " if self.stages > 1 else ""
-        spent += spelled(*epochs_of(budget.max_epochs, budget.patience, own=self.patience))
+        epochs = epochs_of(budget.max_epochs, budget.patience, own=self.patience)
+        spent += spelled(*epochs, least=budget.patience is None)
         over = f"{self.units}, the same for all arms" + (", and over seeds" if self.seeds > 1 else "")
         lines = [
             f"Each arm: {spent}, {seeds}; {searched if self.trials else 'options as given, none tuned'}.",

@@ -1,7 +1,7 @@
 """What is trained, in which order, within which budget. How is in `lightning_adapter`, and only there."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ __all__ = ["Budget", "Draw", "EpochBatches", "Loss", "Losses", "Samples", "Stage
 
 Loss = tuple[Tensor, Tensor]  # the sum over a batch, and the weight by which to divide it
 Losses = Loss | dict[str, Loss]  # several by name, each with a weight of its own: they are added, and shown apart
+TOLD = ("epoch", "loss", "seconds")  # what each record of a history has, validated or not
 POOL = 16  # batches among which samples are sorted by length: enough to save padding, few enough to stay mixed
 
 
@@ -67,6 +68,23 @@ class Stage:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(f"stage '{self.name}' has share {self.share}; a share is above 0 and at most 1")
+
+
+def validated(record: Mapping[str, float]) -> dict[str, float]:
+    """Of an epoch's record in a history: what the validation found, the watched figure first; nothing without one."""
+    return {name: value for name, value in record.items() if name not in TOLD and "/" not in name}
+
+
+def ended(history: Sequence[Mapping[str, float]]) -> str:
+    """How a stage's training ended and, where it was validated, which epoch's weights it kept."""
+    if not history:
+        return "0 epochs"
+    last, kept = history[-1], ""
+    if watched := next(iter(validated(last)), None):
+        best = max(history, key=lambda record: float(np.nan_to_num(record.get(watched, np.nan), nan=-np.inf)))
+        kept = f"; kept: epoch {best['epoch']:.3g}, {watched} {best[watched]:.4g}"
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name not in ("epoch", "seconds"))
+    return f"{last['epoch']:.3g} epochs in {last['seconds']:.1f} s{kept}; the last: {figures}"
 
 
 def schedule(name: Literal["constant", "cosine"], warmup: float) -> Callable[[float], float] | None:

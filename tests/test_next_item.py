@@ -9,13 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ring_walks
+from contract import TRAINED, over
 from torch.testing import assert_close
 
 from tenfold import LISA, FirstOrderMarkov, LimaRec, Popularity, SASRec
 from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import DataError, OptionError, UnknownIdError
-from tenfold.tasks.next_item import answers, evaluation
+from tenfold.tasks.next_item import NextItem, answers, evaluation
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import LossOptions
@@ -132,13 +133,19 @@ def test_as_it_comes_training_ends_where_the_validation_part_is_no_better(events
     assert len(unwatched.history["next_item"]) == 20
 
 
-@pytest.mark.parametrize("cls", [SASRec, LimaRec])
+@pytest.mark.parametrize("cls", over({n: c for n, c in TRAINED.items() if issubclass(c, NextItem)}))
 def test_units_of_a_budget_are_events(cls, events):
-    system = cls(cls.tiny)
     a_quarter = int(0.25 * sum(len(events.history(user)) - 3 for user in range(len(events))))  # of those trained on
-    system.fit(events, max_units=a_quarter, progress="none")
+    system = cls(cls.tiny).fit(events, max_units=a_quarter, progress="none")
     (ended,) = system.history["next_item"]
     assert 0.25 <= ended["epoch"] < 0.5
+
+
+def test_a_schedule_of_the_learning_rate_has_the_usual_epochs(events):
+    """It is made for all of them, and would hardly begin in the first of 200."""
+    for schedule in ({"training.schedule": "cosine"}, {"training.warmup": 0.1}):
+        system = SASRec(SASRec.tiny).set_params(**schedule).fit(events, progress="none", accelerator="cpu")
+        assert len(system.history["next_item"]) == 20
 
 
 # The protocol.

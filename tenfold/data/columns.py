@@ -56,18 +56,19 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_.\-]", "", name).lower()
 
 
-def spelled_out(columns: str, known: Iterable[str] | None = None) -> dict[str, str]:
-    """'user=buyer,item=sku' -> {'user': 'buyer', 'item': 'sku'}; only roles that are known. Raises DataError."""
+def spelled_out(columns: str, known: Iterable[str] | None = None, *, option: str = "columns") -> dict[str, str]:
+    """'user=buyer,item=sku' -> {'user': 'buyer', 'item': 'sku'}; only roles that are known. option: what it is called.
+    Raises DataError."""
     found = {}
     for part in filter(None, (part.strip() for part in columns.split(","))):
         role, equals, name = part.partition("=")
         if not equals or not (name.strip() or role.strip() in ("event", "kind")):
             raise DataError(
-                f"{as_said('columns', columns)}: '{part}' names no column; write user=NAME,item=NAME,time=NAME"
+                f"{as_said(option, columns)}: '{part}' names no column; write user=NAME,item=NAME,time=NAME"
             )
         if known is not None and role.strip() not in known:
             raise DataError(
-                f"{as_said('columns', columns)}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}"
+                f"{as_said(option, columns)}: there is no role '{role.strip()}'; {nearest(role.strip(), known)}"
             )
         found[role.strip()] = name.strip()
     return found
@@ -79,12 +80,15 @@ def roles(
     columns: str,
     aliases: Mapping[str, tuple[str, ...]] = ALIASES,
     needed: Sequence[str] = NEEDED,
+    *,
+    option: str = "columns",
 ) -> dict[str, str]:
     """Which column is what: of an event log the user, the item and, where there are any, the time and the event's id.
 
-    aliases: role -> what such a column is usually called. Raises DataError, also where one that is needed is not found.
+    aliases: role -> what such a column is usually called.  option: what `columns` is called where it is asked for.
+    Raises DataError, also where one that is needed is not found.
     """
-    chosen = spelled_out(columns, aliases)
+    chosen = spelled_out(columns, aliases, option=option)
     none = {role for role, name in chosen.items() if not name}  # 'event=' says that no column is the event's id
     chosen = {role: name for role, name in chosen.items() if name}
     for role, name in chosen.items():
@@ -98,9 +102,9 @@ def roles(
             chosen[role] = found
     for role in needed:
         if role not in chosen:
-            raise DataError(_missing(source, names, role, chosen, aliases, needed))
+            raise DataError(_missing(source, names, role, chosen, aliases, needed, option))
     if len(set(chosen.values())) < len(chosen):
-        raise DataError(f"{source}: {as_said('columns', columns)} takes one column for two roles; name one for each")
+        raise DataError(f"{source}: {as_said(option, columns)} takes one column for two roles; name one for each")
     return chosen
 
 
@@ -126,12 +130,13 @@ def _missing(
     chosen: Mapping[str, str],
     aliases: Mapping[str, tuple[str, ...]],
     needed: Sequence[str],
+    option: str,
 ) -> str:
     near = _near_misses(names, chosen, aliases, needed)
     guess = f"did you mean '{near[role]}'? " if role in near else ""
     whole = {**dict.fromkeys(needed, "NAME"), **near, **chosen}
     example = ",".join(f"{r}={whole[r]}" for r in aliases if r in whole)
-    todo = f"{guess}say {as_said('columns', example)}"
+    todo = f"{guess}say {as_said(option, example)}"
     return f"{source} has no column that is known as the {role}, only {_listed(names)}; {todo}"
 
 

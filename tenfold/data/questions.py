@@ -108,12 +108,13 @@ class Questions(Table):
     def contents_of_fingerprint(self) -> Iterable[bytes]:
         yield b"" if self.numbered is None else self.numbered.to_bytes()
 
-    def asked_of(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
+    def asked_of(self, events: Events, *, option: str = "columns") -> tuple[np.ndarray, np.ndarray]:
         """Whose history each question is about (Q,), as rows of `events`, and how many events of it had been seen (Q,).
 
+        option: what names their columns, for what is said of one that is missing.
         Raises DataError where a user is not in the log, or a question or its evidence lies beyond the user's history.
         """
-        ids = self._column("user")
+        ids = self._column("user", option)
         users = events.users.numbers(ids).astype(np.int64) - 1
         if (users < 0).any():
             row = int(np.flatnonzero(users < 0)[0])
@@ -143,10 +144,10 @@ class Questions(Table):
                 )
         return users, seen
 
-    def _column(self, name: str) -> pl.Series:
+    def _column(self, name: str, option: str = "columns") -> pl.Series:
         if name not in self.frame.columns:
             raise DataError(
-                f"{self.report.source} has no column of the {name}; name it with {as_said('columns', f'{name}=NAME')}"
+                f"{self.report.source} has no column of the {name}; name it with {as_said(option, f'{name}=NAME')}"
             )
         return self.frame[name]
 
@@ -164,19 +165,21 @@ def read_questions(
     format: str = "auto",
     on_bad_rows: str = "refuse",
     answers: bool = True,
+    option: str = "columns",
 ) -> Questions:
     """Questions and answers from JSON Lines, Parquet, CSV or a frame; all else that Question has is optional.
 
-    columns: 'question=NAME,answer=NAME,user=NAME,...' where names do not say it themselves. events: the log that they
-    are about, against which users, positions and evidence are checked. answers: whether each question must have one,
-    as those that are only to be answered need not. Raises DataError with the line of what is wrong, OptionError.
+    columns: 'question=NAME,answer=NAME,user=NAME,...' where names do not say it themselves; option: what that is called
+    where it is asked for.  events: the log that they are about, against which users, positions and evidence are
+    checked.  answers: whether each question must have one, as those that are only to be answered need not.
+    Raises DataError with the line of what is wrong, OptionError.
     """
     needed = NEEDED if answers else ("question",)
     source = table_of(data, "questions", encoding=encoding, format=format, on_bad_rows=on_bad_rows)
     frame, places = source.whole()
-    roles = known.roles(source.name, frame.columns or source.columns, columns, ROLES, needed)
+    roles = known.roles(source.name, frame.columns or source.columns, columns, ROLES, needed, option=option)
     rows = len(frame) + source.bad.count
-    found = {role: _column(source, frame[name], role, places, needed) for role, name in roles.items()}
+    found = {role: _column(source, frame[name], role, places, needed, option) for role, name in roles.items()}
     wrong = dict[int, str]()
     for role, (_, reasons) in found.items():
         for row, why in reasons.items():
@@ -209,7 +212,7 @@ def read_questions(
 
 
 def _column(
-    source: Source, column: pl.Series, role: str, places: np.ndarray, needed: Sequence[str]
+    source: Source, column: pl.Series, role: str, places: np.ndarray, needed: Sequence[str], option: str
 ) -> tuple[pl.Series, dict[int, str]]:
     """The column in the role's own type; and what is wrong in which row. Raises DataError where all of it is."""
     if role in ("id", "user"):
@@ -219,7 +222,7 @@ def _column(
         if column.dtype.is_nested():
             raise DataError(
                 f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected text; write one text a "
-                f"row, or name another column with {as_said('columns', f'{role}=NAME')}"
+                f"row, or name another column with {as_said(option, f'{role}=NAME')}"
             )
         text = column.cast(pl.String)
         blank = text.is_null() | (text.str.strip_chars() == "").fill_null(True)
@@ -230,7 +233,7 @@ def _column(
         if column.dtype.is_nested():
             raise DataError(
                 f"{source.name}: the {role} ('{column.name}') holds {column.dtype}, expected numbers; write one a row, "
-                f"or name another column with {as_said('columns', f'{role}=NAME')}"
+                f"or name another column with {as_said(option, f'{role}=NAME')}"
             )
         number = column.cast(pl.Float64, strict=False)
         whole = (number >= 0) & (number == number.floor()) & number.is_finite()

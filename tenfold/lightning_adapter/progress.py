@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from tenfold.budget import Limits, spelled
-from tenfold.training import Stage
+from tenfold.training import Stage, validated
 
 TOLD_EVERY = 30.0  # seconds between two lines on where a training is
 
@@ -62,7 +62,7 @@ class Progress(Callback):
         if not self.stage.history:
             return told
         last = self.stage.history[-1]
-        figures = [f"{n} {v:.4f}" for n, v in last.items() if n not in ("epoch", "loss", "seconds") and "/" not in n]
+        figures = [f"{name} {value:.4f}" for name, value in validated(last).items()]
         validation = f", validation {', '.join(figures[:most])}" if figures else ""
         return f"{told}, loss {last['loss']:.4f}{validation}"
 

@@ -48,6 +48,18 @@ class Contest(NamedTuple):
     bias: Tensor | None  # (3 d,), or (d,), of what is read of values
 
 
+class Won(NamedTuple):
+    """A segment that slots competed for."""
+
+    content: Tensor  # (B, K, d) after it
+    age: Tensor | None  # (B, K)
+    items: Tensor  # (B, K, N) what the slots read of the items
+    keep: Tensor  # (B, K, 1) how much of a slot stays whatever its gate says
+    new: Tensor  # (B, K, 3 d) what the cell read
+    old: Tensor  # (B, K, 3 d) and what it had
+    written: Tensor  # (B, K or 1) which slots are written
+
+
 class Beside(nn.Module):
     """x_n + A x_(n-1) + B x_(n+1)."""
 
@@ -157,7 +169,8 @@ class GatedCell(nn.Module):
 
     def forward(self, read: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """read l and memory m (B, K, d) -> m' (B, K, d) and z (B, K, d)."""
-        return self.mixed(self.of_read(read).to(memory.dtype), self.of_memory(memory), memory)
+        new, old = self.of_read(read).to(memory.dtype), self.of_memory(memory)
+        return gated_mix(new, old, memory, torch.ones_like(memory[..., :1])), self.kept(new, old)
 
     def of_read(self, read: Tensor) -> Tensor:
         """W l + b (B, K, 3 d) of what is read."""
@@ -168,13 +181,10 @@ class GatedCell(nn.Module):
         return _times(memory, self.old, self.old_bias).to(memory.dtype)
 
     @staticmethod
-    def mixed(new: Tensor, old: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """The rest of it, elementwise (ops/gated_mix.py has it in one)."""
-        dim = memory.shape[-1]
-        (gates, c), (gates_old, c_old) = (each.split([2 * dim, dim], -1) for each in (new, old))
-        r, z = (gates + gates_old).sigmoid().chunk(2, -1)
-        candidate = torch.addcmul(c, r, c_old).tanh()
-        return torch.lerp(candidate, memory, z), z
+    def kept(new: Tensor, old: Tensor) -> Tensor:
+        """z (B, K, d) of what `of_read` and `of_memory` give."""
+        dim = new.shape[-1] // 3
+        return (new + old)[..., dim : 2 * dim].sigmoid()
 
 
 def _times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -358,10 +368,9 @@ class SlotMemory(nn.Module):
         whole, memory = memory, memory[..., : self.dim]
         age = None if self.age is None else whole[..., self.dim]
         if self.competition:
-            one = self._contest(keys, values)
-            after, age, share, strength, new, written = self._won_by(memory, age, one, keep, number)
-            items = (share / (strength + 1e-3)).unsqueeze(1)
-            z = 1 - strength * (1 - self.cell.mixed(new, self.cell.of_memory(memory), memory)[1])
+            won = self._won_by(memory, age, self._contest(keys, values), keep, number)
+            after, age, items, written = won.content, won.age, won.items.unsqueeze(1), won.written
+            z = won.keep + (1 - won.keep) * self.cell.kept(won.new, won.old)
         else:
             alpha, mass = self._attention(memory, keys, keep)
             items = alpha[..., : keys.shape[1]]
@@ -388,18 +397,17 @@ class SlotMemory(nn.Module):
 
     def _won_by(
         self, memory: Tensor, age: Tensor | None, one: Contest, keep: Tensor | None, number: Tensor | int
-    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor, Tensor]:
-        """A segment that slots compete for: memory (B, K, d), age (B, K) -> both after it, what each slot kept of each
-        item (B, K, N), the sum of that (B, K, 1), what the cell reads (B, K, 3 d), and which slots are written."""
+    ) -> Won:
+        """memory (B, K, d), age (B, K)."""
         p = self._shares(memory, age, one, keep)
         share, strength = _one_after_another(p)
-        new = (share / (strength + 1e-3)) @ one.values
+        items = share / (strength + 1e-3)
+        new, old = items @ one.values, self.cell.of_memory(memory)
         if one.bias is not None:
             new = new + one.bias
         new = (self.cell.of_read(new) if len(self.cell.read) > 1 else new).to(memory.dtype)
-        after = gated_mix(new, self.cell.of_memory(memory), memory, strength)
-        after, age, written = self._put(memory, age, after, share, p, keep, number)
-        return after, age, share, strength, new, written
+        after, age, written = self._put(memory, age, gated_mix(new, old, memory, strength), share, p, keep, number)
+        return Won(after, age, items, 1 - strength, new, old, written)
 
     def _put(
         self, memory: Tensor, age: Tensor | None, after: Tensor, share: Tensor, mass: Tensor, keep: Tensor | None,

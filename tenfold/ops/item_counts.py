@@ -48,12 +48,14 @@ def running_counts(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> 
 
 
 def counts_after(keys: Tensor, real: Tensor, before: Tensor, fade: Tensor) -> Tensor:
-    """The counters (N, R, W) after the last event: `running_counts` without those in between."""
+    """The counters (N, R, W) after the last event: `running_counts` without those in between, from the last event
+    back, so that an event costs R additions and not R W products."""
     before, fade = before.detach(), fade.detach().to(before.dtype)
     if before.device.type != "cpu":
         return running_counts_reference(keys, real, before, fade)[:, -1]
-    counts = before.clone(memory_format=torch.contiguous_format)
-    _count_on(*(x.contiguous().numpy() for x in (keys, real, fade)), counts.numpy())
+    counts = before * fade[:, None] ** real.sum(1)[:, None, None]
+    counts = counts.masked_fill_(counts <= FADED, 0).contiguous()
+    _add(*(x.contiguous().numpy() for x in (keys, real, fade)), counts.numpy())
     return counts
 
 
@@ -100,13 +102,11 @@ def _count(keys, real, before, fade, counts):  # type: ignore[no-untyped-def]
 
 
 @cast(Any, njit)(cache=True, nogil=True)
-def _count_on(keys, real, fade, counts):  # type: ignore[no-untyped-def]
+def _add(keys, real, fade, counts):  # type: ignore[no-untyped-def]
     for n in range(keys.shape[0]):
-        for event in range(keys.shape[1]):
-            if real[n, event]:
-                for row in range(keys.shape[2]):
-                    now, by = counts[n, row], fade[row]
-                    for w in range(len(now)):
-                        faded = now[w] * by
-                        now[w] = faded if faded > FADED else 0
-                    now[keys[n, event, row]] += 1
+        for row in range(keys.shape[2]):
+            weight = 1.0
+            for event in range(keys.shape[1] - 1, -1, -1):
+                if real[n, event] and weight > FADED:
+                    counts[n, row, keys[n, event, row]] += weight
+                    weight *= fade[row]

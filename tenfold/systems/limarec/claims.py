@@ -238,10 +238,8 @@ class Looking(LimaRec):
 
 def more_history(size: Size) -> dict[str, float]:
     """NDCG@10 of one fitted system on users of 500 films and more, told the last of them only."""
-    whole, few = (
-        cast(Events, load("ml-100k" if size == "quick" else "ml-1m")),
-        {"quick": 20, "cpu": 400, "gpu": 1_600}[size],
-    )
+    whole = cast(Events, load("ml-100k" if size == "quick" else "ml-1m"))
+    few = {"quick": 20, "cpu": 400, "gpu": 1_600}[size]
     long = np.flatnonzero(np.diff(whole.offsets) >= (200 if size == "quick" else 500))
     users = np.random.default_rng(0).permutation(long)[:few]
     events = Events.from_histories([whole.history(int(user)).tolist() for user in users])

@@ -6,6 +6,8 @@ through one linear map, and an item is scored by its best slot, so that all item
 Shapes: B users, L events, d width, M slots, V items (0 is padding, on the right).
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from tenfold.tasks.next_item.streams import Recurrent
 State = list[Tensor]
 
 
-class Slots(nn.Module):
+class Slots(nn.Module, ABC):
     """Reads the events one by one; a padded one leaves the state as it is, and a state of zeros is none."""
 
     def __init__(self, count: int, dim: int, slots: int, dropout: float) -> None:
@@ -49,15 +51,17 @@ class Slots(nn.Module):
         """What of each event can be reckoned before the recurrence: x (B, L, d) -> (B, L, ...)."""
         return x
 
+    @abstractmethod
     def blank(self, x: Tensor) -> State:
-        raise NotImplementedError
+        """The state before the first event, of what was prepared, x (B, L, ...)."""
 
+    @abstractmethod
     def step(self, x: Tensor, state: State) -> State:
-        raise NotImplementedError
+        """The state after one event, x (B, ...)."""
 
+    @abstractmethod
     def memory(self, state: State) -> Tensor:
         """(B, M, d)."""
-        raise NotImplementedError
 
 
 class TuringMemory(Slots):

@@ -29,7 +29,7 @@ class LISA(NextItem):
     options: Options
     tiny = Options(
         dim=16,
-        expansion=1,
+        expansion=2,
         dropout=0.1,
         targets="own",
         codebooks=CodebookOptions(books=3, words=5, target_words=7),

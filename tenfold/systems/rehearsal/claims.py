@@ -222,9 +222,9 @@ def competing(size: Size) -> dict[str, System]:
 
 ANSWERS: dict[str, Any] = {"data": keyed, "budget": steps, "metric": "accuracy", "seeds": SEEDS, "split": "given"}
 OLDEST = ANSWERS | {"metric": "accuracy[oldest quarter]", "protocol": {"by": "age"}}
-OWN = "our own task and numbers, the paper's could not be checked; on a CPU 216 steps of 32 streams of {} words"
-SHORT = OWN.format(32)
-LONG = OWN.format(128).replace("216", "432") + "; four facts; with two facts, 216 steps and three seeds it was open"
+OWN = "our own task and numbers, the paper's could not be checked; on a CPU {} steps of 32 streams of {} words"
+SHORT = OWN.format(216, 32)
+LONG = OWN.format(432, 128) + "; four facts; with two facts, 216 steps and three seeds it was open"
 
 CLAIMS = [
     Claim(name="C6", says="a stream read in any pieces is the stream read at once", source="section 3 (streaming)",

@@ -1,11 +1,17 @@
 """`tenfold ask`: a text is read once into a memory of one size, and then asked. Nothing heavy is imported above."""
 
 import sys
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from tenfold.command_line import print_table, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenfold.systems.rehearsal.stream import Memory
+    from tenfold.systems.rehearsal.system import Rehearsal
 
 
 def ask(
@@ -32,14 +38,10 @@ def ask(
     """
     from pathlib import Path
 
-    import numpy as np
-
-    from tenfold.errors import ArtifactError, DataError, OptionError
+    from tenfold.errors import ArtifactError, OptionError
     from tenfold.files import write_whole
     from tenfold.systems import load
-    from tenfold.systems.rehearsal.data import check_unknown, unknown_words, words_of
-    from tenfold.systems.rehearsal.readers import one_stream
-    from tenfold.systems.rehearsal.stream import Memory
+    from tenfold.systems.rehearsal.data import words_of
     from tenfold.systems.rehearsal.system import Rehearsal
 
     system = load(folder)
@@ -51,41 +53,65 @@ def ask(
         if not words_of(asked):  # before anything is read, or kept
             raise OptionError(f"the question {asked!r} has no words; ask something such as 'where is mary?'")
     kept = Path(memory) if memory else None
-    found = system.read_stream(traced=True)
-    if kept and kept.exists():
-        try:
-            found = Memory.from_bytes(system, kept.read_bytes())
-        except OSError as error:
-            raise DataError(f"{kept} cannot be read: {error.strerror or error}; name a file for --memory") from None
-        except ArtifactError as error:
-            raise ArtifactError(f"{kept}: {error}") from None
-    elif not text:
+    found = _memory(system, kept)
+    if found is None and not text:
         missing = f"{kept} is not there; " if kept else "there is nothing to ask about; "
         raise OptionError(f"{missing}give --text FILE, or --memory FILE of a stream that was read")
-    items: Any = []
-    if text:
-        items = one_stream(Path(text), encoding)
-        before = found.told, found.unknown
-        found.tell(items)
-        count, unknown = found.told - before[0], found.unknown - before[1]
-        told = "of features"
-        if not isinstance(items, np.ndarray):
-            such = unknown_words((word for item in items for word in words_of(item)), system.vocabularies["words"])
-            check_unknown(unknown / max(count, 1), text, such)
-            told = f"read, {unknown:,} of {count:,} words unknown"
-        say(f"{len(items):,} items {told}; the memory has {found.size:,} bytes")
+    found = found or system.read_stream(traced=True)
+    shown = _read(found, Path(text), encoding) if text else []
     if kept:
         write_whole(kept, found.to_bytes())
     for asked in question or (line.strip() for line in sys.stdin if line.strip()):
-        answer = found.ask(asked, known_above=known_above)
-        print(f"{asked}  ->  {answer.answer}  ({answer.probability:.0%})")
-        if answer.unknown_words:
-            say(f"unknown words: {', '.join(answer.unknown_words)}")
-        if len(items) and found.written is not None:
-            shown = [f"item {place}" for place in range(len(items))] if isinstance(items, np.ndarray) else items
-            lines = [
-                [str(slot), f"{share:.0%}", f"{shown[place][:80]} ({len(items) - place} ago)"]
-                for slot, share in answer.slots
-                for place, _ in found.written_from(slot)[:2]
-            ]
-            print_table(["slot", "read", "written most from"], lines, right=(0, 1))
+        _answer(found, asked, known_above, shown)
+
+
+def _memory(system: "Rehearsal", kept: "Path | None") -> "Memory | None":
+    """The memory that a file keeps; None where there is no such file. Raises ArtifactError, DataError."""
+    from tenfold.errors import ArtifactError, DataError
+    from tenfold.systems.rehearsal.stream import Memory
+
+    if kept is None or not kept.exists():
+        return None
+    try:
+        return Memory.from_bytes(system, kept.read_bytes())
+    except OSError as error:
+        raise DataError(f"{kept} cannot be read: {error.strerror or error}; name a file for --memory") from None
+    except ArtifactError as error:
+        raise ArtifactError(f"{kept}: {error}") from None
+
+
+def _read(memory: "Memory", text: "Path", encoding: str) -> list[str]:
+    """Tell the memory what a file holds; the items as a person may be shown them. Raises DataError."""
+    import numpy as np
+
+    from tenfold.systems.rehearsal.data import check_unknown, unknown_words, words_of
+    from tenfold.systems.rehearsal.readers import one_stream
+
+    items: Any = one_stream(text, encoding)
+    before = memory.told, memory.unknown
+    memory.tell(items)
+    if isinstance(items, np.ndarray):
+        what, shown = "of features", [f"item {place}" for place in range(len(items))]
+    else:
+        count, unknown = memory.told - before[0], memory.unknown - before[1]
+        words = memory.system.vocabularies["words"]
+        such = unknown_words((word for item in items for word in words_of(item)), words)
+        check_unknown(unknown / max(count, 1), f"{text}", such)
+        what, shown = f"read, {unknown:,} of {count:,} words unknown", items
+    say(f"{len(items):,} items {what}; the memory has {memory.size:,} bytes")
+    return shown
+
+
+def _answer(memory: "Memory", asked: str, known_above: float, shown: list[str]) -> None:
+    """Print the answer and, where the items are at hand, what the slots that were read hold most of."""
+    answer = memory.ask(asked, known_above=known_above)
+    print(f"{asked}  ->  {answer.answer}  ({answer.probability:.0%})")
+    if answer.unknown_words:
+        say(f"unknown words: {', '.join(answer.unknown_words)}")
+    if shown and memory.written is not None:
+        lines = [
+            [str(slot), f"{share:.0%}", f"{shown[place][:80]} ({len(shown) - place} ago)"]
+            for slot, share in answer.slots
+            for place, _ in memory.written_from(slot)[:2]
+        ]
+        print_table(["slot", "read", "written most from"], lines, right=(0, 1))

@@ -179,11 +179,8 @@ class Streams(Dataset):
                 ids.append(story.id)
             for question in story.questions:
                 said = _question(question, story, report.source)
-                own = (
-                    _question_id(question, story, said["place"], seen.questions)
-                    or f"{story.id}/{first + len(rows) + 1}"
-                )
-                place = {"id": own, "stream": place_of[story.id]}
+                own = _question_id(question, story, said["place"], seen.questions)
+                place = {"id": own or f"{story.id}/{first + len(rows) + 1}", "stream": place_of[story.id]}
                 rows.append({name: question.get(name) for name in COLUMNS} | said | place)
                 asked.append(read(said["question"]))
         if not ids:

@@ -248,9 +248,8 @@ class Rehearser(nn.Module):
         streams, count, length = parts.masked.shape
         firsts = torch.arange(0, 2 * count * (1 + length), 1 + length, device=x.device)
         masks = self.most_masked()
-        places = (
-            (~parts.masked).byte().argsort(dim=-1, stable=True)[..., :masks]
-        )  # (B, F, masks): the masked ones first
+        # (B, F, masks): the masked ones first
+        places = (~parts.masked).byte().argsort(dim=-1, stable=True)[..., :masks]
         wanted = torch.cat([firsts.expand(streams, -1), (places + 1 + firsts[:count, None]).flatten(1)], 1)
         both = self.decode(torch.cat([shown, changed], 1), torch.cat([parts.real, parts.real], 1), keys, wanted)
         first = self.real(both[:, : 2 * count]).squeeze(-1).float()

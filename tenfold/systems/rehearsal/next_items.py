@@ -160,8 +160,11 @@ class RehearsalNext(Recurrent):
                 stage.data = RehearsedWindows(stage.data, o.fragments, o.length, o.masked)
             yield stage
 
+    def events_of(self, batch: NextItemBatch | Rehearsed) -> int:
+        return super().events_of(_windows(batch))
+
     def loss(self, batch: NextItemBatch | Rehearsed) -> Losses:  # type: ignore[override]
-        windows = batch.windows if isinstance(batch, Rehearsed) else batch
+        windows = _windows(batch)
         user, (memory, *_) = self.encode(windows.events)
         if self.counts is None:
             found = {"next": next_item_loss(self.options.loss, user, self.item_table(), windows)}
@@ -187,3 +190,7 @@ class RehearsalNext(Recurrent):
         u = network.rehearser.restore(network.rehearser.decode(x, batch.real, keys)[:, :, 1:][masked])
         scores = (u @ network.item.weight.T).float()[:, 1:]
         return F.cross_entropy(scores, own[masked] - 1, reduction="sum"), masked.sum()
+
+
+def _windows(batch: NextItemBatch | Rehearsed) -> NextItemBatch:
+    return batch.windows if isinstance(batch, Rehearsed) else batch

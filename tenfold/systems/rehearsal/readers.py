@@ -60,10 +60,8 @@ def streams_in_parts(
     part, size, asked, first, seen = list[Story](), 0, 0, 0, Ids()
     for story in stories:
         part.append(story)
-        size, asked = (
-            size + (story.length if story.features is None else story.features.size // 16),
-            asked + len(story.questions),
-        )
+        size += story.length if story.features is None else story.features.size // 16
+        asked += len(story.questions)
         if size >= at_once:
             yield Streams.of(part, report, first=first, seen=seen)
             part, size, asked, first = [], 0, 0, first + asked
@@ -528,10 +526,10 @@ def _by_stream(questions: Any, names: Mapping[str, Any], about: Path, encoding: 
         _refuse_no_row(row, where)
         name = row.get("stream")
         if not isinstance(name, str) or name not in names:
-            near = (
-                nearest(name, list(names)[:1000]) if isinstance(name, str) else 'write {"stream": "NAME", "q": "..."}'
-            )
-            raise DataError(f"{where}: there is no stream {name!r:.60} in {about}; {near}")
+            todo = 'write {"stream": "NAME", "q": "..."}'
+            if isinstance(name, str):
+                todo = nearest(name, list(names)[:1000])
+            raise DataError(f"{where}: there is no stream {name!r:.60} in {about}; {todo}")
         for each in _queries(row, where):
             found.setdefault(name, []).append(each | {"place": where})
     if not found:
@@ -551,17 +549,13 @@ def _of_events(data: Any, questions: Any, options: ReadOptions, answered: bool) 
     remarks = tuple(replace(events.report, equal=0).sentences())  # such as that it was not in order of time
     if questions is None:
         return _users(events, np.arange(len(events)), None), ReadReport(source=events.report.source, remarks=remarks)
-    asked, columns = questions, options.question_columns
-    try:
-        if not isinstance(questions, Questions):
-            asked = read_questions(
-                questions, columns=columns, encoding=options.encoding, on_bad_rows=options.on_bad_rows,
-                answers=answered,
-            )  # fmt: skip
-        users, seen = asked.asked_of(events)
-    except DataError as error:  # here, `columns` are the log's
-        said = str(error).replace("--columns ", "--question-columns ").replace(" columns=", " question_columns=")
-        raise DataError(said) from None
+    asked, option = questions, "question_columns"  # `columns` are the log's here
+    if not isinstance(questions, Questions):
+        asked = read_questions(
+            questions, columns=options.question_columns, encoding=options.encoding, on_bad_rows=options.on_bad_rows,
+            answers=answered, option=option,
+        )  # fmt: skip
+    users, seen = asked.asked_of(events, option=option)
     by_user: dict[int, list[dict[str, Any]]] = {}
     for row, (user, time) in enumerate(zip(users.tolist(), seen.tolist(), strict=True)):
         one = asked[row]

@@ -111,7 +111,8 @@ class NextItem(Recommender):
         queries = prepared.queries("validation")
         samples = NextItemSamples(prepared, training.length, self.options.loss, times=self.uses_times)
         steps = max(1, -(-len(samples) // training.batch_size))  # of an epoch
-        ends_by_itself = len(queries.user) > 0 and training.schedule == "constant"
+        rates = schedule(training.schedule, training.warmup)
+        ends_by_itself = len(queries.user) > 0 and rates is None
         yield Stage(
             name="next_item",
             network=self.network,
@@ -120,7 +121,7 @@ class NextItem(Recommender):
             batch_size=training.batch_size,
             validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
-            schedule=schedule(training.schedule, training.warmup),
+            schedule=rates,
             clip=training.clip,
             ema_decay=training.ema_decay,
             units=self.events_of,
