@@ -9,7 +9,7 @@ from small_tables import people, person
 
 from tenfold.errors import DataError, OptionError
 from tenfold.ops.edits import edits
-from tenfold.systems.sana.decoding import begin, collapsed, deleted, medians, refine, resolved, with_room
+from tenfold.systems.sana.decoding import begin, collapsed, deleted, refine, resolved, with_room
 from tenfold.systems.sana.distil import distilled
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import edit_batch, edit_loss, protected, taken_out, taken_out_uniformly
@@ -393,11 +393,6 @@ def test_cross_fitted_skeletons_are_a_stage_each():
     options = replace(SANA.tiny, sketch=replace(SANA.tiny.sketch, crossfit=2))
     system = SANA(options).fit(people(), max_epochs=1, accelerator="cpu", progress="none")
     assert list(system.history) == ["sketch 1 of 2", "sketch 2 of 2", "sketch", "edit"]
-
-
-def test_room_by_the_median_of_what_may_be_missing():
-    p = torch.tensor([[0.4, 0.2, 0.3, 0.1], [0.6, 0.2, 0.1, 0.1], [0.1, 0.2, 0.15, 0.55], [0.0, 0.0, 0.0, 1.0]])
-    assert medians(p.log()).tolist() == [1, 0, 3, 3] and medians(p.log() + 7).tolist() == [1, 0, 3, 3]
 
 
 def test_a_teacher_is_a_stage_of_its_own():

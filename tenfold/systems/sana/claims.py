@@ -56,6 +56,13 @@ WITHOUT_PARTS = {
     "forced beam": Arm(ForcedBeam),
     "seq2seq": Arm(Seq2Seq),
 }
+DISTILLED = (("edit.distilled", True),)
+TAUGHT = {
+    "SANA, distilled": Arm(SANA, DISTILLED),
+    "SANA": SANA_ARM,
+    "Levenshtein, distilled": Arm(Levenshtein, DISTILLED),
+    "Levenshtein": Arm(Levenshtein),
+}
 BETAS = {
     "beta 0.7": SANA_ARM,
     "beta 0": Arm(SANA, (("edit.protect", 0.0),)),
@@ -208,6 +215,9 @@ CLAIMS = [  # first those that one fitted network answers
     Claim(name="C4 recall", says="and say less of the table", source="the ablation", note=EQUAL,
           measure=on_mentioned("parent_t_recall", WITHOUT_PARTS),
           expect=AtLeastBy(first="SANA", points=5.0, second="Levenshtein")),
+    Claim(name="C4 distilled", says="texts that a teacher wrote are easier to learn (BLEU)", note=EQUAL,
+          source="Gu et al. 2018", measure=on_mentioned("bleu", TAUGHT),
+          expect=AtLeastBy(first="SANA, distilled", points=0.0, second="SANA")),
     Claim(name="C7", says="what is taken out in training matters", source="the method", note=ON_MENTIONED,
           measure=on_mentioned("bleu", BETAS), expect=Reported(figure="beta 0.7")),
     Claim(name="C10", says="fewer words that nothing supports than a pointer-generator", source=PAPER, note=EQUAL,

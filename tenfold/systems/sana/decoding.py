@@ -81,7 +81,6 @@ def refine(
     surely: float = 0.5,
     eos_penalty: float = 0.0,
     penalised: int = 1,
-    median: bool = False,
     passes: int = 1,
     again: Tensor | None = None,
     unknown: Tensor | None = None,
@@ -91,10 +90,9 @@ def refine(
 
     memory: of the same rows.  longest: tokens of a text, BOS and EOS included.  surely: a token is deleted where it is
     wrong with more than this probability.  eos_penalty: taken from the score of "nothing is missing" in the first
-    `penalised` rounds, for longer texts.  median: a gap gets the median of what may be missing in it, else the
-    likeliest number.  passes: as of `filled`.  again (V + 1,) bool: what may be written although the locked tokens have
-    it already; none: anything.  unknown (B, N): the table's tokens without a number, else 0; UNK may be written where
-    there is one to put in its place.
+    `penalised` rounds, for longer texts.  passes: as of `filled`.  again (V + 1,) bool: what may be written although
+    the locked tokens have it already; none: anything.  unknown (B, N): the table's tokens without a number, else 0; UNK
+    may be written where there is one to put in its place.
     """
     never = torch.zeros(editor.word.num_embeddings, dtype=torch.bool, device=draft.text.device)
     never[list(NEVER_WRITTEN)] = True
@@ -117,8 +115,7 @@ def refine(
         scores = editor.rooms(editor.states(now.text, own)).float().log_softmax(-1)
         if number <= penalised:
             scores[..., 0] -= eos_penalty
-        counts = medians(scores) if median else scores.argmax(-1)
-        now = with_room(now, counts, scores.gather(-1, counts.unsqueeze(-1))[..., 0], longest)
+        now = with_room(now, *scores.max(-1)[::-1], longest)
         if bool((now.text == INS).any()):
             keep("made room", number, now)
             now = filled(editor, own, now, never, None if unknown is None else unknown[active], passes, again)
@@ -132,12 +129,6 @@ def refine(
             break
     whole = put(whole, active, now) if len(active) else whole
     return Refined(whole.cut(), rounds, steps)
-
-
-def medians(scores: Tensor) -> Tensor:
-    """(..., C) log probabilities of 0, 1 ... C - 1, up to a number -> (...): their median. None is missing only where
-    that is likelier than that any number is."""
-    return (scores.softmax(-1).cumsum(-1) < 0.5).sum(-1).clamp(max=scores.shape[-1] - 1)
 
 
 def _nothing_to_delete(draft: Draft) -> bool:

@@ -22,7 +22,8 @@ class SketchOptions:
     eos_penalty: Annotated[
         float | None,
         option(
-            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses",
+            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses, "
+            "or 0 where search.ends=majority",
             ge=0,
         ),
     ] = None
@@ -58,10 +59,6 @@ class EditOptions:
     ] = False
     from_sketch: Annotated[bool, option("the edits' network begins with the weights of stage 1")] = True
     most_rounds: Annotated[int, option("rounds of edits", gt=0)] = 10
-    room: Annotated[
-        Literal["likeliest", "median"],
-        option("how many tokens are missing in a gap: the likeliest number, or the median of what may be"),
-    ] = "likeliest"
     passes: Annotated[int, option("missing tokens are filled in so many passes, the surest first", gt=0)] = 2
     surely: Annotated[
         float, option("a token is deleted where it is wrong with more than this probability", ge=0, lt=1)

@@ -132,8 +132,9 @@ class SANA(TableText):
     def _choose_penalties(self, prepared: Prepared) -> None:
         """Texts that are too short, because most gaps lack nothing or skeletons end early, are made longer."""
         tables, texts = self._validated(prepared)
+        needless = {"sketch"} if self.options.sketch.search.ends == "majority" else set()
         for stage in self.penalised if tables else ():
-            if getattr(self.options, stage).eos_penalty is None:
+            if stage not in needless and getattr(self.options, stage).eos_penalty is None:
                 found = {}
                 for value in PENALTIES:
                     self.network.get_buffer(f"{stage}_penalty").fill_(value)
@@ -364,7 +365,6 @@ class SANA(TableText):
             eos_penalty=self._penalty("edit"),
             surely=edit.surely,
             penalised=edit.most_rounds if self.grows else 1,
-            median=edit.room == "median",
             passes=edit.passes,
             again=again,
             unknown=batch.words.clamp(max=0),
