@@ -108,6 +108,8 @@ def test_single_numbers_are_exact_and_repeats_have_an_interval():
     assert exact.verdict == "holds" and exact.low == exact.high == pytest.approx(512 / 7.5)
     most = Bound(figure="ms", at_most=2.0)
     assert verdict(most, [{"ms": 1.9}]) == "holds" and verdict(most, [{"ms": 2.1}]) == "does not hold"
+    beside = most.finding([{"ms": 1.9, "of others": np.array([2.0, 4.0])}], same_units=True)
+    assert beside.others == {"of others": 3.0} and beside.value == 1.9
     assert verdict(most, [{"ms": [1.5, 1.6, 1.7]}]) == "holds"
     assert verdict(most, [{"ms": [1.0, 2.9, 2.1]}]) == "inconclusive"
     assert verdict(Bound(figure="ms", at_least=1.0), [{"ms": 0.5}]) == "does not hold"
