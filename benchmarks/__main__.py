@@ -19,7 +19,7 @@ TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {
     "lisa_ladder", "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
-    "rehearsal_streams", "robust_labels", "sasrec_ml1m", "shop_pictures",
+    "rehearsal_streams", "robust_labels", "sasrec_ml1m", "shop_pictures", "tcl_published",
 }  # fmt: skip
 PARTS = {
     "limarec_online": ("answers", "replay", "training"),
@@ -47,6 +47,7 @@ PARTS = {
     "rehearsal_streams": ("foursquare", "assist"),
     "robust_labels": ("choice", "table"),
     "sasrec_ml1m": ("bce", "softmax"),
+    "tcl_published": ("best", "paper", "wikipedia", "reach"),
 }
 QUICK = harness.ROOT / "benchmarks" / "quick"
 

@@ -34,8 +34,8 @@ MORE_SEEDS: Mapping[Size, int] = {"cpu": 8, "gpu": 8, "quick": 2}  # where three
 AMONG: dict[str, Any] = {"candidates": "sampled", "historical": 0, "pairs": (), "rules": False, "most": 300}
 MRR = "mrr(100 sampled)"
 RELAY_STEPS, COLLEGE_STEPS, SHOP_STEPS = 280, 210, 140  # three, one and two passes over the training part
+LONGER = 627  # steps on CollegeMsg for what the paper claims: three passes
 ON_FEW = "on 300 interactions of the test part, among 100 random destinations; validated on 100"
-SHORT = f"{COLLEGE_STEPS} steps, one pass, where the issue has 627, for the time it takes; {ON_FEW}"
 
 
 def public_log(name: str, two_sides: bool) -> TemporalGraph:
@@ -150,11 +150,11 @@ ON_RELAY: dict[str, Any] = {
 }
 ON_COLLEGE: dict[str, Any] = {
     "data": collegemsg,
-    "budget": steps(COLLEGE_STEPS),
+    "budget": steps(LONGER),
     "metric": MRR,
     "protocol": AMONG,
     "seeds": SEEDS,
-    "note": SHORT,
+    "note": ON_FEW,
 }
 ON_SHOP: dict[str, Any] = {"pairs": (), "rules": False, "most": 600}
 CHOSEN = (
@@ -205,11 +205,11 @@ CLAIMS = [
     ),
     Claim(
         name="C1 CollegeMsg",
-        says="the same on public messages, after 210 steps",
+        says="the same on public messages, after 627 steps",
         source="abstract",
         arms=objectives(PAPER),
         expect=AtLeastBy(first="InfoNCE", points=0.10, second="BCE"),
-        **ON_COLLEGE | {"note": f"{CHOSEN}; {SHORT}"},
+        **ON_COLLEGE | {"note": f"{CHOSEN}; {ON_FEW}"},
     ),
     Claim(
         name="C2 relay",
@@ -221,7 +221,7 @@ CLAIMS = [
     ),
     Claim(
         name="C2 CollegeMsg",
-        says="the same on public messages",
+        says="the same on public messages, after 627 steps",
         source="abstract",
         arms=arms(PAPER, **TOWERS),
         expect=AtLeastBy(first="co attention", points=0.05, second="two towers"),
