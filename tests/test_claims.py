@@ -26,6 +26,7 @@ from tenfold.claims import (
     table,
 )
 from tenfold.errors import OptionError
+from tenfold.metrics.bootstrap import t_quantile
 from tenfold.metrics.evaluation import Statistic
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
@@ -238,6 +239,20 @@ def test_several_seeds_of_the_same_units_are_not_more_users():
     for expectation in (Bound(figure="figure", at_least=0), Reported(figure="figure")):
         found = [expectation.finding(runs, same_units=True) for runs in (one, five)]
         assert (found[0].low, found[0].high) == pytest.approx((found[1].low, found[1].high))
+
+
+def test_seeds_that_a_claim_measures_on_units_of_their_own_are_what_its_interval_is_over():
+    rng = np.random.default_rng(0)
+    seeds = [{"first": np.repeat(own, 50) + rng.random(50), "second": np.zeros(50)} for own in (1.0, 1.2, 0.9, 1.1)]
+    by = {"expect": AtLeastBy(first="first", points=0.5, second="second"), "measure": lambda size: seeds}
+    found = {}
+    for same in (True, False):
+        claim = Claim(name="C", says="", source="", same_units=same, **by)
+        found[same] = run_claims("gru4rec", claims=[claim], log=lambda line: None)[0].finding
+    means = np.array([run["first"].mean() for run in seeds])
+    half = t_quantile(3) * means.std(ddof=1) / 2
+    assert (found[False].low, found[False].high) == pytest.approx((means.mean() - half, means.mean() + half))
+    assert found[True].value == found[False].value and found[True].low != pytest.approx(found[False].low)
 
 
 def test_seeds_that_differ_widen_an_interval():

@@ -237,13 +237,18 @@ def competing(size: Size) -> dict[str, System]:
 
 
 def longer(size: Size) -> list[Run]:
-    """Shares of right answers about streams as long as those of training, and about longer ones."""
+    """Right answers about streams as long as those of training, and about longer ones."""
     found = list[Run]()
     for seed in range(EIGHT[size]):
         system = rehearsal().fit(crowded(size, seed), split="given", budget=steps(size, seed=seed))
         told = {f"{times} x": crowded(size, 1_000 + seed, times) for times in (1, 2, 4)}
-        found.append({name: system.evaluate(data, split="given")["accuracy"] for name, data in told.items()})
+        found.append({name: rights(system, data) for name, data in told.items()})
     return found
+
+
+def rights(system: Rehearsal, data: Streams, split: str = "given") -> np.ndarray:
+    """(Q,) of the test part: 1 where the answer is right."""
+    return np.asarray(system.evaluate(data, split=split).measured["accuracy"])
 
 
 def longer_texts(size: Size) -> list[Run]:
@@ -251,12 +256,15 @@ def longer_texts(size: Size) -> list[Run]:
     data, found = babi.long_training("qa1", 128), list[Run]()
     tests = {f"{words} words": babi.long_tests("qa1", words) for words in ((128, 512) if size == "quick" else LENGTHS)}
     for seed in range(SEEDS[size]):
-        few = size == "quick"
-        system = Rehearsal().fit(
-            babi.few(data) if few else data, split="given", budget=babi.budget(1 if few else 2, seed)
-        )
-        found.append({name: system.evaluate(test, split="none").measured["accuracy"] for name, test in tests.items()})
+        system = on_babi(data, size, 2, seed)
+        found.append({name: rights(system, test, "none") for name, test in tests.items()})
     return found
+
+
+def on_babi(data: Streams, size: Size, epochs: int, seed: int = 0) -> Rehearsal:
+    if size == "quick":
+        data, epochs = babi.few(data), 1
+    return Rehearsal().fit(data, split="given", budget=babi.budget(epochs, seed))
 
 
 def as_it_is(size: Size) -> list[Run]:
@@ -264,27 +272,25 @@ def as_it_is(size: Size) -> list[Run]:
     wrong = dict[str, np.ndarray]()
     for task in TASKS[-1:] if size == "quick" else TASKS:
         data = babi.as_it_is(task)
-        few = size == "quick"
-        system = Rehearsal().fit(
-            babi.few(data) if few else data, split="given", budget=babi.budget(1 if few else babi.EPOCHS)
-        )
-        wrong[task] = 1 - np.asarray(system.evaluate(data, split="given").measured["accuracy"])
+        system = on_babi(data, size, babi.EPOCHS)
+        wrong[task] = 1 - rights(system, data)
     return [{"wrong of the worst task": max(wrong.values(), key=np.mean)} | wrong]
 
 
-def after_rehearsal(size: Size) -> list[Run]:
-    """Shares of right answers after a training on a tenth of the questions, with and without one before it in which all
-    streams were rehearsed and none was asked about."""
+@cache  # two claims ask for it
+def few_labels(size: Size) -> list[Run]:
+    """Right answers after a training on a tenth of the questions: with one before it in which all streams were
+    rehearsed and none was asked about, without it, and without any rehearsal."""
     found = list[Run]()
-    for seed in range(EIGHT[size]):
+    for seed in range(8, 8 + EIGHT[size]):  # those before were looked at while the claims were being made
         silent, asked = tenth(keyed(size, seed))
         arm = rehearsal(**{"rehearsal.sampler": "uniform"})
         before = arm.clone().fit(silent, split="none", budget=steps(size, 4, seed))
-        plain, budget = SlotMemoryOnly(parse(Options, SLOTS)), steps(size, 10, seed)
+        plain, budget = SlotMemoryOnly(parse(Options, SLOTS)), steps(size, 20, seed)
         systems = {"rehearsed before": arm.clone().fit(asked, split="given", budget=budget, start_from=before),
                    "from scratch": arm.fit(asked, split="given", budget=budget),
                    "from scratch, no rehearsal": plain.fit(asked, split="given", budget=budget)}  # fmt: skip
-        found.append({name: each.evaluate(asked, split="given")["accuracy"] for name, each in systems.items()})
+        found.append({name: rights(each, asked) for name, each in systems.items()})
     return found
 
 
@@ -329,6 +335,9 @@ OWN = "our own task and numbers, the paper's could not be checked; on a CPU {} s
 SHORT = OWN.format(216, 32)
 LONG = OWN.format(432, 128) + "; four facts; with two facts, 216 steps and three seeds it was open"
 
+FEW = ("432 steps of rehearsal alone on 3,456 streams of 32 words, then 220 steps on a tenth of them with their "
+       "questions; an epoch is chosen by held-out questions, for all arms alike")  # fmt: skip
+
 CLAIMS = [
     Claim(name="C6", says="a stream read in any pieces is the stream read at once", source="section 3 (streaming)",
           measure=streaming_gap, expect=Bound(figure="largest difference", at_most=1e-5)),
@@ -347,7 +356,7 @@ CLAIMS = [
           expect=AtLeastBy(first="rehearsal", points=0.05, second="GRU"), note=f"{SHORT}; three seeds left it open",
           **(ANSWERS | {"seeds": EIGHT})),
     Claim(name="C8", says="it answers about streams longer than those it was trained on", source="abstract",
-          measure=longer, expect=AtLeastBy(first="4 x", points=-0.15, second="1 x"),
+          measure=longer, same_units=False, expect=AtLeastBy(first="4 x", points=-0.15, second="1 x"),
           note="trained on 16 segments with four facts, 216 steps; asked about 16, 32 and 64 segments with four"),
     Claim(name="C8 words", says="the same of sentences of a book", source="abstract", measure=longer_texts,
           expect=AtLeastBy(first="512 words", points=-0.15, second="128 words"),
@@ -364,9 +373,12 @@ CLAIMS = [
           measure=next_places, expect=AtLeastBy(first="memory", points=0.005, second="no rehearsal"),
           note="as C10"),
     Claim(name="C11", says="rehearsed on streams without labels it needs fewer of them", source="ours",
-          measure=after_rehearsal, expect=AtLeastBy(first="rehearsed before", points=0.05, second="from scratch"),
-          note="432 steps of rehearsal alone on 3,456 streams of 32 words, then 110 steps on a tenth of them with "
-               "their questions; an epoch is chosen by held-out questions, for all arms alike"),
+          measure=few_labels, same_units=False,
+          expect=AtLeastBy(first="rehearsed before", points=0.05, second="from scratch"), note=FEW),
+    Claim(name="C11 beside", says="rehearsed beside few labels it learns more from them", source="ours",
+          measure=few_labels, same_units=False,
+          expect=AtLeastBy(first="from scratch", points=0.05, second="from scratch, no rehearsal"),
+          note=f"{FEW}; claimed after 110 steps on eight other seeds had shown it"),
     Claim(name="C12", says="slots that compete for items keep more than slots that all read everything",
           source="ours; the paper has it without competition", arms=competing,
           expect=AtLeastBy(first="competing", points=0.05, second="all read all"),
