@@ -1,5 +1,7 @@
 """bAbI as this room's claims and benchmarks have it: a task of en-10k as it is, or among sentences of a book."""
 
+from itertools import islice
+
 import numpy as np
 
 from tenfold.budget import Budget
@@ -18,11 +20,13 @@ def as_it_is(task: str) -> Streams:
     return Streams.of(babi_stories(_files(task)), ReadReport(source=f"bAbI, {task}"))
 
 
-def long_training(task: str, words: int) -> Streams:
-    """A stream of so many words for each training question, among the first 80 % of the book. Raises DataError."""
+def long_training(task: str, words: int, most: int | None = None) -> Streams:
+    """A stream of so many words for each training question, or the first `most` of them, among the first 80 % of the
+    book. Raises DataError."""
     lines = read_text(public.files("pride-and-prejudice")["sentences"]).splitlines()
     stories = babi_stories({key: file for key, file in _files(task).items() if key[1] == "train"})
-    return Streams.of(lengthen(stories, split_sentences("\n\n".join(lines[:BOOK])), words), ReadReport(source=task))
+    long = lengthen(stories, split_sentences("\n\n".join(lines[:BOOK])), words)
+    return Streams.of(islice(long, most), ReadReport(source=f"long bAbI, {task}"))
 
 
 def long_tests(task: str, words: int) -> Streams:

@@ -251,10 +251,10 @@ def rights(system: Rehearsal, data: Streams, split: str = "given") -> np.ndarray
     return np.asarray(system.evaluate(data, split=split).measured["accuracy"])
 
 
-def longer_texts(size: Size) -> list[Run]:
+def longer_texts(size: Size, trained: int) -> list[Run]:
     """Right answers (200,) to questions of bAbI's task 1 at the words of training, and at more."""
-    data, found = babi.long_training("qa1", 128), list[Run]()
-    tests = {f"{words} words": babi.long_tests("qa1", words) for words in ((128, 512) if size == "quick" else LENGTHS)}
+    data, found = babi.long_training("qa1", trained, 500 if size == "quick" else None), list[Run]()
+    tests = {f"{words} words": babi.long_tests("qa1", words) for words in LENGTHS if words >= trained}
     for seed in range(SEEDS[size]):
         system = on_babi(data, size, 2, seed)
         found.append({name: rights(system, test, "none") for name, test in tests.items()})
@@ -358,9 +358,16 @@ CLAIMS = [
     Claim(name="C8", says="it answers about streams longer than those it was trained on", source="abstract",
           measure=longer, same_units=False, expect=AtLeastBy(first="4 x", points=-0.15, second="1 x"),
           note="trained on 16 segments with four facts, 216 steps; asked about 16, 32 and 64 segments with four"),
-    Claim(name="C8 words", says="the same of sentences of a book", source="abstract", measure=longer_texts,
+    Claim(name="C8 words", says="the same of sentences of a book", source="abstract",
+          measure=partial(longer_texts, trained=128),
           expect=AtLeastBy(first="512 words", points=-0.15, second="128 words"),
-          note="bAbI's task 1, two epochs of streams of 128 words; the fixed test streams of 128, 512 and 2,048"),
+          note="bAbI's task 1, two epochs of streams of 128 words, 12 sentences in the mean for 16 slots; the fixed test "
+               "streams of 128, 512 and 2,048 words"),
+    Claim(name="C8 more words", says="the same, trained on 512 words", source="abstract",
+          measure=partial(longer_texts, trained=512),
+          expect=AtLeastBy(first="2048 words", points=-0.15, second="512 words"),
+          note="as C8 words, from streams that are longer than the memory in training too; measured after those, which "
+               "hardly are"),
     Claim(name="C9", says="it answers tasks of bAbI as they are, 2 % wrong at most", source="experiments",
           measure=as_it_is, expect=Bound(figure="wrong of the worst task", at_most=0.02),
           note="tasks 1, 6, 11, 12 and 15; one training of each, so that there is no verdict; test figures of the same "
