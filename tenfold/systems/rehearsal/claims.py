@@ -361,8 +361,8 @@ CLAIMS = [
     Claim(name="C8 words", says="the same of sentences of a book", source="abstract",
           measure=partial(longer_texts, trained=128),
           expect=AtLeastBy(first="512 words", points=-0.15, second="128 words"),
-          note="bAbI's task 1, two epochs of streams of 128 words, 12 sentences in the mean for 16 slots; the fixed test "
-               "streams of 128, 512 and 2,048 words"),
+          note="bAbI's task 1, two epochs of streams of 128 words, 12 sentences in the mean for 16 slots; the fixed "
+               "test streams of 128, 512 and 2,048 words"),
     Claim(name="C8 more words", says="the same, trained on 512 words", source="abstract",
           measure=partial(longer_texts, trained=512),
           expect=AtLeastBy(first="2048 words", points=-0.15, second="512 words"),
