@@ -30,6 +30,7 @@ PARTS = {
     "long_histories": ("shop", "movies", "recent", "counts", "seeds"),
     "rehearsal_babi": (
         "qa1",
+        "qa2",
         "qa5",
         "qa6",
         "qa7",
@@ -41,6 +42,7 @@ PARTS = {
         "qa6_128",
         "qa1_512",
         "qa6_512",
+        "qa1_2048",
     ),
     "rehearsal_streams": ("foursquare", "assist"),
     "robust_labels": ("choice", "table"),

@@ -27,8 +27,7 @@ from tenfold.systems.rehearsal.system import Rehearsal
 from tenfold.systems.rehearsal.task import StreamQuestions, auc
 from tenfold.tasks.next_item.baselines.counted import PersonalFrequency, RepeatLast
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
-from tenfold.tasks.next_item.evaluation import rank
-from tenfold.tasks.next_item.groups import gaps
+from tenfold.tasks.next_item.evaluation import places
 from tenfold.tasks.next_item.task import NextItem
 
 SECONDS = 180.0
@@ -76,11 +75,8 @@ def foursquare(seconds: float, quick: bool) -> dict[str, float]:
 
 def of_check_ins(system: NextItem, events: Events) -> dict[str, float]:
     """HR@1, HR@10 of all test events, and HR@10 of those whose place was seen last more than 20 events before."""
-    prepared = system.prepare(events, "stream")
-    queries = prepared.queries("test")
-    ranked = rank(system, prepared, queries, k=10)
-    place = (ranked.above.double() + ranked.tied.double() / 2).numpy()  # 0: first
-    far = gaps(prepared.events, prepared.events.items.astype(np.int64), queries) > 20
+    place, since = places(system, system.prepare(events, "stream"))
+    far = since > 20
     return {"hr1": float((place < 1).mean()), "hr10": float((place < 10).mean()),
             "hr10_gap20": float((place[far] < 10).mean()), "gap20_events": float(far.sum())}  # fmt: skip
 

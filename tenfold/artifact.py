@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -222,12 +222,13 @@ def put_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) 
     network.load_state_dict(weights, strict=False)
 
 
-def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def grow_weights(network: nn.Module, weights: Mapping[str, Tensor], new: Sequence[str] = ()) -> None:
     """Start a network from a smaller one's weights: where a table has more rows now, the new rows stay as they are.
 
+    new: parts of the network, by name, that may be without any older weight, and stay as they are then.
     Raises OptionError where anything but a number of rows differs, or weights would be left behind.
     """
-    ours = own_weights(network)
+    ours, missing = own_weights(network), [part for part in new if not any(_lies_in(name, part) for name in weights)]
     if gone := [name for name in weights if name not in ours]:
         raise OptionError(
             f"cannot start from the older weights: they hold '{gone[0]}', for which these options have no place; "
@@ -236,6 +237,8 @@ def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, mine in ours.items():
             theirs = weights.get(name)
+            if any(_lies_in(name, part) for part in missing):
+                continue
             if theirs is None or theirs.shape[1:] != mine.shape[1:] or theirs.shape[:1] > mine.shape[:1]:
                 found = "none" if theirs is None else tuple(theirs.shape)
                 raise OptionError(
@@ -243,6 +246,10 @@ def grow_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
                     f"use the options with which the older system was fitted"
                 )
             (mine[: theirs.shape[0]] if mine.ndim else mine).copy_(theirs)
+
+
+def _lies_in(name: str, part: str) -> bool:
+    return name.startswith(f"{part}.")
 
 
 # Files that other programs run ---------------------------------------------------------------------------------------

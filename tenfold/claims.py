@@ -68,7 +68,7 @@ class Claim:
     """`says` what the paper says, `source` where. With arms: `data(size, seed)` reads or draws what they are fitted on,
     `budget(size)` what each may cost, and the expectation compares their `metric`. Without: `measure(size)` brings the
     figures that the expectation names: numbers, or arrays of repeats; or a list of such, one for each seed, of the same
-    units.
+    units or, with same_units=False, of each seed's own.
     """
 
     name: str  # C1
@@ -83,6 +83,7 @@ class Claim:
     seeds: Mapping[Size, int] = field(default_factory=lambda: {"cpu": 5, "gpu": 5, "quick": 2})
     split: str | None = None
     protocol: Mapping[str, Any] = field(default_factory=dict)  # what `evaluate` takes, e.g. exclude_seen
+    same_units: bool = True  # of the seeds that `measure` brings
     note: str = ""  # a deviation that a reader must know of
 
     def __post_init__(self) -> None:
@@ -161,7 +162,7 @@ class Measurements:
                 runs, same = self._runs(claim, size, seeds)
             else:
                 own = claim.measure(size)
-                trained, same = isinstance(own, list), True
+                trained, same = isinstance(own, list), claim.same_units
                 runs = own if isinstance(own, list) else [own]
                 seeds = len(runs)
             finding = claim.expect.finding(runs, same_units=same)

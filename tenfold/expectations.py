@@ -147,7 +147,8 @@ def _ends(sample: Sample, found: Interval | None) -> Interval:
 class Bound:
     """A figure that `measure` brings, or an arm's, lies between two bounds, of which one may be left out.
 
-    One number, measured once, is taken as exact; several (repeats, users, seeds) have the interval of their mean.
+    One number, measured once, is taken as exact; several (repeats, users, seeds) have the interval of their mean. What
+    else was measured is shown beside it.
     """
 
     figure: str
@@ -157,7 +158,8 @@ class Bound:
     def finding(self, runs: Sequence[Run], *, same_units: bool) -> Finding:
         found = _samples(runs, [self.figure], same_units)[self.figure]
         low, high = _ends(found, interval(found))
-        return decided(self.figure, found.value, low, high, self.at_least, self.at_most)
+        others = {name: value for name, value in _means(runs).items() if name != self.figure}
+        return with_changes(decided(self.figure, found.value, low, high, self.at_least, self.at_most), others=others)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,7 @@ class System(ABC):
     shown: ClassVar[tuple[str, ...]] = ()  # columns of `predict`'s rows, where they have them, that a terminal shows
     units: ClassVar[str] = "users"  # what figures are averaged over, and drawn from for intervals: pictures, pairs ...
     lower_is_better: ClassVar[tuple[str, ...]] = ()  # figures, without '@k', of which less is better: ("ece",)
+    parts_may_be_new: ClassVar[tuple[str, ...]] = ()  # of the network: what `start_from` names may lack them
     expected_failures: ClassVar[dict[str, str]] = {}  # contract test -> why this class cannot keep it
 
     def __init__(self, options: Any = None, /, **values: Any) -> None:
@@ -343,7 +344,7 @@ class System(ABC):
         self.sizes, self.statistics = self.infer_sizes(prepared), self.training_statistics(prepared, older)
         self._network = self.build()
         if older is not None and self.trains:
-            artifact.grow_weights(self._network, artifact.own_weights(older.network))
+            artifact.grow_weights(self._network, artifact.own_weights(older.network), self.parts_may_be_new)
         return dataset, prepared
 
     def _train(

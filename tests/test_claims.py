@@ -26,6 +26,7 @@ from tenfold.claims import (
     table,
 )
 from tenfold.errors import OptionError
+from tenfold.metrics.bootstrap import t_quantile
 from tenfold.metrics.evaluation import Statistic
 from tenfold.tasks.next_item.baselines.counted import Popularity
 from tenfold.tasks.next_item.baselines.gru4rec import GRU4Rec
@@ -108,6 +109,8 @@ def test_single_numbers_are_exact_and_repeats_have_an_interval():
     assert exact.verdict == "holds" and exact.low == exact.high == pytest.approx(512 / 7.5)
     most = Bound(figure="ms", at_most=2.0)
     assert verdict(most, [{"ms": 1.9}]) == "holds" and verdict(most, [{"ms": 2.1}]) == "does not hold"
+    beside = most.finding([{"ms": 1.9, "of others": np.array([2.0, 4.0])}], same_units=True)
+    assert beside.others == {"of others": 3.0} and beside.value == 1.9
     assert verdict(most, [{"ms": [1.5, 1.6, 1.7]}]) == "holds"
     assert verdict(most, [{"ms": [1.0, 2.9, 2.1]}]) == "inconclusive"
     assert verdict(Bound(figure="ms", at_least=1.0), [{"ms": 0.5}]) == "does not hold"
@@ -236,6 +239,20 @@ def test_several_seeds_of_the_same_units_are_not_more_users():
     for expectation in (Bound(figure="figure", at_least=0), Reported(figure="figure")):
         found = [expectation.finding(runs, same_units=True) for runs in (one, five)]
         assert (found[0].low, found[0].high) == pytest.approx((found[1].low, found[1].high))
+
+
+def test_seeds_that_a_claim_measures_on_units_of_their_own_are_what_its_interval_is_over():
+    rng = np.random.default_rng(0)
+    seeds = [{"first": np.repeat(own, 50) + rng.random(50), "second": np.zeros(50)} for own in (1.0, 1.2, 0.9, 1.1)]
+    by = {"expect": AtLeastBy(first="first", points=0.5, second="second"), "measure": lambda size: seeds}
+    found = {}
+    for same in (True, False):
+        claim = Claim(name="C", says="", source="", same_units=same, **by)
+        found[same] = run_claims("gru4rec", claims=[claim], log=lambda line: None)[0].finding
+    means = np.array([run["first"].mean() for run in seeds])
+    half = t_quantile(3) * means.std(ddof=1) / 2
+    assert (found[False].low, found[False].high) == pytest.approx((means.mean() - half, means.mean() + half))
+    assert found[True].value == found[False].value and found[True].low != pytest.approx(found[False].low)
 
 
 def test_seeds_that_differ_widen_an_interval():

@@ -8,10 +8,12 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from fit_one import happens_at
 from small import keyed
 from torch.testing import assert_close
 
 from tenfold import cli
+from tenfold.artifact import grow_weights, own_weights
 from tenfold.errors import ArtifactError, DataError, OptionError
 from tenfold.options import parse
 from tenfold.systems.rehearsal.data import Story, Streams, cut
@@ -320,13 +322,27 @@ def test_priorities_of_the_teacher_are_shares(fitted):
 # Use.
 
 
-def test_streams_without_questions_train_by_rehearsal_alone_and_are_a_start(fitted):
+def test_streams_without_questions_train_by_rehearsal_alone_and_are_a_start():
     told = Streams.of([Story(str(n), [f"b{(n + i) % 8}" for i in range(12)]) for n in range(20)])
     system = Rehearsal(Rehearsal.tiny).fit(told, max_epochs=1, accelerator="cpu")
     assert list(system.history) == ["rehearsal"]
     assert 0 <= system.read_stream(["b1", "b2", "b3"]).familiar(["b1", "b2"]) <= 1
     with pytest.raises(OptionError, match="no teacher"):
         _ = system.teacher
+    asked, begun = Rehearsal(system.options), {}
+    happens_at(asked, 1, lambda: begun.update({n: w.clone() for n, w in asked.network.state_dict().items()}))
+    asked.fit(keyed(40), max_epochs=1, start_from=system, accelerator="cpu")
+    assert list(asked.history) == ["teacher", "rehearsal"]  # the teacher, whom the start has not, is trained anew
+    for name, old in system.network.state_dict().items():
+        assert torch.equal(begun[name][: len(old)] if old.ndim else begun[name], old), name
+
+
+def test_a_start_lacks_a_whole_part_or_nothing(fitted):
+    weights = own_weights(fitted.network)
+    grow_weights(fitted.clone().fit(keyed(80), max_epochs=1, accelerator="cpu").network, weights, ("teacher",))
+    less = {name: weight for name, weight in weights.items() if name != "teacher.item.place"}
+    with pytest.raises(OptionError, match=r"'teacher.item.place' cannot start from the older weights: found none"):
+        grow_weights(fitted.clone().fit(keyed(80), max_epochs=1, accelerator="cpu").network, less, ("teacher",))
 
 
 def test_recall_and_familiarity_of_a_fragment(fitted):

@@ -5,7 +5,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tenfold.data.events import Events
 from tenfold.systems.rehearsal.next_items import MemoryRecommender, RehearsalNext, RehearsedWindows
+from tenfold.tasks.next_item.baselines.counted import PersonalFrequency
+from tenfold.tasks.next_item.evaluation import places
 from tenfold.tasks.next_item.events import NextItemBatch
 from tenfold.training import Draw
 
@@ -92,3 +95,20 @@ def test_what_is_restored_was_written_and_is_a_function_of_the_window():
     total.backward()
     machine = system.network.machine
     assert machine.cell.read.grad.abs().sum() > 0  # what is restored was read from the memory
+
+
+def test_places_of_test_events_and_how_long_ago_they_came():
+    """Against ranks and gaps counted one by one; ties count half."""
+    events = Events.from_histories([["a", "b", "c", "d", "a", "c"], ["b", "a", "d", "c", "b", "b"]] * 3)
+    system = PersonalFrequency().fit(events, split="stream")
+    split = system.prepare(events, "stream")
+    place, since = places(system, split, k=2)
+    queries = split.queries("test")
+    for row, (user, position) in enumerate(zip(queries.user, queries.position, strict=True)):
+        past = split.events.items[split.events.offsets[user] : position]
+        scores = system.score_histories(torch.from_numpy(past.astype(np.int64))[None])[0, 1:].numpy()
+        target = split.events.items[position]
+        own = scores[target - 1]
+        assert place[row] == (scores > own).sum() + (scores == own).sum() / 2
+        same = np.flatnonzero(past[::-1] == target)
+        assert since[row] == (same[0] + 1 if len(same) else 0)

@@ -94,8 +94,8 @@ def _stories_of(
                           f"leave it out, and mend what is wrong in {path}")  # fmt: skip
     if layout in ("babi", "jsonl"):
         if layout == "babi":
-            files, told = _babi_files(path)
-            stories, report = _babi(files, options.encoding), replace(report, remarks=told)
+            files, told = babi_files(path)
+            stories, report = babi_stories(files, options.encoding), replace(report, remarks=told)
         else:
             stories = _of_rows(_objects(path, options.encoding), f"{path}, line")
         if options.lengthen:
@@ -286,14 +286,15 @@ def _of_rows(rows: Iterable[tuple[int, Any]], place: str) -> Iterator[Story]:
 # bAbI ----------------------------------------------------------------------------------------------------------------
 
 
-def _babi(files: Mapping[tuple[str, str], tuple[str, bytes]], encoding: str) -> Iterator[Story]:
+def babi_stories(files: Mapping[tuple[str, str], tuple[str, bytes]], encoding: str = "utf-8") -> Iterator[Story]:
+    """Of files as `babi_files` finds them. Raises DataError."""
     for (task, part), (name, content) in files.items():
         yield from _stories(_decoded(content, Path(name), encoding), task, part, name)
 
 
-def _babi_files(path: Path) -> tuple[dict[tuple[str, str], tuple[str, bytes]], tuple[str, ...]]:
+def babi_files(path: Path) -> tuple[dict[tuple[str, str], tuple[str, bytes]], tuple[str, ...]]:
     """(task, part) -> name and content, of a file, a folder of files, or a tar of them; of several sets of one task
-    (en, en-10k) the larger. And what a person must know of those that are not taken."""
+    (en, en-10k) the larger. And what a person must know of those that are not taken. Raises DataError."""
     try:
         if path.is_dir():
             files = {str(each.relative_to(path)): each.read_bytes() for each in sorted(path.rglob("*.txt"))}

@@ -66,6 +66,7 @@ class Rehearsal(StreamQuestions):
         training=Training(batch_size=8, lr=0.01),
     )  # fmt: skip
     stage_name = "rehearsal"
+    parts_may_be_new = ("teacher", "student")  # who was fitted without questions has none
 
     # The network: what answers and what rehearses are trained together, the teacher before them.
 

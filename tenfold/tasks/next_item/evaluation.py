@@ -119,6 +119,17 @@ def _told(means: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in means.items() if not name.startswith("recall"))
 
 
+def places(
+    system: Recommender, split: Split, part: Literal["test", "validation"] = "test", k: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each held-out event (Q,): its place in the whole ranking, below k where it stands among the first k, a tie
+    counting half; and how many events before it its user last had the same item, 0 for never."""
+    queries = split.queries(part)
+    ranked = rank(system, split, queries, k=k)
+    since = groups.gaps(split.events, split.events.items.astype(np.int64), queries)
+    return (ranked.above.double() + ranked.tied.double() / 2).numpy(), since
+
+
 def rank(
     system: Recommender, split: Split, queries: Queries, *, k: int, exclude_seen: bool = False, sampled: int = 0
 ) -> Ranked:
