@@ -13,7 +13,7 @@ import torch
 from tenfold.systems.sana.skeleton import Sketcher, hand_on
 from tenfold.tasks.table_text.baselines.generators import Generator as Network
 from tenfold.tasks.table_text.beam import Found, Rule, beam_search
-from tenfold.tasks.table_text.encoding import INS, KEY_UNKNOWN, PAD, SEP, UNK, Numbers, TableBatch
+from tenfold.tasks.table_text.encoding import FARTHEST, INS, KEY_UNKNOWN, PAD, SEP, UNK, Numbers, TableBatch
 from tenfold.tasks.table_text.options import SearchOptions
 from tenfold.tasks.table_text.training import Pair, Pairs, bounded
 from tenfold.training import Stage
@@ -21,7 +21,6 @@ from tenfold.training import Stage
 if TYPE_CHECKING:
     from tenfold.systems.sana.system import SANA
 
-PLACES = 35  # of a cell that are told apart
 AT_ONCE = 64  # texts
 
 
@@ -48,18 +47,14 @@ def distilled(
         best = searched(network, [new[name] for name in names], 1, longest, search).tokens[:, 0]
         for name, tokens in zip(names, best.tolist(), strict=True):
             written[name] = [token for token in tokens if token != PAD]
-    return [
-        pair._replace(
-            text=bounded(written[own.table.rows.tobytes()]) if written[own.table.rows.tobytes()] else pair.text
-        )
-        for pair, own in zip(pairs, told, strict=True)
-    ]
+    texts = [written[pair.table.rows.tobytes()] for pair in told]
+    return [pair._replace(text=bounded(text) if text else pair.text) for pair, text in zip(pairs, texts, strict=True)]
 
 
 def with_skeleton(table: Numbers, skeleton: Sequence[int]) -> Numbers:
     """The table with the skeleton as one more value behind its end, under a key of its own."""
     count = len(skeleton)
-    places = [min(i + 1, PLACES) for i in range(count)]
+    places = [min(i + 1, FARTHEST) for i in range(count)]
     more = np.array([list(skeleton), [KEY_UNKNOWN] * count, places, places[::-1]], np.int64).reshape(4, count)
     return table._replace(rows=np.concatenate((table.rows, more), axis=1))
 
