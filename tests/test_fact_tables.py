@@ -115,6 +115,21 @@ def test_triples_and_several_texts(write):
     assert tables[0].texts == ("one", "two") and tables[0].columns == {"eid": "Id1", "size": 1}
 
 
+def test_names_of_triples_are_as_texts_have_them(write):
+    """As in WebNLG's XML: SANA could copy no token of Abilene,_Texas."""
+    triples = [
+        ["Abilene_Airport", "cityServed", "Abilene,_Texas"],
+        ["Ada", "said", '"snake_case is fine"'],
+        ["A", "n", 3],
+    ]
+    (table,) = read_fact_tables(write("dev.jsonl", jsonl([{"triples": triples, "text": "x"}])))
+    assert [(cell.subject, cell.value) for cell in table.cells] == [
+        ("Abilene Airport", "Abilene, Texas"), ("Ada", "snake_case is fine"), ("A", "3"),
+    ]  # fmt: skip
+    (cells,) = read_fact_tables(write("own.jsonl", jsonl([{"table": {"file": "a_b.txt"}, "text": "x"}])))
+    assert pairs(cells) == [("file", "a_b.txt")]  # only triples are WebNLG's
+
+
 def test_columns_are_cells_where_no_column_is_a_table(write):
     path = write(
         "goods.csv", "id,title,colour,price,description,split\n7,Hat,red,,A hat.,train\n8,Bag,,9.50,A bag.,dev\n"

@@ -10,9 +10,11 @@ from small_tables import people, person
 from tenfold.errors import DataError, OptionError
 from tenfold.ops.edits import edits
 from tenfold.systems.sana.decoding import begin, collapsed, deleted, refine, resolved, with_room
+from tenfold.systems.sana.distil import distilled
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import edit_batch, edit_loss, protected, taken_out, taken_out_uniformly
 from tenfold.systems.sana.options import EditOptions, Options, SketchOptions
+from tenfold.systems.sana.rivals import Levenshtein
 from tenfold.systems.sana.skeleton import Sketcher, tidied
 from tenfold.systems.sana.starts import Start, with_wanted
 from tenfold.systems.sana.system import SANA
@@ -391,6 +393,45 @@ def test_cross_fitted_skeletons_are_a_stage_each():
     options = replace(SANA.tiny, sketch=replace(SANA.tiny.sketch, crossfit=2))
     system = SANA(options).fit(people(), max_epochs=1, accelerator="cpu", progress="none")
     assert list(system.history) == ["sketch 1 of 2", "sketch 2 of 2", "sketch", "edit"]
+
+
+def test_a_teacher_is_a_stage_of_its_own():
+    options = replace(SANA.tiny, edit=replace(SANA.tiny.edit, distilled=True))
+    system = SANA(options).fit(people(), max_epochs=1, accelerator="cpu", progress="none")
+    assert list(system.history) == ["sketch", "teacher", "edit"]
+    levenshtein = Levenshtein(replace(Levenshtein.tiny, edit=replace(Levenshtein.tiny.edit, distilled=True)))
+    assert list(levenshtein.fit(people(), max_epochs=1, accelerator="cpu", progress="none").history) == [
+        "teacher", "edit",
+    ]  # fmt: skip
+
+
+def test_a_teachers_texts_are_written_from_the_tables_and_skeletons():
+    """An untrained teacher writes others than the person did, the same for equal tables and skeletons; where it writes
+    nothing the person's text stays."""
+    system = SANA(SANA.tiny).fit(people(), max_epochs=1, accelerator="cpu", progress="none")
+    prepared = system.prepare(system.read(people()), "auto")
+    pairs = system._pairs(prepared, "train")
+    skeletons = system._gold(prepared, "train")
+    stages = []
+
+    def made(**parts):
+        stages.append(parts)
+        return parts
+
+    run = distilled(system, made, [*pairs, pairs[0]], [*skeletons, skeletons[0]], None)
+    next(run)
+    told = stages[0]["data"].pairs
+    assert (
+        told[0].table.rows.shape[1] == pairs[0].table.rows.shape[1] + len(skeletons[0])
+        and told[0].text == pairs[0].text
+    )
+    with pytest.raises(StopIteration) as ended:
+        next(run)
+    taught = ended.value.value
+    assert [pair.table for pair in taught[:-1]] == [pair.table for pair in pairs]
+    assert taught[0].text == taught[-1].text and any(a.text != b.text for a, b in zip(taught, pairs, strict=False))
+    for pair in taught:
+        assert pair.text[0] == BOS and pair.text[-1] == EOS and len(pair.text) > 2
 
 
 def test_presets_and_an_end_anchor():

@@ -17,7 +17,7 @@ from tenfold.data.fact_tables import read_fact_tables
 from tenfold.errors import DataError, OptionError
 from tenfold.tasks.table_text.baselines.generators import PointerGenerator, Seq2Seq
 from tenfold.tasks.table_text.baselines.rules import AllCells, NearestTemplate
-from tenfold.tasks.table_text.beam import beam_search
+from tenfold.tasks.table_text.beam import LEAST, beam_search, by_majority
 from tenfold.tasks.table_text.encoding import (
     BOS,
     EOS,
@@ -228,6 +228,27 @@ def test_no_n_gram_comes_twice():
         return len(set(grams)) < len(grams)
 
     assert any(map(comes_twice, free)) and not any(map(comes_twice, found))
+
+
+def test_a_text_ends_where_its_end_outweighs_all_else_together():
+    p = torch.tensor([[0.4, 0.3, 0.3], [0.55, 0.25, 0.2], [0.1, 0.0, 0.0]])
+    log_p = p.log().clamp(min=LEAST)
+    end = torch.tensor([[True, False, False]]).expand(3, 3)
+    found = by_majority(log_p, end)
+    assert found[0, 0] == LEAST and found[0].argmax() == 1  # it was the likeliest one
+    assert_close(found[1:], log_p[1:])  # where nothing else may come, a text ends however unlikely that was
+    assert_close(found[:, 1:], log_p[:, 1:])
+
+
+def test_texts_that_end_by_majority_are_no_shorter():
+    _, _, batch, encoder, writer = writers("only", seed=5)
+    with torch.no_grad():
+        read = writer.read(batch, encoder(batch))
+        plain, longer = (
+            (beam_search(writer, read, beam=1, longest=12, majority=majority).tokens[:, 0] != PAD).sum(1)
+            for majority in (False, True)
+        )
+    assert (longer >= plain).all() and (longer > plain).any()
 
 
 @pytest.mark.parametrize("cls", [PointerGenerator, Seq2Seq])

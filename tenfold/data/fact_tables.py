@@ -143,7 +143,8 @@ def read_fact_tables(
 
     - a list of objects with `attribute` and `value`, and perhaps `said`, `start` and `end`; or of [attribute, value];
     - an object attribute -> value, or attribute -> list of values;
-    - a list of triples [subject, attribute, value], as WebNLG has them;
+    - a list of triples [subject, attribute, value], as WebNLG has them: names without a space have underscores for
+      spaces, and quotes around a value are none of it;
     - text such as 'name[Blue Spice], area[riverside]', as E2E has it;
     - where no column is a table: all columns but the text, title, id and split, one attribute each.
 
@@ -299,7 +300,9 @@ def _listed(cell: Any, length: int | None) -> dict[str, Any] | None:
     """Raises ValueError."""
     if isinstance(cell, list | tuple) and len(cell) in (2, 3):
         attribute, value = cell[-2:]
-        return _cell(attribute, value, subject=str(cell[0]) if len(cell) == 3 else None)
+        if len(cell) == 2:
+            return _cell(attribute, value)
+        return _cell(attribute, plain(value) if isinstance(value, str) else value, subject=plain(str(cell[0])))
     if not isinstance(cell, Mapping) or "attribute" not in cell or "value" not in cell:
         raise ValueError(f"it is {_shown(cell)}, expected an object with 'attribute' and 'value'")
     found = _cell(cell["attribute"], cell["value"], cell.get("subject"))
@@ -311,6 +314,14 @@ def _listed(cell: Any, length: int | None) -> dict[str, Any] | None:
         much = "" if length is None else f" of {length} characters"
         raise ValueError(f"it stands from {start} to {end} of a text{much}, expected 0 <= start < end, or -1 and -1")
     return {**found, "said": said, "start": start, "end": end}
+
+
+def plain(name: str) -> str:
+    """A name or literal of a triple as texts have it: Abilene,_Texas -> Abilene, Texas, without quotes around it."""
+    bare = name.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] == '"':
+        bare = bare[1:-1]
+    return bare if " " in bare else bare.replace("_", " ").strip()
 
 
 def _cell(attribute: Any, value: Any, subject: str | None = None) -> dict[str, Any] | None:

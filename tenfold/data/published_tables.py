@@ -249,9 +249,8 @@ class WebNlg(Source):
                 f"{' | '.join(wrong or []) or 'nothing'!r:.60} is no triple, such as 'Ada | bornIn | London'"
             )
         told = [text for each in entry.iter("lex") if (text := (each.text or "").strip())]
-        spaced = [[each.replace("_", " ").strip('"') for each in triple] for triple in triples]
         number = "/".join(str(entry.get(name)) for name in ("category", "size", "eid") if entry.get(name))
-        return {"table": spaced, "text": told, "id": number, "category": entry.get("category")}
+        return {"table": triples, "text": told, "id": number, "category": entry.get("category")}
 
 
 PUBLISHED: dict[str, type[Source]] = {

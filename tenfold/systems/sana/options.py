@@ -14,7 +14,7 @@ Constraint = Literal["hard", "soft", "none"]
 class SketchOptions:
     """Stage 1 and what becomes of its skeletons."""
 
-    search: SearchOptions = SearchOptions(block=3)
+    search: SearchOptions = SearchOptions(block=3, ends="majority")
     longest: Annotated[int, option("tokens of a skeleton", gt=0)] = 40
     phrases: Annotated[
         bool, option("skeletons to learn from have the stop words within what is copied word for word: bank of russia")
@@ -22,7 +22,8 @@ class SketchOptions:
     eos_penalty: Annotated[
         float | None,
         option(
-            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses",
+            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses, "
+            "or 0 where search.ends=majority",
             ge=0,
         ),
     ] = None
@@ -53,6 +54,9 @@ class EditOptions:
         float,
         option("share of training texts from which all but the skeleton is taken out, as writing begins", ge=0, le=1),
     ] = 0.5
+    distilled: Annotated[
+        bool, option("the edits learn texts that a network writing token by token has written for the training tables")
+    ] = False
     from_sketch: Annotated[bool, option("the edits' network begins with the weights of stage 1")] = True
     most_rounds: Annotated[int, option("rounds of edits", gt=0)] = 10
     passes: Annotated[int, option("missing tokens are filled in so many passes, the surest first", gt=0)] = 2
@@ -81,6 +85,7 @@ class Options:
             "network.word_dim": 420,
             "network.key_dim": 80, "network.dropout": 0.3, "network.norm": "post",
             "text.vocabulary": 24_996, "training.lr": 5e-4, "training.warmup": 10_000, "sketch.end_anchor": ".",
+            "sketch.search.ends": "likeliest",
             "sketch.phrases": False, "sketch.eos_penalty": 0.0, "edit.from_skeleton": 0.0, "edit.from_sketch": False,
             "edit.passes": 1, "edit.surely": 0.5, "edit.repeats": True, "edit.together": False, "edit.eos_penalty": 0.0,
         },

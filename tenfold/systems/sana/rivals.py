@@ -8,27 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.systems.sana.distil import distilled, searched, with_skeleton
 from tenfold.systems.sana.learning import EditPairs
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
 from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
 from tenfold.systems.sana.system import SANA, Networks, batches_of
 from tenfold.tasks.table_text.baselines.generators import Generator
-from tenfold.tasks.table_text.beam import LEAST, beam_search
+from tenfold.tasks.table_text.beam import LEAST, Found
 from tenfold.tasks.table_text.encoding import (
     EOS,
-    INS,
-    KEY_UNKNOWN,
     PAD,
-    SEP,
-    UNK,
     Numbers,
     Table,
-    TableBatch,
     sources_of,
 )
 from tenfold.tasks.table_text.prepared import Prepared
 from tenfold.tasks.table_text.task import Written
-from tenfold.tasks.table_text.training import Pairs, optimizer
+from tenfold.tasks.table_text.training import Pairs
 from tenfold.training import Stage
 
 
@@ -49,16 +45,14 @@ class Levenshtein(SANA):
         return network
 
     def stages(self, prepared: Prepared) -> Iterator[Stage]:
-        training, pairs = self.options.training, self._pairs(prepared, "train")
-        edit = replace(self.options.edit, roll_in="uniform")
-        yield Stage(
+        pairs, edit, stage = self._pairs(prepared, "train"), self.options.edit, self._stage()
+        if edit.distilled:
+            pairs = yield from distilled(self, partial(stage, share=0.5), pairs, [[] for _ in pairs], None)
+        yield stage(
             name="edit",
             network=self.editor,
             loss=self.loss,
-            data=EditPairs(pairs, [[] for _ in pairs], edit, self.anchor),
-            batch_size=training.batch_size,
-            optimizer=optimizer(training),
-            clip=training.clip,
+            data=EditPairs(pairs, [[] for _ in pairs], replace(edit, roll_in="uniform"), self.anchor),
             validate=self._validation(prepared, self.validate_text),
         )
         self._choose_penalties(prepared)
@@ -88,7 +82,6 @@ class SketchAndWrite(SANA):
         return self.network.sketch
 
     def stages(self, prepared: Prepared) -> Iterator[Stage]:
-        training = self.options.training
         stages = super().stages(prepared)
         for stage in stages:
             if stage.name == "edit":
@@ -99,14 +92,11 @@ class SketchAndWrite(SANA):
             pair._replace(table=with_skeleton(pair.table, own))
             for pair, own in zip(pairs.pairs, pairs.skeletons, strict=True)
         ]
-        yield Stage(
+        yield self._stage()(
             name="write",
             network=self.network.write,
-            loss=partial(self.network.write.loss, smoothing=training.smoothing),
+            loss=partial(self.network.write.loss, smoothing=self.options.training.smoothing),
             data=Pairs(data),
-            batch_size=training.batch_size,
-            optimizer=optimizer(training),
-            clip=training.clip,
             validate=self._validation(prepared, self.validate_text),
         )
         self._choose_penalties(prepared)
@@ -134,22 +124,10 @@ class SketchAndWrite(SANA):
                 found[row] = self._text(tables[row], skeletons[row], tokens, log_p)
         return [each for each in found if each is not None]
 
-    @torch.no_grad()
-    def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]], beam: int | None) -> Any:
-        network, search = self.network.write, self.options.sketch.search
-        network.eval()
-        tables = TableBatch.of(batch).to(self.device)
-        read = network.writer.read(tables, network.encoder(tables))
-        return beam_search(
-            network.writer,
-            read,
-            beam=beam or search.beam,
-            longest=self.options.text.longest,
-            length_penalty=search.length_penalty,
-            never=(INS, SEP, UNK),
-            rule=InOrder(skeletons, read.choices, self.options.text.longest) if self.forced else None,
-            extra=1,
-        )
+    def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]], beam: int | None) -> Found:
+        search, longest = self.options.sketch.search, self.options.text.longest
+        rule = (lambda choices: InOrder(skeletons, choices, longest)) if self.forced else None
+        return searched(self.network.write, batch, beam or search.beam, longest, search, rule)
 
     def _text(self, table: Table, skeleton: Sequence[int], tokens: Tensor, log_p: Tensor) -> Written:
         real = tokens != PAD
@@ -185,16 +163,6 @@ class InOrder:
         following = wanted.gather(1, said.unsqueeze(1))
         full = (tokens.shape[1] - 1 + left >= self.longest) & (left > 0)
         return log_p.masked_fill(full.unsqueeze(1) & (choices != following), LEAST)
-
-
-def with_skeleton(table: Numbers, skeleton: Sequence[int]) -> Numbers:
-    """The table with the skeleton as one more value behind its end, under a key of its own."""
-    count = len(skeleton)
-    places = [min(i + 1, 35) for i in range(count)]
-    more = torch.tensor([list(skeleton), [KEY_UNKNOWN] * count, places, places[::-1]], dtype=torch.int64).numpy()
-    import numpy as np
-
-    return table._replace(rows=np.concatenate((table.rows, more.reshape(4, count)), axis=1))
 
 
 __all__ = ["ForcedBeam", "Levenshtein", "Options", "PredictOptions", "SketchAndWrite", "tidied"]

@@ -49,6 +49,7 @@ class Sketcher(nn.Module):
             longest=options.longest,
             length_penalty=options.search.length_penalty,
             block=options.search.block,
+            majority=options.search.ends == "majority",
             extra=answers,
         )
 

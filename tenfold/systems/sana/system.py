@@ -13,6 +13,7 @@ from tenfold.metrics.texts import bag_f1, bleu
 from tenfold.options import parse
 from tenfold.systems.sana.crossfit import crossfitted
 from tenfold.systems.sana.decoding import Draft, Step, begin, collapsed, refine, resolved
+from tenfold.systems.sana.distil import distilled
 from tenfold.systems.sana.editor import Editor
 from tenfold.systems.sana.learning import EditBatch, EditPairs, edit_loss
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions, Protocol, SketchOptions
@@ -93,12 +94,7 @@ class SANA(TableText):
     def stages(self, prepared: Prepared) -> Iterator[Stage]:
         pairs, skeletons = self._pairs(prepared, "train"), self._gold(prepared, "train")
         sketches = [Pair(pair.table, bounded(each)) for pair, each in zip(pairs, skeletons, strict=True) if each]
-        stage = partial(
-            Stage,
-            batch_size=self.options.training.batch_size,
-            optimizer=optimizer(self.options.training),
-            clip=self.options.training.clip,
-        )
+        stage, edit = self._stage(), self.options.edit
         share = self.options.sketch.share / (self.options.sketch.crossfit + 1)
         folded = yield from crossfitted(self, partial(stage, share=share), pairs, skeletons)
         if sketches:
@@ -111,16 +107,24 @@ class SANA(TableText):
                 validate=self._validation(prepared, self.validate_sketch),
             )
         written = folded or self.sketched(self.sketcher, [pair.table for pair in pairs], beam=1)
-        if self.options.edit.from_sketch and self.begins:
+        if edit.distilled:
+            rest = partial(stage, share=(1 - self.options.sketch.share) / 2)
+            pairs = yield from distilled(self, rest, pairs, written, self.sketcher)
+        if edit.from_sketch and self.begins:
             self._hand_on()
         yield stage(
             name="edit",
             network=self.editor,
             loss=self.loss,
-            data=EditPairs(pairs, written, self.options.edit, self.anchor),
+            data=EditPairs(pairs, written, edit, self.anchor),
             validate=self._validation(prepared, self.validate_text),
         )
         self._choose_penalties(prepared)
+
+    def _stage(self) -> Any:
+        """Makes a stage of training of a name, a network, a loss and data."""
+        training = self.options.training
+        return partial(Stage, batch_size=training.batch_size, optimizer=optimizer(training), clip=training.clip)
 
     def _hand_on(self) -> None:
         hand_on(self.sketcher, self.editor.encoder, self.editor)
@@ -128,8 +132,9 @@ class SANA(TableText):
     def _choose_penalties(self, prepared: Prepared) -> None:
         """Texts that are too short, because most gaps lack nothing or skeletons end early, are made longer."""
         tables, texts = self._validated(prepared)
+        needless = {"sketch"} if self.options.sketch.search.ends == "majority" else set()
         for stage in self.penalised if tables else ():
-            if getattr(self.options, stage).eos_penalty is None:
+            if stage not in needless and getattr(self.options, stage).eos_penalty is None:
                 found = {}
                 for value in PENALTIES:
                     self.network.get_buffer(f"{stage}_penalty").fill_(value)

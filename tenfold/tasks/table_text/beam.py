@@ -38,11 +38,13 @@ def beam_search(
     block: int = 0,
     never: tuple[int, ...] = (),
     rule: Rule | None = None,
+    majority: bool = False,
     extra: int | None = None,
 ) -> Found:
     """longest: tokens of a text without EOS.  block: n-grams of so many tokens come once.  never: tokens that are not
-    written.  rule: changes the log probabilities of each step.  extra: how many of the best are returned, else all."""
-    search = _Search(writer, read, beam, longest, length_penalty, block, never, rule)
+    written.  rule: changes the log probabilities of each step.  majority: a text ends only where that is likelier than
+    all that it could go on with together.  extra: how many of the best are returned, else all."""
+    search = _Search(writer, read, beam, longest, length_penalty, block, never, rule, majority)
     with torch.no_grad():
         for _ in range(longest + 1):
             if search.step():
@@ -61,10 +63,11 @@ class _Search:
         block: int,
         never: tuple[int, ...],
         rule: Rule | None,
+        majority: bool,
     ) -> None:
         tables, device = len(read.choices), read.choices.device
-        self.writer, self.beam, self.longest, self.penalty, self.block, self.rule = (
-            writer, beam, longest, penalty, block, rule,
+        self.writer, self.beam, self.longest, self.penalty, self.block, self.rule, self.majority = (
+            writer, beam, longest, penalty, block, rule, majority,
         )  # fmt: skip
         self.table = torch.arange(tables, device=device).repeat_interleave(beam)  # (B K,)
         self.read, self.state = read.rows(self.table), None
@@ -93,6 +96,8 @@ class _Search:
         written = self.tokens.shape[1] - 1
         if written == self.longest:  # only the end is left
             log_p = log_p.masked_fill(self.read.choices != EOS, LEAST)
+        elif self.majority:
+            log_p = by_majority(log_p, self.read.choices == EOS)
         choices = log_p.shape[1]
         total = (self.score.reshape(-1, 1) + log_p).view(tables, beam * choices)
         score, where = total.topk(min(2 * beam, beam * choices), dim=1)  # enough, if half of them end
@@ -146,6 +151,14 @@ class _Search:
         longest = int((self.ended_tokens != PAD).sum(-1).max()) if self.ended_tokens.numel() else 0
         some = slice(0, count)
         return Found(self.ended_tokens[:, some, :longest], self.ended[:, some], self.ended_log_p[:, some, :longest])
+
+
+def by_majority(log_p: Tensor, end: Tensor) -> Tensor:
+    """Without the end where all others together are likelier. Where a text can go on in several ways each has a part of
+    what speaks for going on, and the end all of what speaks for it: it would come too early."""
+    ends = log_p.masked_fill(~end, LEAST).amax(1)
+    goes_on = log_p.masked_fill(end, LEAST).logsumexp(1)
+    return log_p.masked_fill(end & (ends < goes_on).unsqueeze(1), LEAST)
 
 
 def _rows(state: Any, which: Tensor) -> Any:

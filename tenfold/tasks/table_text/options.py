@@ -86,6 +86,10 @@ class SearchOptions:
         float, option("a text's score is its log probability over length to this power", ge=0)
     ] = 1.0
     block: Annotated[int, option("length of n-grams that never come twice; 0: no such rule", ge=0)] = 0
+    ends: Annotated[
+        Literal["likeliest", "majority"],
+        option("a text may end where its end is one of the likeliest tokens, or likelier than all others together"),
+    ] = "likeliest"
 
 
 @options

@@ -26,6 +26,8 @@ SENTENCE_ENDS = frozenset(".!?。")
 
 def clean(text: str) -> str:
     """Composed characters, one space between words, no control or zero-width characters."""
+    if text.isascii() and text.isprintable():  # most of all texts, many times as fast
+        return " ".join(text.split())
     text = unicodedata.normalize("NFC", text)
     if not text.isascii():
         text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))

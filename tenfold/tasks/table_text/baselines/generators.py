@@ -107,6 +107,7 @@ class PointerGenerator(TableText):
             block=search.block,
             never=(INS, SEP, *(() if self.copies == "never" else (UNK,))),
             rule=rule,
+            majority=search.ends == "majority",
             extra=1,
         )
 
