@@ -22,8 +22,7 @@ class SketchOptions:
     eos_penalty: Annotated[
         float | None,
         option(
-            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses, "
-            "or 0 where search.ends=majority",
+            "number taken from the score of a skeleton's end, which makes skeletons longer; none: validation chooses",
             ge=0,
         ),
     ] = None

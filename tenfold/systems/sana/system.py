@@ -132,9 +132,8 @@ class SANA(TableText):
     def _choose_penalties(self, prepared: Prepared) -> None:
         """Texts that are too short, because most gaps lack nothing or skeletons end early, are made longer."""
         tables, texts = self._validated(prepared)
-        needless = {"sketch"} if self.options.sketch.search.ends == "majority" else set()
         for stage in self.penalised if tables else ():
-            if stage not in needless and getattr(self.options, stage).eos_penalty is None:
+            if getattr(self.options, stage).eos_penalty is None:
                 found = {}
                 for value in PENALTIES:
                     self.network.get_buffer(f"{stage}_penalty").fill_(value)
