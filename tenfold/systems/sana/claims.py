@@ -164,14 +164,15 @@ def wanted(size: Size) -> dict[str, Any]:
     return {"values word for word": 100.0 * np.array(right)}
 
 
-def told_in_the_shop(size: Size) -> list[Any]:
+@lru_cache(maxsize=2)  # two claims ask for it
+def told(size: Size, data: str) -> list[Any]:
     """Facts that a text tells and its table does not have, by the shop's own matcher; and facts told."""
     found = []
     for seed in seeds(size):
         each: dict[str, float] = {}
         for name, arm in WRITTEN.items():
-            told = facts_told(fitted(arm, size, "shop", seed), tables_of("shop", size, seed), TESTED[size] or 500)
-            each |= {name: told["facts invented a text"], f"{name}, facts told": told["facts told"]}
+            both = facts_told(fitted(arm, size, data, seed), tables_of(data, size, seed), TESTED[size] or 500)
+            each |= {name: both["facts invented a text"], f"{name}, facts told": both["facts told"]}
         found.append(each)
     return found
 
@@ -234,12 +235,14 @@ CLAIMS = [  # first those that one fitted network answers
     Claim(name="C2 WebNLG BLEU", says="at a BLEU that is no more than a point lower", source=PAPER, note=EQUAL,
           expect=AtLeastBy(first="SANA", points=-1.0, second="pointer-generator"),
           measure=partial(compared, data="webnlg", figure="bleu", arms=WRITTEN)),
-    Claim(name="C10", says="fewer words that nothing supports than a pointer-generator", source=PAPER, note=EQUAL,
-          measure=partial(compared, data="people", figure="unsupported_words", arms=WRITTEN),
+    Claim(name="C10", says="fewer invented facts in texts about people, by a matcher", source=PAPER,
+          note=f"{EQUAL}; a tenth of the training texts has a clause that its table does not hold; unsupported words, "
+               "measured first, were none in all arms, since all words of these texts are frequent ones",
+          measure=partial(told, data="people"),
           expect=AtMost(first="SANA", times=1.0, second="pointer-generator")),
     Claim(name="C10 shop", says="fewer invented facts in texts of the shop, by a matcher", source=PAPER, note=EQUAL,
-          measure=told_in_the_shop, expect=AtMost(first="SANA", times=0.7, second="pointer-generator")),
+          measure=partial(told, data="shop"), expect=AtMost(first="SANA", times=0.7, second="pointer-generator")),
     Claim(name="C10 told", says="at no lower coverage of the shop's facts", source=PAPER, note=EQUAL,
-          measure=told_in_the_shop,
+          measure=partial(told, data="shop"),
           expect=AtLeastBy(first="SANA, facts told", points=0.0, second="pointer-generator, facts told")),
 ]  # fmt: skip

@@ -68,7 +68,8 @@ def short_texts(count: int, *, seed: int = 1) -> FactTables:
 def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, float]:
     """By the shop's own matcher: how many of a table's facts a text tells, and how many of facts that it does not have.
 
-    A fact that the table lacks is looked for among all facts of the other tested tables with its attribute.
+    A fact that the table lacks is looked for among all facts of the other tested tables with its attribute, where the
+    text tells none of the table's own with that attribute.
     """
     tested = data.split("test").take(np.arange(min(count, len(data.split("test")))))
     tables = [system.splitter.table(one, f"table {i}") for i, one in enumerate(tested, start=1)]
@@ -79,14 +80,12 @@ def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, flo
             known.setdefault(cell.attribute, set()).add(cell.value)
     told, foreign, facts = 0, 0, 0
     for one, text in zip(tested, written, strict=True):
-        own = {cell.attribute: cell.value for cell in one.cells}
-        facts += len(own)
-        told += sum(said(text, Fact(*pair)) is not None for pair in own.items())
-        for attribute, values in known.items():
-            if attribute not in own:
-                foreign += any(said(text, Fact(attribute, value)) for value in values)
-            elif said(text, Fact(attribute, own[attribute])) is None:
-                foreign += any(said(text, Fact(attribute, value)) for value in values - {own[attribute]})
+        own = {(cell.attribute, cell.value) for cell in one.cells}
+        there = {pair for pair in own if said(text, Fact(*pair)) is not None}
+        facts, told = facts + len(own), told + len(there)
+        for attribute in known.keys() - {attribute for attribute, _ in there}:
+            others = known[attribute] - {value for key, value in own if key == attribute}
+            foreign += any(said(text, Fact(attribute, value)) for value in others)
     return {"facts told": 100 * told / max(facts, 1), "facts invented a text": foreign / max(len(written), 1)}
 
 
