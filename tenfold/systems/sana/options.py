@@ -26,7 +26,7 @@ class SketchOptions:
             ge=0,
         ),
     ] = None
-    repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = True
+    repeats: Annotated[bool, option("a skeleton may have a token more often than its table has it")] = False
     end_anchor: Annotated[str, option("the sign that ends each skeleton and so each text; empty: none")] = ""
     share: Annotated[float, option("share of a fit's seconds, steps or units; the edits have the rest", gt=0, lt=1)] = (
         0.35
@@ -84,7 +84,7 @@ class Options:
             "network.word_dim": 420,
             "network.key_dim": 80, "network.dropout": 0.3, "network.norm": "post",
             "text.vocabulary": 24_996, "training.lr": 5e-4, "training.warmup": 10_000, "sketch.end_anchor": ".",
-            "sketch.search.ends": "likeliest",
+            "sketch.search.ends": "likeliest", "sketch.repeats": True,
             "sketch.phrases": False, "sketch.eos_penalty": 0.0, "edit.from_skeleton": 0.0, "edit.from_sketch": False,
             "edit.passes": 1, "edit.surely": 0.5, "edit.repeats": True, "edit.together": False, "edit.eos_penalty": 0.0,
         },
