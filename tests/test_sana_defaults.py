@@ -222,3 +222,6 @@ def test_the_papers_preset_has_none_of_it():
         and options.edit.eos_penalty == 0
     )
     assert options.edit.surely == 0.5 and options.edit.repeats
+    assert options.sketch.search.ends == "likeliest" and options.sketch.repeats
+    ours = SANA().options.sketch
+    assert ours.search.ends == "majority" and not ours.repeats
