@@ -65,8 +65,9 @@ def short_texts(count: int, *, seed: int = 1) -> FactTables:
     return read_fact_tables(pl.DataFrame(rows, schema=short.schema))
 
 
-def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, float]:
-    """By the shop's own matcher: how many of a table's facts a text tells, and how many of facts that it does not have.
+def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, np.ndarray]:
+    """(N,) each, by the shop's own matcher: how many of a table's facts its text tells, in percent, and how many that
+    the table does not have.
 
     A fact that the table lacks is looked for among all facts of the other tested tables with its attribute, where the
     text tells none of the table's own with that attribute.
@@ -78,15 +79,15 @@ def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, flo
     for one in tested:
         for cell in one.cells:
             known.setdefault(cell.attribute, set()).add(cell.value)
-    told, foreign, facts = 0, 0, 0
-    for one, text in zip(tested, written, strict=True):
+    told, foreign = np.zeros(len(written)), np.zeros(len(written))
+    for row, (one, text) in enumerate(zip(tested, written, strict=True)):
         own = {(cell.attribute, cell.value) for cell in one.cells}
         there = {pair for pair in own if said(text, Fact(*pair)) is not None}
-        facts, told = facts + len(own), told + len(there)
+        told[row] = 100 * len(there) / len(own)
         for attribute in known.keys() - {attribute for attribute, _ in there}:
             others = known[attribute] - {value for key, value in own if key == attribute}
-            foreign += any(said(text, Fact(attribute, value)) for value in others)
-    return {"facts told": 100 * told / max(facts, 1), "facts invented a text": foreign / max(len(written), 1)}
+            foreign[row] += any(said(text, Fact(attribute, value)) for value in others)
+    return {"facts told": told, "facts invented a text": foreign}
 
 
 def _described(systems: dict[str, TableText], data: FactTables) -> Section:
@@ -118,12 +119,13 @@ def different_tables(data: FactTables) -> list[int]:
 def _counted(systems: dict[str, TableText], data: FactTables, count: int) -> Section:
     rows: list[list[Any]] = []
     for name, system in systems.items():
-        found = {**facts_told(system, data, count), **system.evaluate(data, at_most=count)}
+        told = {figure: each.mean() for figure, each in facts_told(system, data, count).items()}
+        found = {**told, **system.evaluate(data, at_most=count)}
         names = ("facts told", "facts invented a text", "bleu", "parent_f", "parent_t_recall")
         rows.append([name, *(f"{found[each]:.2f}" for each in names)])
-    told = (
+    how = (
         f"{count} tables of the test part; both were trained for about as long. Facts are found by the shop's own "
         "matcher, which knows that a hooded top is a hoodie."
     )
     header = ["", "facts told, %", "facts invented a text", "BLEU", "PARENT F", "PARENT-T recall"]
-    return Section("SANA: what is told, and what is invented", paragraph(told) + table(header, rows))
+    return Section("SANA: what is told, and what is invented", paragraph(how) + table(header, rows))
