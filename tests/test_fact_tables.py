@@ -120,12 +120,13 @@ def test_names_of_triples_are_as_texts_have_them(write):
     triples = [
         ["Abilene_Airport", "cityServed", "Abilene,_Texas"],
         ["Ada", "said", '"snake_case is fine"'],
-        ["A", "n", 3],
+        ["A", "birth_year", 3],
     ]
     (table,) = read_fact_tables(write("dev.jsonl", jsonl([{"triples": triples, "text": "x"}])))
     assert [(cell.subject, cell.value) for cell in table.cells] == [
         ("Abilene Airport", "Abilene, Texas"), ("Ada", "snake_case is fine"), ("A", "3"),
     ]  # fmt: skip
+    assert [cell.attribute for cell in table.cells] == ["cityServed", "said", "birth year"]
     (cells,) = read_fact_tables(write("own.jsonl", jsonl([{"table": {"file": "a_b.txt"}, "text": "x"}])))
     assert pairs(cells) == [("file", "a_b.txt")]  # only triples are WebNLG's
 

@@ -8,12 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from tenfold.systems.sana.skeleton import Sketcher, hand_on
 from tenfold.tasks.table_text.baselines.generators import Generator as Network
-from tenfold.tasks.table_text.beam import Found, Rule, beam_search
-from tenfold.tasks.table_text.encoding import FARTHEST, INS, KEY_UNKNOWN, PAD, SEP, UNK, Numbers, TableBatch
+from tenfold.tasks.table_text.encoding import FARTHEST, KEY_UNKNOWN, PAD, Numbers
 from tenfold.tasks.table_text.options import SearchOptions
 from tenfold.tasks.table_text.training import Pair, Pairs, bounded
 from tenfold.training import Stage
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from tenfold.systems.sana.system import SANA
 
 AT_ONCE = 64  # texts
+OF_TEXTS = SearchOptions()  # skeletons have rules of their own
 
 
 def distilled(
@@ -41,11 +40,10 @@ def distilled(
     written: dict[bytes, list[int]] = {}
     new = {pair.table.rows.tobytes(): pair.table for pair in told}
     order = sorted(new, key=lambda name: (new[name].rows.shape[1], name))
-    longest, search = system.options.text.longest, system.options.sketch.search
     for first in range(0, len(order), AT_ONCE):
         names = order[first : first + AT_ONCE]
-        best = searched(network, [new[name] for name in names], 1, longest, search).tokens[:, 0]
-        for name, tokens in zip(names, best.tolist(), strict=True):
+        best = network.search([new[name] for name in names], OF_TEXTS, beam=1, longest=system.options.text.longest)
+        for name, tokens in zip(names, best.tokens[:, 0].tolist(), strict=True):
             written[name] = [token for token in tokens if token != PAD]
     texts = [written[pair.table.rows.tobytes()] for pair in told]
     return [pair._replace(text=bounded(text) if text else pair.text) for pair, text in zip(pairs, texts, strict=True)]
@@ -57,24 +55,3 @@ def with_skeleton(table: Numbers, skeleton: Sequence[int]) -> Numbers:
     places = [min(i + 1, FARTHEST) for i in range(count)]
     more = np.array([list(skeleton), [KEY_UNKNOWN] * count, places, places[::-1]], np.int64).reshape(4, count)
     return table._replace(rows=np.concatenate((table.rows, more), axis=1))
-
-
-@torch.no_grad()
-def searched(
-    network: Network, tables: Sequence[Numbers], beam: int, longest: int, search: SearchOptions, rule: Any = None
-) -> Found:
-    """The best text of each table.  rule: made of what was read, where there is one."""
-    network.eval()
-    batch = TableBatch.of(tables).to(next(network.parameters()).device)
-    read = network.writer.read(batch, network.encoder(batch))
-    made: Rule | None = None if rule is None else rule(read.choices)
-    return beam_search(
-        network.writer,
-        read,
-        beam=beam,
-        longest=longest,
-        length_penalty=search.length_penalty,
-        never=(INS, SEP, UNK),
-        rule=made,
-        extra=1,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.systems.sana.distil import distilled, searched, with_skeleton
+from tenfold.systems.sana.distil import distilled, with_skeleton
 from tenfold.systems.sana.learning import EditPairs
 from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
 from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
@@ -125,9 +125,9 @@ class SketchAndWrite(SANA):
         return [each for each in found if each is not None]
 
     def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]], beam: int | None) -> Found:
-        search, longest = self.options.sketch.search, self.options.text.longest
+        search, longest = replace(self.options.sketch.search, block=0, ends="likeliest"), self.options.text.longest
         rule = (lambda choices: InOrder(skeletons, choices, longest)) if self.forced else None
-        return searched(self.network.write, batch, beam or search.beam, longest, search, rule)
+        return self.network.write.search(batch, search, beam=beam or search.beam, longest=longest, rule=rule)
 
     def _text(self, table: Table, skeleton: Sequence[int], tokens: Tensor, log_p: Tensor) -> Written:
         real = tokens != PAD

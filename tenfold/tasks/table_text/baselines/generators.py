@@ -3,7 +3,7 @@
 Both read tables as SANA does and are trained in one stage; what they cannot say they leave out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from tenfold.tasks.table_text.training import Pair, PairBatch, Pairs, bounded, o
 from tenfold.training import Loss, Stage
 
 TABLES_AT_ONCE = 64
+RuleOf = Callable[[torch.Tensor], Rule]
 
 
 class Generator(nn.Module):
@@ -37,6 +38,28 @@ class Generator(nn.Module):
     def loss(self, batch: PairBatch, smoothing: float) -> Loss:
         read = self.writer.read(batch.table, self.encoder(batch.table))
         return self.writer.loss(batch.text, read, smoothing)
+
+    @torch.no_grad()
+    def search(
+        self, tables: Sequence[Numbers], options: SearchOptions, *, beam: int, longest: int, rule: RuleOf | None = None
+    ) -> Found:
+        """The best text of each table, of at most `longest` tokens.  beam: in place of the option.  rule: makes a rule
+        of beam search of what can be chosen, (B, C)."""
+        self.eval()
+        batch = TableBatch.of(tables).to(next(self.parameters()).device)
+        read = self.writer.read(batch, self.encoder(batch))
+        return beam_search(
+            self.writer,
+            read,
+            beam=beam,
+            longest=longest,
+            length_penalty=options.length_penalty,
+            block=options.block,
+            never=(INS, SEP) if self.writer.copies == "never" else (INS, SEP, UNK),
+            rule=None if rule is None else rule(read.choices),
+            majority=options.ends == "majority",
+            extra=1,
+        )
 
 
 class PointerGenerator(TableText):
@@ -83,33 +106,17 @@ class PointerGenerator(TableText):
         return (lambda: {"bleu": bleu([text.tokens for text in self.write(tables, beam=1)], texts)}) if rows else None
 
     def write(self, tables: Sequence[Table], *, beam: int | None = None, **how: Any) -> list[Written]:
-        self.network.eval()
+        search = self.options.search
         numbers = [self.numbering.table(table) for table in tables]
         found: list[Written | None] = [None] * len(tables)
         order = sorted(range(len(tables)), key=lambda row: (numbers[row].rows.shape[1], row))
         for first in range(0, len(order), TABLES_AT_ONCE):
             rows = order[first : first + TABLES_AT_ONCE]
-            best = self.searched([numbers[row] for row in rows], beam or self.options.search.beam)
+            some, longest = [numbers[row] for row in rows], self.options.text.longest
+            best = self.network.search(some, search, beam=beam or search.beam, longest=longest)
             for row, tokens, log_p in zip(rows, best.tokens[:, 0], best.choice_log_p[:, 0], strict=True):
                 found[row] = self.written(tables[row], tokens, log_p)
         return [each for each in found if each is not None]
-
-    @torch.no_grad()
-    def searched(self, numbers: Sequence[Numbers], beam: int, rule: Rule | None = None) -> Found:
-        search, writer = self.options.search, self.network.writer
-        batch = TableBatch.of(numbers).to(self.device)
-        return beam_search(
-            writer,
-            writer.read(batch, self.network.encoder(batch)),
-            beam=beam,
-            longest=self.options.text.longest,
-            length_penalty=search.length_penalty,
-            block=search.block,
-            never=(INS, SEP, *(() if self.copies == "never" else (UNK,))),
-            rule=rule,
-            majority=search.ends == "majority",
-            extra=1,
-        )
 
     def written(self, table: Table, tokens: torch.Tensor, log_p: torch.Tensor) -> Written:
         real = tokens != PAD
