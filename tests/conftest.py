@@ -16,7 +16,9 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
-PUBLIC = Path(os.environ.get("TENFOLD_DATA", ROOT.parent / "shared" / "data"))
+PUBLIC = Path(os.environ.get("TENFOLD_DATA") or ROOT.parent / "shared" / "data")
+if PUBLIC.is_dir():
+    os.environ["TENFOLD_DATA"] = str(PUBLIC)  # the package looks there and nowhere else
 
 
 @pytest.fixture(autouse=True, scope="session")
