@@ -14,7 +14,7 @@ from tenfold.report import Section, paragraph, table
 from tenfold.shop import Options as ShopOptions
 from tenfold.shop import Shop
 from tenfold.shop.facts import Cell as Fact
-from tenfold.shop.facts import said
+from tenfold.shop.facts import clash, said
 from tenfold.systems.sana.showing import MARKED, part_of
 from tenfold.systems.sana.system import SANA
 from tenfold.tasks.table_text.baselines.generators import PointerGenerator
@@ -70,7 +70,8 @@ def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, np.
     the table does not have.
 
     A fact that the table lacks is looked for among all facts of the other tested tables with its attribute, where the
-    text tells none of the table's own with that attribute.
+    text tells none of the table's own with that attribute. Words that say a fact of the table say no other: "40 cm"
+    of a table's length is not an invented width.
     """
     tested = data.split("test").take(np.arange(min(count, len(data.split("test")))))
     tables = [system.splitter.table(one, f"table {i}") for i, one in enumerate(tested, start=1)]
@@ -85,8 +86,10 @@ def facts_told(system: TableText, data: FactTables, count: int) -> dict[str, np.
         there = {pair for pair in own if said(text, Fact(*pair)) is not None}
         told[row] = 100 * len(there) / len(own)
         for attribute in known.keys() - {attribute for attribute, _ in there}:
-            others = known[attribute] - {value for key, value in own if key == attribute}
-            foreign[row] += any(said(text, Fact(attribute, value)) for value in others)
+            found = (Fact(attribute, value) for value in sorted(known[attribute]) if (attribute, value) not in own)
+            foreign[row] += any(
+                said(text, fact) is not None and not any(clash(fact, Fact(*pair)) for pair in there) for fact in found
+            )
     return {"facts told": told, "facts invented a text": foreign}
 
 
