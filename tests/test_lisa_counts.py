@@ -13,6 +13,7 @@ from tenfold.ops.item_counts import (
     joint_keys,
     least,
     least_of,
+    least_reference,
     running_counts,
     running_counts_reference,
 )
@@ -36,6 +37,7 @@ def test_counters_are_those_of_the_definition(dtype):
     candidates = torch.randint(W, (9, R))
     defined = torch.stack([found[:, -1, row, candidates[:, row]] for row in range(R)]).amin(0)
     assert_close(least(found[:, -1], candidates), defined)
+    assert torch.equal(least(found[:, -1], candidates), least_reference(found[:, -1], candidates))
     assert_close(least_of(found, candidates.expand(N, 1, 9, R))[:, -1], defined)
 
 

@@ -71,7 +71,17 @@ def running_counts_reference(keys: Tensor, real: Tensor, before: Tensor, fade: T
 
 
 def least(counts: Tensor, keys: Tensor) -> Tensor:
-    """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's."""
+    """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's. No gradient."""
+    counts = counts.detach()
+    if counts.device.type != "cpu":
+        return least_reference(counts, keys)
+    found = counts.new_empty(len(counts), len(keys))
+    _least(counts.contiguous().numpy(), keys.T.contiguous().numpy(), found.numpy())
+    return found
+
+
+def least_reference(counts: Tensor, keys: Tensor) -> Tensor:
+    """The same, written in torch."""
     found = counts[:, 0].index_select(1, keys[:, 0])
     for row in range(1, keys.shape[1]):
         found = torch.minimum(found, counts[:, row].index_select(1, keys[:, row]))
@@ -99,6 +109,18 @@ def _count(keys, real, before, fade, counts):  # type: ignore[no-untyped-def]
                     new[keys[n, event, row]] += 1
                 else:
                     new[:] = old
+
+
+@cast(Any, njit)(cache=True, nogil=True)
+def _least(counts, keys, found):  # type: ignore[no-untyped-def]
+    for p in range(len(counts)):
+        row, own, key = found[p], counts[p, 0], keys[0]
+        for v in range(len(row)):
+            row[v] = own[key[v]]
+        for r in range(1, len(keys)):
+            own, key = counts[p, r], keys[r]
+            for v in range(len(row)):
+                row[v] = min(row[v], own[key[v]])
 
 
 @cast(Any, njit)(cache=True, nogil=True)
