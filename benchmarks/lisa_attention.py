@@ -100,7 +100,7 @@ def recent(lengths: Sequence[int], runs: int) -> dict[str, float]:
     torch.set_num_threads(1)
     figures: dict[str, float] = {}
     for preset in ("default", "mini"):
-        more = {} if preset == "default" else {"preset": preset}
+        more = {"counts.of": "none"} if preset == "default" else {"preset": preset}
         networks = {
             name: untrained(LISA(**more | window), ITEMS).network.eval()
             for name, window in {"own": {}, "recent": {"attention.recent": RECENT}}.items()

@@ -140,6 +140,7 @@ SHARED: dict[str, Any] = {"dim": 32, "dropout": 0.0, "loss.name": "softmax", "tr
 
 def lisa(**more: Any) -> LISA:
     long = {"training.length": LENGTH, "training.batch_size": 4, "positions": False, "attention.decay": 0.0}
+    long |= {"counts.of": "none"}
     return LISA(parse(Options, SHARED | {"expansion": 1} | long | more))
 
 

@@ -80,8 +80,8 @@ def largest_difference(system: LISA, history: list[str]) -> float:
 
 def recent(rounds: int, compared: int) -> dict[str, float]:
     rival, figures = untrained(SASRec(expansion=1), ITEMS), dict[str, float]()
-    for name, more in {"recent": {}, "joint": {"counts.of": "joint"}}.items():
-        system = untrained(LISA(**{"attention.recent": 50} | more), ITEMS)
+    for name, counted in {"recent": "none", "joint": "joint"}.items():
+        system = untrained(LISA(**{"attention.recent": 50, "counts.of": counted}), ITEMS)
         if system.network.counts is not None:
             torch.nn.init.constant_(system.network.counts.gate.bias, 0.5)  # closed where nothing was trained
         ids = system.vocabularies["items"].ids(np.arange(1, ITEMS + 1))

@@ -97,7 +97,7 @@ def shop(seconds: float, quick: bool) -> dict[str, float]:
 def recent(part: str, seconds: float, quick: bool) -> dict[str, float]:
     events = read_events(Shop(**QUICK_SHOP if quick else RECENT_SHOP).events())
     long = {"training.length": 64 if quick else LONG, "training.batch_size": 4, "training.lr": 4e-3, "positions": False}
-    decay = {"attention.decay": 1 / LONG}
+    decay = {"attention.decay": 1 / LONG, "counts.of": "none"}
     asked: dict[str, dict[str, Any]] = {"recent": {"attention.recent": 20 if quick else 50}}
     if part == "counts":
         asked = {of: {"counts.of": of, "counts.decay": 1 / LONG} for of in ("codewords", "joint")}

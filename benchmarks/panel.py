@@ -1,8 +1,10 @@
 """Next-item methods with their options as they come, on logs that differ in size, density and length of history.
 
 For each set and arm: NDCG@10 on the part that was asked for, the mean over seeds, as a share of the best arm's on that
-set; then each arm's median share and its worst. The validation part chooses options and defaults; the test part is for
-one look at the end (--part test). A public set whose file is not here is left out, and named.
+set; then each arm's median share and its worst. Beside it NDCG@10 with what a user had before left out of the ranking,
+of the same fits: where no item comes again, a method that knows what was had is ahead without it. The validation part
+chooses options and defaults; the test part is for one look at the end (--part test). A public set whose file is not
+here is left out, and named.
 
     python -m benchmarks.panel [--arm sasrec --arm lisa:dropout=0.5 ...] [--set ml-100k ...] [--seeds 3] [--part test]
 """
@@ -72,14 +74,24 @@ SETS: dict[str, Log] = {
 }
 
 
-def measured(name: str, arms: list[str], part: str, seeds: int, limits: dict[str, Any]) -> dict[str, list[float]]:
-    """NDCG@10 of each arm, seed by seed; what counts and draws nothing is measured once."""
-    events, found = SETS[name].make(), dict[str, list[float]]()
+class Measured(NamedTuple):
+    """NDCG@10 of an arm, seed by seed."""
+
+    whole: list[float]
+    unseen: list[float]  # what the user had before left out
+
+
+def measured(name: str, arms: list[str], part: str, seeds: int, limits: dict[str, Any]) -> dict[str, Measured]:
+    """What counts and draws nothing is measured once."""
+    events, found = SETS[name].make(), dict[str, Measured]()
     for arm in parse_arms(arms):
+        own = found.setdefault(arm.label, Measured([], []))
         for seed in range(seeds if arm.kind.trains else 1):
             fitted = arm.system().fit(events, budget=Budget(seed=seed, progress="none", **limits))
-            found.setdefault(arm.label, []).append(fitted.evaluate(events, part=part)["ndcg@10"])
-        print(f"{name}, {arm.label}: {', '.join(f'{each:.4f}' for each in found[arm.label])}", flush=True)
+            for each, exclude_seen in zip(own, (False, True), strict=True):
+                each.append(fitted.evaluate(events, part=part, exclude_seen=exclude_seen)["ndcg@10"])
+        whole, unseen = (", ".join(f"{figure:.4f}" for figure in each) for each in own)
+        print(f"{name}, {arm.label}: {whole}; seen left out: {unseen}", flush=True)
     return found
 
 
@@ -102,9 +114,10 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for name in [each for each in sets if each not in absent]:
         found = measured(name, arms, asked.part, asked.seeds, limits)
-        means = {arm: statistics.fmean(each) for arm, each in found.items()}
+        means = {arm: statistics.fmean(each.whole) for arm, each in found.items()}
         for arm, mean in means.items():
             figures[f"{name}: {arm}"] = mean
+            figures[f"{name}, seen left out: {arm}"] = statistics.fmean(found[arm].unseen)
             shares.setdefault(arm, []).append(mean / max(means.values()))
     for arm, each in shares.items():
         figures |= {f"share of the best, median: {arm}": statistics.median(each), f"worst: {arm}": min(each)}

@@ -1,7 +1,7 @@
 """What can be chosen for LISA. Its three variants are presets: base, soft and mini (section 3.4 of the paper).
 
 The presets are the paper's. The defaults have the sizes of base, which the validation part of MovieLens-100K prefers to
-mini at equal training time, by 1 % (benchmarks/lisa_preset.py), and another coding (docs/log.md).
+mini at equal training time, by 1 % (benchmarks/lisa_preset.py), another coding and counts of candidates (docs/log.md).
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -16,6 +16,7 @@ PAPER = {
     "codebooks.distinct": False,
     "training.lr": 1e-3,
     "expansion": 1,
+    "counts.of": "none",
 }
 Targets = Literal["same", "own", "items"]
 
@@ -96,6 +97,6 @@ class Options:
     regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()
-    counts: CountOptions = CountOptions()
+    counts: CountOptions = CountOptions(of="joint")
     loss: LossOptions = LossOptions()
     training: Training = Training(lr=3e-3)  # what nearest codewords need: docs/log.md
