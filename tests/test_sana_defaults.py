@@ -8,6 +8,8 @@ import torch
 from small_tables import people
 from test_sana import KEYS, LONGEST, SMALL, WORDS, editor, skeletons, tables, texts_of
 
+from tenfold.data.fact_tables import Cell as FactCell
+from tenfold.data.fact_tables import FactTable
 from tenfold.metrics.texts import bleu
 from tenfold.systems.sana.decoding import Draft, begin, filled, refine, resolved, unsaid
 from tenfold.systems.sana.editor import NEVER_WRITTEN, Editor
@@ -15,10 +17,10 @@ from tenfold.systems.sana.learning import EditPairs, edit_batch, edit_loss
 from tenfold.systems.sana.options import EditOptions, SketchOptions
 from tenfold.systems.sana.rivals import SketchAndWrite
 from tenfold.systems.sana.skeleton import Sketcher, hand_on
-from tenfold.systems.sana.starts import Start, kept_together
+from tenfold.systems.sana.starts import Start, kept_together, wanted_places
 from tenfold.systems.sana.system import PENALTIES, SANA
-from tenfold.tasks.table_text.encoding import BOS, EOS, INS, UNK, Numbers, TableBatch, padded
-from tenfold.tasks.table_text.options import SearchOptions
+from tenfold.tasks.table_text.encoding import BOS, EOS, INS, UNK, Numbers, Splitter, TableBatch, padded
+from tenfold.tasks.table_text.options import SearchOptions, TextOptions
 from tenfold.tasks.table_text.skeletons import phrased_skeleton
 from tenfold.tasks.table_text.training import Pair
 from tenfold.training import Draw
@@ -52,6 +54,19 @@ def test_what_stands_together_in_a_cell_stays_together():
     found = refine(network, network.read(TableBatch.of(some)), draft, longest=40, most_rounds=2)
     for text, whole in zip(texts_of(found.draft), own, strict=True):
         assert any(text[i : i + len(whole)] == whole for i in range(len(text) - len(whole) + 1))
+
+
+def test_between_what_a_triple_is_about_and_its_value_there_is_room():
+    """A text says there what the triple tells of them: Akeem Ayers plays as a linebacker."""
+    triple = FactCell("position", "outside linebacker", "Akeem Ayers", None, None, None)
+    table = Splitter(TextOptions()).table(FactTable((triple,), (), None, (), {}), "a table")
+    assert table.tokens == ["akeem", "ayers", "outside", "linebacker"] and table.owner == [0, 0, 0, 0]
+    rows = np.array([[8, 9, 10, 11, EOS]] * 4)
+    start = kept_together(Start([8, 9, 10, 11], [0] * 4), Numbers(rows, {}), table.pieces)
+    assert start.phrases == [-1, -1, -2, -2]
+    assert wanted_places(table, ("position",), str.split) == [[2, 3]]  # the value that was asked for, and no more
+    assert wanted_places(table, ("akeem ayers",), str.split) == [[0, 1]]
+    assert table.skeleton_of(["outside", "of", "akeem", "ayers"], phrases=True) == ["outside", "akeem", "ayers"]
 
 
 def test_training_texts_begin_with_the_skeleton_alone():

@@ -32,7 +32,8 @@ def wanted_places(table: Table, wanted: Sequence[str], split: Callable[[str], li
     for one in wanted:
         cells = [number for number, cell in enumerate(table.cells) if cell.key.lower() == one.strip().lower()]
         if cells:
-            found += [[place for place, owner in enumerate(table.owner) if owner == cell] for cell in cells]
+            own = [place for place, of_value in enumerate(table.in_value) if of_value]  # not what a triple is about
+            found += [[place for place in own if table.owner[place] == cell] for cell in cells]
             continue
         own = split(one)
         first = next((i for i in range(len(table.tokens)) if own and table.tokens[i : i + len(own)] == own), None)
@@ -70,13 +71,13 @@ def with_wanted(start: Start, places: Sequence[Sequence[int]], numbers: Numbers,
     return start
 
 
-def kept_together(start: Start, numbers: Numbers, owner: Sequence[int]) -> Start:
-    """What stands together in a cell, and in the skeleton, stays together: phrases with numbers below 0.
+def kept_together(start: Start, numbers: Numbers, pieces: Sequence[int]) -> Start:
+    """What stands together in a piece of a cell, and in the skeleton, stays together: phrases with numbers below 0.
 
-    owner: the cell of each token of the table.
+    pieces: of each token of the table (Table.pieces).
     """
     row, phrases = numbers.rows[0].tolist(), list(start.phrases)
-    neighbours = {(row[i], row[i + 1]) for i in range(len(owner) - 1) if owner[i] == owner[i + 1]}
+    neighbours = {(row[i], row[i + 1]) for i in range(len(pieces) - 1) if pieces[i] == pieces[i + 1]}
     for i, pair in enumerate(pairwise(start.tokens)):
         if pair in neighbours and phrases[i] <= 0 and phrases[i + 1] == 0:
             phrases[i] = phrases[i] or min(0, *phrases) - 1

@@ -314,7 +314,7 @@ class SANA(TableText):
             places = wanted_places(table, asked.must_include, self.splitter.text)
             each = [with_wanted(Start(tokens, [0] * len(tokens)), places, own, self.anchor) for tokens in several]
             if self.options.edit.together:
-                each = [kept_together(start, own, table.owner) for start in each]
+                each = [kept_together(start, own, table.pieces) for start in each]
             for start in each:
                 if len(start.tokens) > most:
                     raise OptionError(

@@ -39,6 +39,7 @@ class Cell(NamedTuple):
     key_tokens: tuple[str, ...]
     tokens: tuple[str, ...]  # of the value, in the form in which they are compared
     written: tuple[str, ...]  # the same as the table writes them
+    subject: int = 0  # so many of the tokens are what a triple is about, and stand before its value
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class Table:
         """The number of the cell that each token stands in."""
         return [number for number, cell in enumerate(self.cells) for _ in cell.tokens]
 
+    @cached_property
+    def in_value(self) -> list[bool]:
+        """Whether each token is of its cell's value, and not of what a triple is about."""
+        return [place >= cell.subject for cell in self.cells for place in range(len(cell.tokens))]
+
+    @cached_property
+    def pieces(self) -> list[int]:
+        """The number of what each token stands together with: its cell's value, or what a triple is about. Between
+        these two a text says what the triple tells of them."""
+        return [2 * cell + of_value for cell, of_value in zip(self.owner, self.in_value, strict=True)]
+
     @property
     def records(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """As metrics take them."""
@@ -69,7 +81,8 @@ class Table:
     def skeleton_of(self, text: Sequence[str], *, phrases: bool = False) -> list[str]:
         """phrases: with the stop words within what is copied word for word."""
         if phrases:
-            return phrased_skeleton([cell.tokens for cell in self.cells], text)
+            apart = [part for c in self.cells for part in (c.tokens[: c.subject], c.tokens[c.subject :]) if part]
+            return phrased_skeleton(apart, text)
         return gold_skeleton(set(self.tokens), text)
 
 
@@ -98,6 +111,7 @@ class Splitter:
         for cell in table.cells:
             value = clean(cell.value if cell.subject is None else f"{cell.subject} {cell.value}")
             written = tuple(self.written(value))
+            subject = 0 if cell.subject is None else len(self.written(clean(cell.subject)))
             if not written or len(written) > left:
                 if written and not cells:
                     raise DataError(
@@ -107,7 +121,7 @@ class Splitter:
                 continue
             left -= len(written)
             key = clean(cell.attribute)
-            cells.append(Cell(key, value, tuple(self.text(key)), tuple(self.compared(written)), written))
+            cells.append(Cell(key, value, tuple(self.text(key)), tuple(self.compared(written)), written, subject))
         if not cells:
             raise DataError(f"{name} has no value; give each table one cell or more")
         return Table(name, tuple(cells))
