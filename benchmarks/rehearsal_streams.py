@@ -57,9 +57,10 @@ def budget(seconds: float) -> Budget:
 def foursquare(seconds: float, quick: bool) -> dict[str, float]:
     harness.data("rehearsal/foursquare_nyc_dev.npz")
     events = public.load("foursquare-nyc")
+    bare = {"counts.of": "none"}
     arms: dict[str, NextItem] = {
-        "memory": RehearsalNext(), "without_rehearsal": RehearsalNext(recollection=0.0),
-        "counting": RehearsalNext(**{"counts.of": "items"}), "gru": GRU4Rec(dim=64),
+        "memory": RehearsalNext(**bare), "without_rehearsal": RehearsalNext(**bare, recollection=0.0),
+        "counting": RehearsalNext(), "gru": GRU4Rec(dim=64),
         "frequency": PersonalFrequency(), "latest": RepeatLast(),
     }  # fmt: skip
     found: dict[str, float] = {}

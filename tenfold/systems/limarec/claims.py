@@ -38,7 +38,8 @@ SEEDS: Mapping[Size, int] = {"cpu": 3, "gpu": 5, "quick": 1}
 
 
 def limarec(shared: Mapping[str, Any], **more: Any) -> LimaRec:
-    return LimaRec(parse(Options, dict(shared) | more))
+    """Without counts of candidates, unless a claim is about them: they are in no paper."""
+    return LimaRec(parse(Options, {"counts.of": "none"} | dict(shared) | more))
 
 
 # L1 to L3: the recurrence itself.

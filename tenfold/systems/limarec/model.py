@@ -147,7 +147,8 @@ class LimaRecNetwork(nn.Module):
         )
         self.latest = nn.Linear(dim, dim, bias=False) if interest.short_term != "none" else None
         self.gate = nn.Linear(2 * dim, 1) if interest.short_term == "gate" else None
-        self.counts, keys = item_counts(dim, items, options.counts)
+        vectors = options.interests + (interest.short_term == "slot")
+        self.counts, keys = item_counts(dim, items, options.counts, vectors)
         self.register_buffer("keys", keys, persistent=False)
 
     def forward(

@@ -67,6 +67,7 @@ class Options:
             "interest.weights": "product",
             "interest.short_term": "none",
             "interest.negatives_by": "chosen",
+            "counts.of": "none",
         },
     }
 

@@ -74,10 +74,10 @@ class LimaRec(NextItem):
                 f"a user cannot have more interests than there are items; found {o.interests} interests and "
                 f"{self.sizes['items']} items"
             )
-        if o.counts.of != "none" and self.vectors > 1:
+        if o.counts.of == "items" and self.vectors > 1:
             raise OptionError(
                 f"counts.of={o.counts.of} goes with one vector of a user; found interests={o.interests} and "
-                f"interest.short_term={o.interest.short_term}; take interests=1 without a slot, or counts.of=none"
+                f"interest.short_term={o.interest.short_term}; take interests=1 without a slot, or counts.of=auto"
             )
         return LimaRecNetwork(self.sizes["items"], o)
 

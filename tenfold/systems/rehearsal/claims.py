@@ -321,8 +321,9 @@ def next_places(size: Size) -> list[Run]:
 
 
 def recommenders() -> dict[str, NextItem]:
+    bare = CHECK_INS | {"counts.of": "none"}
     return {
-        "memory": RehearsalNext(**CHECK_INS), "no rehearsal": RehearsalNext(**CHECK_INS, recollection=0.0),
+        "memory": RehearsalNext(**bare), "no rehearsal": RehearsalNext(**bare, recollection=0.0),
         "GRU": GRU4Rec(dim=64, **CHECK_INS), "last 50": SASRec(dim=64, **CHECK_INS | {"training.length": 50}),
         "frequency": PersonalFrequency(),
     }  # fmt: skip

@@ -20,9 +20,11 @@ from tenfold.tasks.next_item.options import ItemCountOptions, LossOptions
 from tenfold.training import Loss
 
 
-def item_counts(dim: int, items: int, options: ItemCountOptions) -> tuple["ItemCounts | None", Tensor]:
-    """The counters that options ask for, and the items' keys (V + 1, R) in them."""
-    if options.of == "none":
+def item_counts(
+    dim: int, items: int, options: ItemCountOptions, vectors: int = 1
+) -> tuple["ItemCounts | None", Tensor]:
+    """The counters that options ask for of a user of so many vectors, and the items' keys (V + 1, R) in them."""
+    if options.of == "none" or (options.of == "auto" and vectors > 1):
         return None, torch.zeros(items + 1, 0, dtype=torch.long)
     counts = ItemCounts(dim, options.rows, options.width, options.decay)
     return counts, item_keys(items, options.rows, options.width)

@@ -35,9 +35,10 @@ class SketchOptions:
 @options
 class ItemCountOptions(SketchOptions):
     of: Annotated[
-        Literal["none", "items"],
-        option("items: how often a candidate itself came, by a sketch in the state, adds to its score"),
-    ] = "none"
+        Literal["auto", "items", "none"],
+        option("items: how often a candidate itself came, by a sketch in the state, adds to its score; auto: items, "
+               "where one vector stands for a user"),
+    ] = "auto"  # fmt: skip
 
 
 @options
