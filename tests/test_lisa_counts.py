@@ -81,6 +81,8 @@ def test_a_gated_term_beside_the_answers_learns_as_written_out():
 
 
 COUNTED = {
+    "items": {"counts.of": "items", "counts.width": 11, "counts.decay": 0.01},
+    "items, recent": {"counts.of": "items", "counts.width": 11, "attention.recent": 6, "codebooks.distinct": True},
     "joint": {"counts.of": "joint", "counts.width": 11, "counts.decay": 0.01},
     "joint, recent": {"counts.of": "joint", "counts.width": 11, "attention.recent": 6},
     "joint, soft": {"preset": "soft", "counts.of": "joint", "counts.width": 11},
@@ -118,7 +120,7 @@ def test_a_stream_answers_as_the_whole_history_does(counted):
 def test_what_is_kept_has_one_size(counted):
     """Numbers of the histograms, the ring and the sketch, and nothing else."""
     o = counted.options
-    sketch = 2 * 11 if o.counts.of == "joint" else 0
+    sketch = 0 if o.counts.of == "codewords" else 2 * 11
     assert counted.state_size == o.codebooks.books * o.codebooks.words + (o.attention.recent or 0) + sketch
     session, sizes = counted.open(), set()
     for length in (1, 40):
@@ -131,6 +133,19 @@ def test_an_export_counts_too(counted, tmp_path):
     counted.export(tmp_path / "small")
     compact, history = Compact.load(tmp_path / "small"), history_of(counted, 60)
     assert_close(dict(compact.recommend(history, k=24)), dict(counted.recommend(history, k=24)), rtol=1e-4, atol=1e-4)
+
+
+def test_items_of_equal_codes_are_counted_apart(events):
+    """While codes are learned thousands of rare items may share theirs; by all codes together they are one item."""
+    for of, apart in (("items", True), ("joint", False)):
+        fitted = small("base", **{"counts.of": of, "counts.width": 501}).fit(events, max_epochs=1, progress="none")
+        network = fitted.network.train()
+        with torch.no_grad():
+            network.item.weight[2] = network.item.weight[1]
+            codes, keys = (network.catalogue().history.codes, network.catalogue().keys)
+            some = network.catalogue(torch.tensor([0, 2, 9])).keys
+        assert torch.equal(codes[1], codes[2]) and torch.equal(some, keys[[0, 2, 9]])
+        assert torch.equal(keys[1], keys[2]) != apart
 
 
 @pytest.mark.parametrize("loss", [

@@ -145,13 +145,13 @@ class LisaNetwork(nn.Module):
         """
         apart = self.distinct and items is None and not self.training
         if items is None and not self.training and not torch.is_grad_enabled():
-            self._kept = self._kept or self._encode(self.item.weight, apart=apart)
+            self._kept = self._kept or self._encode(None, apart=apart)
             return self._kept
-        return self._encode(self.item.weight if items is None else self.item(items), apart=apart)
+        return self._encode(items, apart=apart)
 
-    def _encode(self, rows: Tensor, *, apart: bool = False) -> Catalogue:
-        """apart: items that are found by equal codes get others; nothing learns by that."""
-        x = rows * self.scale
+    def _encode(self, items: Tensor | None, *, apart: bool = False) -> Catalogue:
+        """items: as of `catalogue`.  apart: items that are found by equal codes get others; nothing learns by that."""
+        x = (self.item.weight if items is None else self.item(items)) * self.scale
         history = self.codebooks(x)
         if apart and self.targets_are == "same" and not self.soft:
             history = _set_apart(self.codebooks, x, history)
@@ -162,7 +162,7 @@ class LisaNetwork(nn.Module):
             targets, codes = found.vectors, found.codes
         elif self.targets_are == "items":
             targets, codes = x, None
-        keys = None if self.counts is None else self.counts.keys(history.codes)
+        keys = None if self.counts is None else self.counts.keys(history.codes, len(self.item.weight) - 1, items)
         return Catalogue(x, history, self.attention.tables(self.codebooks.codewords), targets, codes, keys)
 
     def train(self, mode: bool = True) -> Self:
@@ -206,14 +206,14 @@ class LisaNetwork(nn.Module):
         before = None if state is None else self._counters(state, catalogue)
         fade = self.counts.fading(self.attention.decay)
         counters = self.counts.running(catalogue.keys[events], real, before, z, fade)
-        joint = counters[:, -1] if self.counts.joint else None
+        joint = counters[:, -1] if self.counts.sketched else None
         return torch.cat((z, counters.flatten(2)), -1), State(count, newest, histogram, upper, ring, joint)
 
     def _counters(self, state: State, catalogue: Catalogue) -> Tensor:
         """(N, R, W) of all events: the sketch, or the histograms with the events that are not in them yet."""
         assert self.counts is not None and catalogue.keys is not None
-        if self.counts.joint or state.ring is None or self.recent is None:
-            return cast(Tensor, state.joint if self.counts.joint else state.histogram)
+        if self.counts.sketched or state.ring is None or self.recent is None:
+            return cast(Tensor, state.joint if self.counts.sketched else state.histogram)
         there, keys = state.ring != 0, catalogue.keys[state.ring]
         fade = self.counts.fading(self.attention.decay)
         return self.counts.running(keys, there, state.histogram, state.histogram, fade)[:, -1]

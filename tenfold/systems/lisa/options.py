@@ -66,12 +66,12 @@ class AttentionOptions:
 
 @options
 class CountOptions(SketchOptions):
-    """The sketch is that of counts.of=joint."""
+    """The sketch is that of counts.of=items and joint."""
 
     of: Annotated[
-        Literal["none", "codewords", "joint"],
-        option("a candidate's own count adds to its score: of none; the least of its codewords' counts; or that of a "
-               "sketch which counts all codes of an event together"),
+        Literal["none", "items", "joint", "codewords"],
+        option("a candidate's own count adds to its score: of none; that of a sketch of items, or of all codes of an "
+               "item together; or the least of its codewords' counts"),
     ] = "none"  # fmt: skip
 
 
@@ -97,6 +97,6 @@ class Options:
     regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()
-    counts: CountOptions = CountOptions(of="joint")
+    counts: CountOptions = CountOptions(of="items")
     loss: LossOptions = LossOptions()
     training: Training = Training(lr=3e-3)  # what nearest codewords need: docs/log.md

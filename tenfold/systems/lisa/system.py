@@ -11,7 +11,7 @@ from torch import Tensor
 from tenfold.data.splits import Queries, Split
 from tenfold.errors import OptionError
 from tenfold.nn.codebooks import collisions, sharing, usage
-from tenfold.systems.lisa.counts import joint_counters
+from tenfold.systems.lisa.counts import sketch_counters
 from tenfold.systems.lisa.model import Catalogue, LisaNetwork, State, recent_events
 from tenfold.systems.lisa.options import CodebookOptions, Options
 from tenfold.tasks.next_item import NextItem, NextItemBatch
@@ -120,14 +120,14 @@ class LISA(NextItem):
                 f"a ring of recent events holds items as float32 numbers, fewer than {MOST_ITEMS:,}; found "
                 f"{self.sizes['items']:,}; fit it without attention.recent"
             )
-        return self.options.codebooks.books * self.options.codebooks.words + window + joint_counters(self.options)
+        return self.options.codebooks.books * self.options.codebooks.words + window + sketch_counters(self.options)
 
     @property
     def _parts(self) -> tuple[slice, slice, slice]:
         """Where in a record the histograms, the ring and the sketch stand."""
         ring = self.options.codebooks.books * self.options.codebooks.words
         sketch = ring + recent_events(self.options)
-        return slice(ring), slice(ring, sketch), slice(sketch, sketch + joint_counters(self.options))
+        return slice(ring), slice(ring, sketch), slice(sketch, sketch + sketch_counters(self.options))
 
     @torch.no_grad()
     def advance(self, states: np.ndarray, rows: np.ndarray) -> None:
@@ -165,9 +165,9 @@ class LISA(NextItem):
             states["state"][:, at_ring] = ring
 
     def _sketch(self, kept: np.ndarray, rows: np.ndarray) -> None:
-        """Events (N, L) into the sketches of joint codes (N, R W), in place."""
+        """Events (N, L) into the sketches (N, R W), in place."""
         counts, keys = self.network.counts, self.network.catalogue().keys
-        if counts is None or keys is None or not counts.joint:
+        if counts is None or keys is None or not counts.sketched:
             return
         events = torch.from_numpy(rows).to(self.device)
         before = torch.from_numpy(np.ascontiguousarray(kept)).to(self.device).unflatten(1, (counts.rows, counts.width))
@@ -180,7 +180,7 @@ class LISA(NextItem):
         kept = torch.from_numpy(np.ascontiguousarray(states["state"])).to(self.device)
         histogram, ring, sketch = (kept[:, part] for part in self._parts)
         counts = self.network.counts
-        joint = None if counts is None or not counts.joint else sketch.unflatten(1, (counts.rows, counts.width))
+        joint = None if counts is None or not counts.sketched else sketch.unflatten(1, (counts.rows, counts.width))
         seen, last = seen.to(self.device), last.to(self.device)
         return self.network.at(State(seen, last, histogram.reshape(shape), [], ring.long(), joint))
 
