@@ -2,8 +2,8 @@
 
 The histograms tell how often each codeword of each codebook came, not which came together. `codewords`: a candidate's
 count is the least of its codewords' counts, which the state has already. `items`: beside the histograms a sketch counts
-items by their numbers; `joint`: by all their codes together, so that items of equal codes, as rare ones have while codes
-are learned, are counted as one.
+items by their numbers; `joint`: by all their codes together, so that items of equal codes, as rare ones have while
+codes are learned, are counted as one.
 """
 
 import torch
