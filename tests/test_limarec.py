@@ -362,7 +362,7 @@ def test_who_counts_knows_what_comes_again(loss):
     assert counting.evaluate(log)["hr@10"] > 0.9 and counting.network.counts.gate.bias.item() > 0
     bare = LimaRec(**small | {"counts.of": "none"}).fit(log, max_epochs=1, progress="none")
     assert counting.state_size == bare.state_size + 2 * 512
-    assert not counting.by_products and counting.interests(log.catalogue.ids([1])).shape == (1, 8)
+    assert counting.by_products and counting.interests(log.catalogue.ids([1])).shape == (1, 8)
 
 
 def test_the_demo_begins_with_states_of_its_own(events, tmp_path):

@@ -168,7 +168,11 @@ class LimaRec(NextItem):
 
     @property
     def by_products(self) -> bool:
-        return self.options.interest.read == "max" and self.network.counts is None
+        return self.options.interest.read == "max"
+
+    def beside_products(self, user: Tensor) -> Tensor | None:
+        counts = self.network.counts
+        return None if counts is None else counts.readout(user[:, 0], self.network.keys)
 
     def vectors_of(self, user: Tensor) -> Tensor:
         return user[..., : self.options.dim]

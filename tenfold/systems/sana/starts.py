@@ -32,8 +32,8 @@ def wanted_places(table: Table, wanted: Sequence[str], split: Callable[[str], li
     for one in wanted:
         cells = [number for number, cell in enumerate(table.cells) if cell.key.lower() == one.strip().lower()]
         if cells:
-            own = [place for place, of_value in enumerate(table.in_value) if of_value]  # not what a triple is about
-            found += [[place for place in own if table.owner[place] == cell] for cell in cells]
+            values = [place for place, of_value in enumerate(table.in_value) if of_value]  # not what a triple is about
+            found += [[place for place in values if table.owner[place] == cell] for cell in cells]
             continue
         own = split(one)
         first = next((i for i in range(len(table.tokens)) if own and table.tokens[i : i + len(own)] == own), None)

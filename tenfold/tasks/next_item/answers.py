@@ -80,12 +80,16 @@ class Recommender(System):
 
     @property
     def by_products(self) -> bool:
-        """Whether an item's score is the largest of its products with `vectors_of` a user."""
+        """Whether an item's score is the largest of its products with `vectors_of` a user, and `beside_products`."""
         return type(self).scores is Recommender.scores
 
     def vectors_of(self, user: Tensor) -> Tensor:
         """User vectors (N, ...) as (N, M, d): one, or several."""
         return user.unsqueeze(-2)
+
+    def beside_products(self, user: Tensor) -> Tensor | None:
+        """(N, V + 1): what an item's score has beside the product, 0 for most items; None: nothing."""
+        return None
 
     def timed(self, times: Tensor | np.ndarray | None) -> dict[str, Any]:
         """The argument `times` for those methods that take one."""

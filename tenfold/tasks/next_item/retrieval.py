@@ -6,7 +6,8 @@
     auto    below IVF_FROM items no index: scores of all of them, by torch; from there on ivf
 
 How much ivf and hnsw look at is chosen when they are built: twice as much until RECALL of the true first ten is found,
-for vectors that are mixed of items. A user with several vectors gets the best over them, each item once.
+for vectors that are mixed of items. A user with several vectors gets the best over them, each item once. Items whose
+score has something beside the product, as those have that a user had before, are scored one by one.
 
 Shapes: N users, M vectors of each, V items (0 is padding), d width.
 """
@@ -56,6 +57,7 @@ class Retrieval:
         self.system, self.kind = system, kind
         table = system.item_table().detach()[1:].cpu().float().contiguous().numpy()
         self.items, self.recall, self.looked_at = len(table), 1.0, "all items"
+        self.table = table
         width, metric = table.shape[1], faiss.METRIC_INNER_PRODUCT
         self.index: Any = faiss.IndexFlatIP(width)
         if kind == "ivf":
@@ -107,12 +109,17 @@ class Retrieval:
         numbers, scores = np.zeros((n, k), np.int64), np.full((n, k), -np.inf, np.float32)
         if not n:
             return numbers, scores
-        asked = min(k + len(barred) + max(map(len, seen), default=0), self.items)
+        more = self.system.beside_products(users)
+        others = None if more is None else (more.cpu().float().numpy(), vectors[:, 0].float().cpu().numpy())
+        most = 0 if others is None else int((others[0][:, 1:] != 0).sum(1).max())
+        asked = min(k + most + len(barred) + max(map(len, seen), default=0), self.items)
         near, found = self.index.search(vectors.float().reshape(n * m, width).cpu().numpy(), asked)
         near, found = near.reshape(n, m * asked), found.reshape(n, m * asked) + 1  # 0: it looked at too few
         if m > 1:
             order = np.argsort(-near, axis=1, kind="stable")
             near, found = np.take_along_axis(near, order, 1), np.take_along_axis(found, order, 1)
+        if others is not None:
+            near, found = self._with_others(near, found, *others)
         for row in range(n):
             left_out, count = {0, *barred.tolist(), *(seen[row].tolist() if len(seen) else ())}, 0
             for place, item in enumerate(found[row].tolist()):
@@ -123,3 +130,23 @@ class Retrieval:
                     left_out.add(item)  # of several vectors that find it the best is first
                     count += 1
         return numbers, scores
+
+    def _with_others(
+        self, near: np.ndarray, found: np.ndarray, more: np.ndarray, vectors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Products near (N, A) of the items found (N, A), and scores of all that have something beside their product,
+        more (N, V + 1); best first, 0 and -inf behind them."""
+        scored, numbers = list[np.ndarray](), list[np.ndarray]()
+        for row, own in enumerate(more):
+            (items,) = np.nonzero(own)
+            items = items[items > 0]
+            plain = (found[row] > 0) & (own[found[row]] == 0)
+            score = np.concatenate([near[row, plain], self.table[items - 1] @ vectors[row] + own[items]])
+            order = np.argsort(-score, kind="stable")
+            scored.append(score[order])
+            numbers.append(np.concatenate([found[row, plain], items])[order])
+        longest = max(map(len, scored))
+        return (
+            np.stack([np.pad(each, (0, longest - len(each)), constant_values=-np.inf) for each in scored]),
+            np.stack([np.pad(each, (0, longest - len(each))) for each in numbers]),
+        )

@@ -52,7 +52,10 @@ class Recurrent(NextItem):
 
     @property
     def by_products(self) -> bool:
-        return self.counts is None and type(self).scores is Recurrent.scores
+        return type(self).scores is Recurrent.scores
+
+    def beside_products(self, user: Tensor) -> Tensor | None:
+        return None if self.counts is None else self.counts.readout(user, self.network.keys)
 
     def vectors_of(self, user: Tensor) -> Tensor:
         return super().vectors_of(user if self.counts is None else user[..., : self.counts.dim])
