@@ -274,6 +274,17 @@ def test_all_cells_and_the_nearest_template():
     assert system.describe({"name": "Zoe Xu", "city": "Genoa"}).text.startswith("Zoe Xu was born in Genoa")
 
 
+def test_a_template_of_triples_replaces_what_they_are_about_and_their_values():
+    """They stand apart in the text: one cell, but no words side by side."""
+    ada = [["Ada_Xu", "born", "Turin"], ["Ada_Xu", "trade", "bell founder"]]
+    told = [(ada, "Ada Xu, a bell founder, was born in Turin."), ([["Bo", "born", "Rome"]], "Bo was born in Rome.")]
+    data = read_fact_tables(pl.DataFrame([{"table": table, "text": text} for table, text in 5 * told], strict=False))
+    system = NearestTemplate().fit(data, split="none")
+    assert system.describe([["Noor_Ek", "born", "New York"]]).text == "Noor Ek was born in New York."
+    both = [["Noor_Ek", "born", "New York"], ["Noor_Ek", "trade", "potter"]]
+    assert system.describe(both).text == "Noor Ek, a potter, was born in New York."
+
+
 DATA = Path(os.environ.get("TENFOLD_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -340,7 +351,7 @@ def test_what_cannot_be_described_is_one_sentence():
     with pytest.raises(DataError, match="has no value"):
         system.describe({"name": ""})
     with pytest.raises(DataError, match=r"give \{'name': 'Ada'\}"):
-        system.describe([["a", "b", "c"]])
+        system.describe([["a", "b", "c", "d"]])
     with pytest.raises(OptionError, match="'name' is no table; write key=value"):
         system.answer("name")
     assert system.answer("name=Ada; city=Rome").notes[0].startswith("Ada")

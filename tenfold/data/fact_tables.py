@@ -301,8 +301,8 @@ def _listed(cell: Any, length: int | None) -> dict[str, Any] | None:
     if isinstance(cell, list | tuple) and len(cell) in (2, 3):
         if len(cell) == 2:
             return _cell(*cell)
-        attribute, value = (_plain(part) if isinstance(part, str) else part for part in cell[1:])
-        return _cell(attribute, value, subject=_plain(str(cell[0])))
+        attribute, value = (plain_name(part) if isinstance(part, str) else part for part in cell[1:])
+        return _cell(attribute, value, subject=plain_name(str(cell[0])))
     if not isinstance(cell, Mapping) or "attribute" not in cell or "value" not in cell:
         raise ValueError(f"it is {_shown(cell)}, expected an object with 'attribute' and 'value'")
     found = _cell(cell["attribute"], cell["value"], cell.get("subject"))
@@ -316,7 +316,7 @@ def _listed(cell: Any, length: int | None) -> dict[str, Any] | None:
     return {**found, "said": said, "start": start, "end": end}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name or literal of a triple as texts have it: Abilene,_Texas -> Abilene, Texas, without quotes around it."""
     bare = name.strip()
     if len(bare) > 1 and bare[0] == bare[-1] == '"':

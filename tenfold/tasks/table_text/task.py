@@ -15,7 +15,7 @@ import numpy as np
 
 from tenfold.data.answers import write_answers
 from tenfold.data.fact_tables import Cell as Fact
-from tenfold.data.fact_tables import FactTable, FactTables, read_fact_tables, read_in_parts
+from tenfold.data.fact_tables import FactTable, FactTables, plain_name, read_fact_tables, read_in_parts
 from tenfold.data.vocabulary import Vocabulary
 from tenfold.errors import ArtifactError, DataError, OptionError, as_said
 from tenfold.metrics.parent import table_recall
@@ -198,7 +198,8 @@ class TableText(System):
     # Answering.
 
     def table_of(self, given: Given, name: str = "the table") -> Table:
-        """A table as people write it: {'name': 'Ada'}, {'team': ['A', 'B']}, [['name', 'Ada']]. Raises DataError."""
+        """A table as people write it: {'name': 'Ada'}, {'team': ['A', 'B']}, [['name', 'Ada']], or triples as
+        read_fact_tables has them, [['Ada', 'birthPlace', 'Turin']]. Raises DataError."""
         if isinstance(given, FactTable):
             return self.splitter.table(given, name)
         if isinstance(given, Mapping):
@@ -207,9 +208,20 @@ class TableText(System):
             ]
         else:
             pairs = [tuple(pair) for pair in given]  # type: ignore[misc]
-        if not all(len(pair) == 2 for pair in pairs):
-            raise DataError(f"{name} is {given!r:.60}; give {{'name': 'Ada'}} or [['name', 'Ada']]")
-        cells = [Fact(str(key), str(value), None, None, None, None) for key, value in pairs if value is not None]
+        if not all(len(pair) in (2, 3) for pair in pairs):
+            raise DataError(
+                f"{name} is {given!r:.60}; give {{'name': 'Ada'}} or [['name', 'Ada']], or triples such as "
+                "[['Ada', 'birthPlace', 'Turin']]"
+            )
+        cells = []
+        for pair in pairs:
+            if pair[-1] is None:
+                continue
+            if len(pair) == 3:
+                subject, key, value = (plain_name(str(part)) for part in pair)
+                cells.append(Fact(key, value, subject, None, None, None))
+            else:
+                cells.append(Fact(str(pair[0]), str(pair[1]), None, None, None, None))
         return self.splitter.table(FactTable(tuple(cells), (), None, (), {}), name)
 
     def describe(self, table: Given, **how: Any) -> Description:

@@ -42,7 +42,8 @@ class AllCells(Rule):
 
 
 class Template(NamedTuple):
-    """A training text in which words of values stand for their cell: token, or number of the cell."""
+    """A training text in which values stand for their cell: token, or number of the cell; ~number stands for what a
+    triple is about."""
 
     keys: tuple[str, ...]
     parts: tuple[str | int, ...]
@@ -114,10 +115,11 @@ class NearestTemplate(Rule):
 def template(table: Table, text: Sequence[str], *, longest_first: bool = True) -> Template:
     """Longer values first, so that none is replaced inside another; or in the order of the table."""
     parts: list[str | int] = list(text)
-    cells = list(enumerate(table.cells))
-    for number, cell in sorted(cells, key=lambda pair: -len(pair[1].tokens)) if longest_first else cells:
-        length = len(cell.tokens)
-        start = next((i for i in range(len(parts) - length + 1) if tuple(parts[i : i + length]) == cell.tokens), None)
+    pieces = [(~n, cell.tokens[: cell.subject]) for n, cell in enumerate(table.cells) if cell.subject]
+    pieces += [(n, cell.tokens[cell.subject :]) for n, cell in enumerate(table.cells)]
+    for number, piece in sorted(pieces, key=lambda pair: -len(pair[1])) if longest_first else pieces:
+        length = len(piece)
+        start = next((i for i in range(len(parts) - length + 1) if tuple(parts[i : i + length]) == piece), None)
         if start is not None:
             parts[start : start + length] = [number]
     return Template(tuple(cell.key for cell in table.cells), tuple(parts), len(text))
@@ -133,8 +135,10 @@ def filled(one: Template, table: Table) -> list[str]:
         if isinstance(part, str):
             tokens.append(part)
             continue
-        key = one.keys[part]
-        nth = one.keys[:part].count(key)
+        number = max(part, ~part)
+        key = one.keys[number]
+        nth = one.keys[:number].count(key)
         if places[key]:
-            tokens += table.cells[places[key][min(nth, len(places[key]) - 1)]].tokens
+            cell = table.cells[places[key][min(nth, len(places[key]) - 1)]]
+            tokens += cell.tokens[cell.subject :] if part >= 0 else cell.tokens[: cell.subject]
     return tokens
