@@ -18,10 +18,14 @@ by a sketch of joint codes that fades as slowly.
 seeds: on that shop, 150 s each, three seeds, SASRec at 50 and at 200 beside LISA with counts of joint codes; its share
 of each one's NDCG@10 has an interval over seeds and users, and is of the test part, which chose nothing.
 
+defaults: MovieLens-1M as above, LISA and SASRec with their options as they come, which see all events and the last 200,
+and SASRec with the last 50; NDCG@10 with seen items left out, and with all items ranked (`whole`).
+
     python -m benchmarks.long_histories [--shop-seconds 600] [--movie-seconds 300] [--only PART]
 """
 
 import argparse
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -134,23 +138,34 @@ def seeds(seconds: float, quick: bool) -> tuple[dict[str, float], dict[str, Inte
 
 
 def movies(seconds: float, quick: bool) -> dict[str, float]:
+    return by_length("movies", arms(quick, windows=32, lr=1e-3), seconds, quick)  # most histories are short
+
+
+def defaults(seconds: float, quick: bool) -> dict[str, float]:
+    sides = {"sasrec_50": SASRec(**{"training.length": 50}), "sasrec_200": SASRec(), "lisa": LISA()}
+    return by_length("defaults", sides, seconds, quick)
+
+
+def by_length(part: str, sides: Mapping[str, NextItem], seconds: float, quick: bool) -> dict[str, float]:
     events = read_events(harness.data("seqrec/ml-100k.inter.gz" if quick else "seqrec/ml-1m.txt.gz"))
     lengths = np.diff(events.offsets)
     lengths = lengths[lengths >= 3] - 1  # split loo: what comes before the test event
     figures: dict[str, float] = {}
-    for name, arm in arms(quick, windows=32, lr=1e-3).items():  # most histories are short
+    for name, arm in sides.items():
         fitted, found = trained(arm, events, "loo", seconds)
         tested = fitted.evaluate(events, exclude_seen=True)
         per_user = tested.per_unit["ndcg@10"]
         assert len(per_user) == len(lengths)
         found["ndcg@10"] = tested["ndcg@10"]
+        if part == "defaults":
+            found["whole_ndcg@10"] = fitted.evaluate(events)["ndcg@10"]
         for low, high in pairwise(BORDERS):
             there = (lengths > low) & (lengths <= high)
             if there.any():
-                figures[f"movies_users_{low}_to_{high}"] = float(there.sum())
+                figures[f"{part}_users_{low}_to_{high}"] = float(there.sum())
                 found[f"ndcg@10_{low}_to_{high}"] = float(per_user[there].mean())
-        figures |= {f"movies_{name}_{figure}": value for figure, value in found.items()}
-        print(f"movies, {name}: {found}", flush=True)
+        figures |= {f"{part}_{name}_{figure}": value for figure, value in found.items()}
+        print(f"{part}, {name}: {found}", flush=True)
     return figures
 
 
@@ -158,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shop-seconds", type=float, default=600)
     parser.add_argument("--movie-seconds", type=float, default=300)
-    parser.add_argument("--only", choices=("shop", "movies", "recent", "counts", "seeds"))
+    parser.add_argument("--only", choices=("shop", "movies", "recent", "counts", "seeds", "defaults"))
     parser.add_argument("--quick", action="store_true", help="two seconds an arm: only to see that it runs")
     asked = parser.parse_args()
     figures: dict[str, float] = {}
@@ -171,6 +186,11 @@ def main() -> None:
         seconds = 2.0 if asked.quick else RECENT_SECONDS
         found, ends = seeds(seconds, asked.quick)
         harness.report("long_histories", {"seeds_seconds_of_training": seconds} | found, intervals=ends)
+        return
+    if asked.only == "defaults":
+        seconds = 2.0 if asked.quick else asked.movie_seconds
+        figures = {"defaults_seconds_of_training": seconds} | defaults(seconds, asked.quick)
+        harness.report("long_histories", figures)
         return
     if asked.only != "movies":
         seconds = 2.0 if asked.quick else asked.shop_seconds
