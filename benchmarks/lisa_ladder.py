@@ -20,7 +20,7 @@ steps as fit into it by the median of 30 that are tried first, so that a busy ma
 is 0.01: of 0.003 and 0.01 LISA's validation figure was better at it on `far` (20 to 30 s), LRURec's alike; SASRec
 learned `near` no better at 0.002 and 0.0005.
 
-Arms: LISA as it comes, which looks at all events alike (lambda = 0); the same with the last 50 events one by one
+Arms: LISA without counts, which looks at all events alike (lambda = 0); the same with the last 50 events one by one
 (`recent`), and with a candidate's own count, by its codewords (`codewords`) or by a sketch of joint codes (`joint`);
 SASRec with the last 50 events; LRURec.
 
