@@ -110,7 +110,7 @@ def test_a_state_without_its_events_is_refused():
 @pytest.mark.parametrize("recent", [20, 7, 1])
 def test_lisa_streams_as_it_answers_of_whole_histories(recent, events):
     system = LISA(parse(Options, SMALL | {"attention.recent": recent})).fit(events, max_epochs=1, progress="none")
-    assert system.state_size == 3 * 5 + recent
+    assert system.state_size == 3 * 5 + recent + 2 * 512  # counts, items, the sketch of candidates
     ids = system.vocabularies["items"].ids(list(range(1, 25)))
     history = [ids[i] for i in torch.randint(24, (300,), generator=torch.Generator().manual_seed(0)).tolist()]
     session = system.open()
