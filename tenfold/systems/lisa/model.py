@@ -62,7 +62,7 @@ class State(NamedTuple):
     histogram: Tensor  # (N, B, W)
     upper: list[Any]  # of the blocks above the first
     ring: Tensor | None = None  # (N, w) items of the recent events, the newest last, 0 before the first
-    joint: Tensor | None = None  # (N, R, W), the sketch of joint codes
+    joint: Tensor | None = None  # (N, R, W), the sketch
 
 
 def _set_apart(books: Codebooks, x: Tensor, found: Encoded) -> Encoded:
