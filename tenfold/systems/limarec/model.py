@@ -114,6 +114,11 @@ class Interests(nn.Module):
         return sums if state is None else state + sums
 
 
+def vectors_in(options: Options) -> int:
+    """M: the interests, and one more for the short-term slot."""
+    return options.interests + (options.interest.short_term == "slot")
+
+
 class LimaRecNetwork(nn.Module):
     """Events -> interests. Called on a whole history or, with the state it returned, on what came since."""
 
@@ -147,8 +152,7 @@ class LimaRecNetwork(nn.Module):
         )
         self.latest = nn.Linear(dim, dim, bias=False) if interest.short_term != "none" else None
         self.gate = nn.Linear(2 * dim, 1) if interest.short_term == "gate" else None
-        vectors = options.interests + (interest.short_term == "slot")
-        self.counts, keys = item_counts(dim, items, options.counts, vectors)
+        self.counts, keys = item_counts(dim, items, options.counts, vectors_in(options))
         self.register_buffer("keys", keys, persistent=False)
 
     def forward(

@@ -15,7 +15,7 @@ from tenfold.data.splits import Split
 from tenfold.errors import OptionError
 from tenfold.ops.interest_cross_entropy import interest_cross_entropy
 from tenfold.splitmix import mix
-from tenfold.systems.limarec.model import LimaRecNetwork, State, Weights
+from tenfold.systems.limarec.model import LimaRecNetwork, State, Weights, vectors_in
 from tenfold.systems.limarec.options import Options
 from tenfold.systems.limarec.step import Step
 from tenfold.tasks.next_item import NextItem, NextItemBatch
@@ -92,8 +92,8 @@ class LimaRec(NextItem):
 
     @property
     def vectors(self) -> int:
-        """M: the interests, and one more for the short-term slot."""
-        return self.options.interests + (self.options.interest.short_term == "slot")
+        """M, of a user."""
+        return vectors_in(self.options)
 
     # Training.
 

@@ -1,4 +1,4 @@
-"""A candidate's own count in LISA (tasks/next_item/counts.py), by codes. Neither is in the paper.
+"""A candidate's own count in LISA (tasks/next_item/counts.py), by three kinds of keys. None is in the paper.
 
 The histograms tell how often each codeword of each codebook came, not which came together. `codewords`: a candidate's
 count is the least of its codewords' counts, which the state has already. `items`: beside the histograms a sketch counts
@@ -27,7 +27,7 @@ class CodeCounts(ItemCounts):
         """Raises OptionError."""
         o, books = options.counts, options.codebooks
         if o.of == "codewords" and options.soft:
-            raise OptionError("soft codes have no counts of single codewords; found counts.of=codewords; take joint")
+            raise OptionError("soft codes have no counts of single codewords; found counts.of=codewords; take items")
         sketched = o.of != "codewords"
         super().__init__(options.dim, *((o.rows, o.width, o.decay) if sketched else (books.books, books.words)))
         self.of, self.sketched = o.of, sketched
