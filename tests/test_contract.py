@@ -30,6 +30,7 @@ from torch.testing import assert_close
 
 from tenfold import SASRec
 from tenfold.errors import NotFittedError, OptionError, RunError, TrainingError
+from tenfold.options import flat, parse
 from tenfold.tasks.classification import lesson
 from tenfold.tasks.classification.task import Classifier
 from tenfold.training import Budget
@@ -44,6 +45,15 @@ def data(cls):
 
 
 # Fitting.
+
+
+@every_frame
+def test_a_moving_mean_of_the_weights_can_be_kept(cls, data):
+    chosen = {"training.ema_decay": 0.5}
+    if not {*chosen} <= {*flat(vars(cls.tiny))}:
+        pytest.skip("its training has no ema_decay")
+    averaged = cls(parse(type(cls.tiny), flat(vars(cls.tiny)) | chosen)).fit(data, budget=budget())
+    assert weights(averaged).isfinite().all() and not torch.equal(weights(averaged), weights(fitted(cls)))
 
 
 @every_trained

@@ -2,14 +2,18 @@
 
 import pytest
 import torch
+from contract import FailureError, budget, fail, weights
+from fit_one import happens_at
 from small_lisa import PRESETS, SMALL, history_of, small
 from torch.testing import assert_close
 
 from tenfold import LISA
-from tenfold.nn.codebooks import Codebooks, collisions, sharing, usage
+from tenfold.nn import codebooks
+from tenfold.nn.codebooks import Codebooks, CodesInTurns, collisions, sharing, usage
 from tenfold.ops.straight_through import decode_reference
 from tenfold.options import parse
 from tenfold.systems.lisa.compact import Compact
+from tenfold.systems.lisa.model import LisaNetwork
 from tenfold.systems.lisa.options import Options
 from tenfold.tasks.next_item.events import NextItemBatch
 
@@ -197,6 +201,40 @@ def test_what_is_set_apart_is_saved_exported_and_streamed_alike(events, tmp_path
         session = again.open()
         session.update_many(["u"] * 30, history)
         assert_close(dict(session.recommend("u", k=24)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_codes_in_turns_are_at_most_so_many_steps_old(monkeypatch):
+    monkeypatch.setattr(codebooks, "EARLY", 2)
+    books, in_turns = Codebooks(4, 2, 8, coding="nearest"), CodesInTurns(10, 2, 3)
+    table, expected = torch.randn(10, 4), torch.zeros(10, 2, dtype=torch.uint8)
+    for step in range(9):
+        now, n = books.nearest(table * 2.0), min(3, 1 + step // 2)
+        expected[step % n :: n] = now[step % n :: n]
+        found = in_turns(books, table, 2.0)
+        assert torch.equal(found, expected) and torch.equal(found, now) == (n == 1)
+        table = torch.randn(10, 4)
+    few = torch.tensor([0, 7, 9])  # three times which are no more than the table's rows
+    assert torch.equal(in_turns(books, table, 2.0, few), books.nearest(table[few] * 2.0))
+    many = torch.tensor([0, 1, 5, 7])
+    again = books.nearest(table * 2.0)
+    expected[0::3] = again[0::3]
+    assert torch.equal(in_turns(books, table, 2.0, many), expected[many])
+
+
+def test_a_broken_off_training_knows_its_old_codes_again_and_a_system_does_not_keep_them(events, tmp_path, monkeypatch):
+    monkeypatch.setattr(codebooks, "EARLY", 1)
+    asked = SMALL | {"training.batch_size": 8, "training.lr": 0.01}
+    options = parse(Options, asked | {"codebooks.refresh": 8})
+    whole, each = (LISA(o).fit(events, budget=budget(max_epochs=3)) for o in (options, parse(Options, asked)))
+    assert not torch.equal(weights(whole), weights(each)) and each.network.codes is None  # few items
+    first = happens_at(LISA(options), 20, fail)
+    with pytest.raises(FailureError):
+        first.fit(events, budget=budget(max_epochs=3, save_seconds=0), run=tmp_path)
+    again = LISA(options).fit(events, budget=budget(max_epochs=3), run=tmp_path, resume=True)
+    assert torch.equal(weights(again), weights(whole))
+    assert not any(name.startswith("codes.") for name in whole.network.state_dict())
+    steps = [LisaNetwork(items, LISA().options).codes for items in (2_000, 9_000, 50_000)]
+    assert [each and each.every for each in steps] == [None, 4, 8]
 
 
 def test_usage_and_collisions_count():

@@ -231,8 +231,16 @@ class Trainable(pl.LightningModule):
         self.stage.history.append(record)
         self.progress.validated(self.trainer, bool(figures))
 
+    def _of_training(self) -> dict[str, Tensor]:
+        """Buffers that training needs to go on and a fitted network does not: those that a module names so."""
+        return {
+            f"{name}.{buffer}": module.get_buffer(buffer)
+            for name, module in self.network.named_modules()
+            for buffer in getattr(module, "of_training", ())
+        }
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["best"] = self.best
+        checkpoint["best"], checkpoint["of training"] = self.best, self._of_training()
         sums = {name: [float(each) for each in pair] for name, pair in self.sums.items()}
         checkpoint["so far"] = {
             "seconds": self.seconds, "sums": sums, "history": self.stage.history, "waited": self.waited,
@@ -252,6 +260,8 @@ class Trainable(pl.LightningModule):
         self.earlier_seconds, self.sums, self.waited = so_far["seconds"], so_far["sums"], so_far["waited"]
         self.validated, self.done_units, self.done_steps = so_far["validated"], so_far["units"], so_far["taken"]
         self.weights = so_far["weights"]
+        for name, buffer in self._of_training().items():
+            buffer.copy_(checkpoint["of training"][name])
         self.stage.history[:] = so_far["history"]
         if self.budget.threads is None:  # sums in another order are other sums
             torch.set_num_threads(checkpoint["threads"])

@@ -27,6 +27,7 @@ from tenfold.ops.straight_through import decode, straight_through
 Start = Literal["slice", "official", "kmeans"]
 Coding = Literal["nearest", "bilinear"]
 LOOKED_AT = 1 << 13  # rows from which codewords start
+EARLY = 8  # steps after which codes may be one step older
 
 
 class Encoded(NamedTuple):
@@ -75,12 +76,15 @@ class Codebooks(nn.Module):
         else:
             nn.init.normal_(self.codewords, std=(2 / (words + dim)) ** 0.5)
 
-    def forward(self, x: Tensor, *, vectors_only: bool = False) -> Encoded:
-        """vectors_only: nobody asks for the soft codes, and they are not kept together."""
+    def forward(self, x: Tensor, *, vectors_only: bool = False, given: Tensor | None = None) -> Encoded:
+        """vectors_only: nobody asks for the soft codes, and they are not kept together.
+
+        given: codes (R, B) to take in place of x's own; for hard codes of coding=nearest alone.
+        """
         if x.dim() != 2 or x.shape[1] != self.codewords.shape[2]:
             raise ShapeError(f"codebooks need x (R, D = {self.codewords.shape[2]}); found {tuple(x.shape)}")
         if self.similarity is None and not self.soft:
-            hard = self.nearest(x)
+            hard = self.nearest(x) if given is None else given
             return Encoded(decode(x, hard, self.codewords), hard, None)
         learns = torch.is_grad_enabled() and (x.requires_grad or self.codewords.requires_grad)
         keys, far = self._keys()
@@ -230,6 +234,39 @@ class Codebooks(nn.Module):
                 revived += count
             rest = after if self.residual else rest
         return revived
+
+
+class CodesInTurns(nn.Module):
+    """The hard codes of a table in training: at each step those of every n-th row are made anew, another n-th at the
+    next; codewords and vectors are those of the step.
+
+    n grows with the steps so far, since vectors move fastest at first.
+    """
+
+    of_training = ("codes", "steps")  # what a checkpoint holds, and a saved system does not
+    codes: Tensor
+    steps: Tensor
+
+    def __init__(self, rows: int, books: int, every: int) -> None:
+        """every: the largest n."""
+        super().__init__()
+        self.every = every
+        self.register_buffer("codes", torch.zeros(rows, books, dtype=torch.uint8), persistent=False)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, books: Codebooks, table: Tensor, scale: float, rows: Tensor | None = None) -> Tensor:
+        """The codes (R, B) of scale * table (R, D), or of these rows of it. One call a step.
+
+        Rows so few that a turn would take longer have their own codes made anew.
+        """
+        if rows is not None and len(rows) * self.every <= len(table):
+            return books.nearest(table[rows] * scale)
+        steps = int(self.steps)
+        n = min(self.every, 1 + steps // EARLY)
+        self.codes[steps % n :: n] = books.nearest(table[steps % n :: n] * scale)
+        self.steps += 1
+        return self.codes.clone() if rows is None else self.codes[rows]
 
 
 class Usage(NamedTuple):

@@ -91,6 +91,8 @@ def least_reference(counts: Tensor, keys: Tensor) -> Tensor:
 def least_of(counts: Tensor, keys: Tensor) -> Tensor:
     """counters (N, L, R, W), keys of candidates (N, L, K, R), or of those that sequences or events share (1 in place of
     N or L) -> (N, L, K)."""
+    if len(keys) == keys.shape[1] == 1 and keys.shape[2] > 1:
+        return least(counts.flatten(0, 1), keys[0, 0]).unflatten(0, counts.shape[:2])
     return counts.gather(-1, keys.mT.expand(*counts.shape[:3], -1)).amin(2)
 
 

@@ -123,7 +123,10 @@ class CodedNetwork(LisaNetwork):
         if self.target_codebooks is not None and targets is not None:
             found = CodedTable(F.pad(targets, (0, 0, 1, 0)), self.target_codebooks.codewords)
         encoded = Encoded(cast(Tensor, events), events.codes, None)
-        keys = None if self.counts is None else self.counts.keys(events.codes, len(history))
+        keys = None
+        if self.counts is not None:
+            self.counts.have(len(history))
+            keys = self.counts.keys(events.codes)
         self.held = Catalogue(cast(Tensor, None), encoded, tables, cast(Tensor, found), found.codes, keys)
 
     def catalogue(self, items: Tensor | None = None) -> Catalogue:

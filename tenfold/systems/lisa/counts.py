@@ -23,8 +23,8 @@ def sketch_counters(options: Options) -> int:
 class CodeCounts(ItemCounts):
     of_items: Tensor  # (V + 1, R)
 
-    def __init__(self, options: Options) -> None:
-        """Raises OptionError."""
+    def __init__(self, options: Options, items: int) -> None:
+        """items: V.  Raises OptionError."""
         o, books = options.counts, options.codebooks
         if o.of == "codewords" and options.soft:
             raise OptionError("soft codes have no counts of single codewords; found counts.of=codewords; take items")
@@ -32,6 +32,12 @@ class CodeCounts(ItemCounts):
         super().__init__(options.dim, *((o.rows, o.width, o.decay) if sketched else (books.books, books.words)))
         self.of, self.sketched = o.of, sketched
         self.register_buffer("of_items", torch.zeros(0, self.rows, dtype=torch.long), persistent=False)
+        self.have(items)
+
+    def have(self, items: int) -> None:
+        """A catalogue of V items. Not left to the first batch: a mean of weights copies buffers of one size."""
+        if self.of == "items":
+            self.of_items = item_keys(items, self.rows, self.width)
 
     def fading(self, rate: Tensor | None) -> Tensor | None:
         """Factors of the counters at each event (R,), where they fade as the histograms do, by lambda (B,)."""
@@ -39,13 +45,10 @@ class CodeCounts(ItemCounts):
             return None
         return torch.exp(-(torch.zeros_like(self.fade) if rate is None else rate))
 
-    def keys(self, codes: Tensor, items: int, numbers: Tensor | None = None) -> Tensor:
-        """codes (U, B) of a catalogue's items 0 (padding) to `items`, or of those of these numbers (U,) -> (U, R)
-        int64."""
+    def keys(self, codes: Tensor, numbers: Tensor | None = None) -> Tensor:
+        """codes (U, B) of a whole catalogue, padding first, or of the items of these numbers (U,) -> (U, R) int64."""
         if self.of == "codewords":
             return codes.long()
         if self.of == "joint":
             return joint_keys(codes, self.rows, self.width)
-        if len(self.of_items) != items + 1:
-            self.of_items = item_keys(items, self.rows, self.width).to(codes.device)
         return self.of_items if numbers is None else self.of_items[numbers]

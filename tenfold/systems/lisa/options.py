@@ -14,6 +14,7 @@ PAPER = {
     "codebooks.coding": "bilinear",
     "codebooks.start": "slice",
     "codebooks.distinct": False,
+    "codebooks.refresh": 1,
     "training.lr": 1e-3,
     "expansion": 1,
     "counts.of": "none",
@@ -42,6 +43,11 @@ class CodebookOptions:
         bool, option("where items share all codes, all but one change a code for the nearest that is free")
     ] = True
     residual: Annotated[bool, option("a codebook encodes what those before it left")] = True
+    refresh: Annotated[
+        int | None,
+        option("steps of training in which the codes of all items are made anew, an equal part at each, for "
+               "coding=nearest; none: one and another for every 3,000 items, at most 8", gt=0),
+    ] = None  # fmt: skip
     learn_counts: Annotated[bool, option("the codes learn through the histograms too")] = True
     revive: Annotated[int, option("training steps after which unused codewords are seeded anew; 0: never", ge=0)] = 0
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tenfold.ops.item_counts import counts_after, item_keys, least, least_of, running_counts
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
-from tenfold.tasks.next_item.events import NextItemBatch
+from tenfold.tasks.next_item.events import NextItemBatch, only_real
 from tenfold.tasks.next_item.losses import loss_of_scores
 from tenfold.tasks.next_item.options import ItemCountOptions, LossOptions
 from tenfold.training import Loss
@@ -86,6 +86,7 @@ class ItemCounts(nn.Module):
                 beside=lambda part: least(self.split(rows[part])[1], keys[1:]),
             )  # fmt: skip
             return total, real.sum()
+        user, batch = only_real(user, batch)
         z, counts = self.split(user)
         gate, negatives = self.gate(z), batch.negatives
         s_pos = (z * F.embedding(batch.next, table)).sum(-1, keepdim=True)

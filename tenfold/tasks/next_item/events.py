@@ -33,6 +33,17 @@ def distinct(batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
     return items, NextItemBatch(events, following, negatives, batch.times)
 
 
+def only_real(user: Tensor, batch: NextItemBatch) -> tuple[Tensor, NextItemBatch]:
+    """Where all windows share their negatives (1, k): the N positions with a next event alone, as one window; else both
+    as they are.  user (B, L, ...) -> (1, N, ...)."""
+    if batch.negatives.dim() != 2 or len(batch.negatives) != 1:
+        return user, batch
+    real = batch.next != 0
+    times = None if batch.times is None else batch.times[real].unsqueeze(0)
+    events, following = (part[real].unsqueeze(0) for part in (batch.events, batch.next))
+    return user[real].unsqueeze(0), NextItemBatch(events, following, batch.negatives, times)
+
+
 class NextItemSamples:
     """The training windows of a split, made into batches. What is drawn is a function of (seed, epoch, window)."""
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
-from tenfold.tasks.next_item.events import NextItemBatch
+from tenfold.tasks.next_item.events import NextItemBatch, only_real
 from tenfold.tasks.next_item.options import LossOptions
 from tenfold.training import Loss
 
@@ -34,6 +34,7 @@ def next_item_loss(
         s_pos = (h * F.embedding(positive, table)).sum(-1)  # (N,)
         s_neg = torch.einsum("nd,nkd->nk", h, F.embedding(negative, table))  # (N, k)
         return _bce(s_pos, s_neg), weight
+    user, batch = only_real(user, batch)
     s_pos = (user * F.embedding(batch.next, table)).sum(-1)  # (B, L)
     s_neg = user @ F.embedding(batch.negatives, table).mT  # (B, L, k); of one row of negatives alike
     return loss_of_scores(options, s_pos, s_neg, batch, items=items or len(table) - 1)
