@@ -227,6 +227,8 @@ def test_a_broken_off_training_knows_its_old_codes_again_and_a_system_does_not_k
     options = parse(Options, asked | {"codebooks.refresh": 8})
     whole, each = (LISA(o).fit(events, budget=budget(max_epochs=3)) for o in (options, parse(Options, asked)))
     assert not torch.equal(weights(whole), weights(each)) and each.network.codes is None  # few items
+    assert any("24 items were made anew over 8 steps" in note for note in whole.notes)
+    assert not any("made anew" in note for note in each.notes)
     first = happens_at(LISA(options), 20, fail)
     with pytest.raises(FailureError):
         first.fit(events, budget=budget(max_epochs=3, save_seconds=0), run=tmp_path)

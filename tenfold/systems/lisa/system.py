@@ -49,6 +49,11 @@ class LISA(NextItem):
 
     def stages(self, prepared: Split) -> Iterator[Stage]:
         yield from super().stages(prepared)
+        if (codes := self.network.codes) is not None:
+            self.notes.append(
+                f"codes of {self.sizes['items']:,} items were made anew over {codes.every} steps each time; "
+                f"codebooks.refresh=1 makes them anew at every step"
+            )
         self.network.eval()
         if shared := self.collided():
             self.notes.append(
