@@ -46,7 +46,7 @@ class CodebookOptions:
     refresh: Annotated[
         int | None,
         option("steps of training in which the codes of all items are made anew, an equal part at each, for "
-               "coding=nearest; none: one and another for every 3,000 items, at most 8", gt=0),
+               "coding=nearest; none: one and another for every 3,000 items, at most 4", gt=0),
     ] = None  # fmt: skip
     learn_counts: Annotated[bool, option("the codes learn through the histograms too")] = True
     revive: Annotated[int, option("training steps after which unused codewords are seeded anew; 0: never", ge=0)] = 0
