@@ -7,11 +7,11 @@ too.
 
 shop: customers with thousands of events and forty interests at a time, each of which rests for long, so that two in
 five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. LISA as it comes
-(`lisa`, one seed) and set for long histories (`long`: windows of 2,048 events, all of which count; three seeds, as
-SASRec), 600 s each. Its share of each one's NDCG@10 has an interval over seeds and users, and is of the test part,
-which chose nothing.
+beside SASRec, 300 s each, three seeds. Its share of each one's NDCG@10 has an interval over seeds and users, and is of
+the test part, which chose nothing.
 
-seeds: a shop of the same kind with 300,000 events, 150 s each, three seeds; LISA counts joint codes.
+seeds: a shop of the same kind with 300,000 events, 150 s each, three seeds; LISA trains on windows of 2,048 events, all
+of which count, and counts joint codes.
 
 recent: that shop, 150 s of training, SASRec at 50 beside LISA's default coding with the last 50 events attended to one
 by one (`recent`) and with all by their codewords (`codes`).
@@ -23,7 +23,7 @@ defaults: MovieLens-1M by length of history, split loo: LISA and SASRec with the
 events and the last 200, and SASRec with the last 50, 300 s each; NDCG@10 with seen items left out, and with all items
 ranked (`whole`).
 
-    python -m benchmarks.long_histories [--seconds 600] [--only PART]
+    python -m benchmarks.long_histories [--seconds 300] [--only PART]
 """
 
 import argparse
@@ -52,7 +52,7 @@ BORDERS = (0, 50, 200, 500, 1_000, 100_000)  # lengths of histories that are tol
 SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests": 40, "rest": 40.0}
 SMALLER_SHOP = SHOP | {"events": 300_000}
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
-SECONDS = {"shop": 600.0, "seeds": 150.0, "recent": 150.0, "counts": 150.0, "defaults": 300.0}
+SECONDS = {"shop": 300.0, "seeds": 150.0, "recent": 150.0, "counts": 150.0, "defaults": 300.0}
 FIGURES = ("hr@10", "ndcg@10")
 SHARED: dict[str, Any] = {
     "dim": 64,
@@ -96,42 +96,39 @@ def observed(drawn: Shop) -> dict[str, float]:
 
 
 def over_seeds(
-    part: str, drawn: Shop, sides: Mapping[str, tuple[NextItem, int]], seconds: float
+    part: str, drawn: Shop, sides: Mapping[str, NextItem], seconds: float, seeds: int
 ) -> tuple[dict[str, float], dict[str, Interval | None]]:
-    """sides: each with its number of seeds. The last one's share of the others' NDCG@10 has an interval."""
+    """The last side's share of the others' NDCG@10 has an interval."""
     events = read_events(drawn.events())
     tested: dict[str, list[Evaluation]] = {name: [] for name in sides}
-    for seed in range(max(seeds for _, seeds in sides.values())):
-        for name, (arm, seeds) in sides.items():
-            if seed < seeds:
-                fitted, found = trained(arm, events, "stream", seconds, seed)
-                tested[name].append(fitted.evaluate(events))
-                print(f"{part}, seed {seed}, {name}: {found}, {tested[name][-1]['ndcg@10']:.4f}", flush=True)
+    for seed in range(seeds):
+        for name, arm in sides.items():
+            fitted, found = trained(arm, events, "stream", seconds, seed)
+            tested[name].append(fitted.evaluate(events))
+            print(f"{part}, seed {seed}, {name}: {found}, {tested[name][-1]['ndcg@10']:.4f}", flush=True)
     *others, last = sides
-    alike = [name for name in others if sides[name][1] == sides[last][1]]
-    sampled = samples({name: [one.measured["ndcg@10"] for one in tested[name]] for name in (*alike, last)})
+    sampled = samples({name: [one.measured["ndcg@10"] for one in of] for name, of in tested.items()})
     figures: dict[str, float] = {}
     for name, of in tested.items():
         figures |= {f"{part}_{name}_{figure}": float(np.mean([one[figure] for one in of])) for figure in FIGURES}
     ends: dict[str, Interval | None] = {}
-    for name in alike:
+    for name in others:
         figures[f"{part}_{last}_over_{name}"] = float(sampled[last].value / sampled[name].value)
         ends[f"{part}_{last}_over_{name}"] = ratio_interval(sampled[last], sampled[name])
     return figures, ends
 
 
 def shop(seconds: float, quick: bool) -> tuple[dict[str, float], dict[str, Interval | None]]:
-    drawn, seeds = Shop(**QUICK_SHOP if quick else SHOP), 1 if quick else 3
-    sides: dict[str, tuple[NextItem, int]] = {f"sasrec_{last}": (sasrec(last), seeds) for last in (50, 200)}
-    sides |= {"lisa": (LISA(), 1), "long": (lisa(quick), seeds)}
-    figures, ends = over_seeds("shop", drawn, sides, seconds)
+    drawn = Shop(**QUICK_SHOP if quick else SHOP)
+    sides: dict[str, NextItem] = {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "lisa": LISA()}
+    figures, ends = over_seeds("shop", drawn, sides, seconds, 1 if quick else 3)
     return observed(drawn) | figures, ends
 
 
 def seeds(seconds: float, quick: bool) -> tuple[dict[str, float], dict[str, Interval | None]]:
-    drawn, count = Shop(**QUICK_SHOP if quick else SMALLER_SHOP), 1 if quick else 3
-    sides: dict[str, tuple[NextItem, int]] = {f"sasrec_{last}": (sasrec(last), count) for last in (50, 200)}
-    return over_seeds("seeds", drawn, sides | {"counted": (lisa(quick, **{"counts.of": "joint"}), count)}, seconds)
+    drawn, counted = Shop(**QUICK_SHOP if quick else SMALLER_SHOP), lisa(quick, **{"counts.of": "joint"})
+    sides: dict[str, NextItem] = {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "counted": counted}
+    return over_seeds("seeds", drawn, sides, seconds, 1 if quick else 3)
 
 
 def recent(part: str, seconds: float, quick: bool) -> dict[str, float]:
