@@ -306,23 +306,23 @@ SHOP_KINDS = ("brand", "colour", "count", "different", "looks", "neighbour", "or
 # Tables of a room's README by marker: the benchmark, its rows (label, name) and its columns (label, figure of a name).
 GRIDS = {
     "lisa": {
+        "movies": (
+            "long_histories.defaults",
+            [("SASRec, last 50 events", "sasrec_50"), ("SASRec, last 200", "sasrec_200"), ("LISA, all", "lisa")],
+            [
+                ("all items ranked", "defaults_{}_whole_ndcg@10"),
+                ("seen items left out", "defaults_{}_ndcg@10"),
+                ("users with up to 50 events", "defaults_{}_ndcg@10_0_to_50"),
+                ("to 200", "defaults_{}_ndcg@10_50_to_200"),
+                ("to 500", "defaults_{}_ndcg@10_200_to_500"),
+                ("to 1,000", "defaults_{}_ndcg@10_500_to_1000"),
+                ("more", "defaults_{}_ndcg@10_1000_to_100000"),
+            ],
+        ),
         "long histories": (
-            "long_histories",
-            [
-                ("SASRec, last 50 events", "sasrec_50"),
-                ("SASRec, last 200", "sasrec_200"),
-                ("LISA-Base, all", "base"),
-                ("LISA-Mini, all", "mini"),
-            ],
-            [
-                ("shop", "shop_{}_ndcg@10"),
-                ("MovieLens-1M", "movies_{}_ndcg@10"),
-                ("up to 50 events", "movies_{}_ndcg@10_0_to_50"),
-                ("to 200", "movies_{}_ndcg@10_50_to_200"),
-                ("to 500", "movies_{}_ndcg@10_200_to_500"),
-                ("to 1,000", "movies_{}_ndcg@10_500_to_1000"),
-                ("more", "movies_{}_ndcg@10_1000_to_100000"),
-            ],
+            "long_histories.shop",
+            [("SASRec, last 50 events", "sasrec_50"), ("SASRec, last 200", "sasrec_200"), ("LISA, all", "lisa")],
+            [("shop", "shop_{}_ndcg@10"), ("hit rate at 10", "shop_{}_hr@10")],
         ),
         "ladder": (
             "lisa_ladder",

@@ -15,6 +15,7 @@ from torch.testing import assert_close
 
 from tenfold.data.fact_tables import read_fact_tables
 from tenfold.errors import DataError, OptionError
+from tenfold.systems.sana.rivals import InOrder
 from tenfold.tasks.table_text.baselines.generators import PointerGenerator, Seq2Seq
 from tenfold.tasks.table_text.baselines.rules import AllCells, NearestTemplate
 from tenfold.tasks.table_text.beam import LEAST, beam_search, by_majority
@@ -228,6 +229,24 @@ def test_no_n_gram_comes_twice():
         return len(set(grams)) < len(grams)
 
     assert any(map(comes_twice, free)) and not any(map(comes_twice, found))
+
+
+def test_a_beam_that_is_held_to_tokens_says_them_in_order_and_soon():
+    """With a beam of the likeliest alone what is wanted is put off until there is just room for it."""
+    _, _, batch, encoder, writer = writers("also", seed=5)
+    with torch.no_grad():
+        read, longest = writer.read(batch, encoder(batch)), 24
+        skeletons = [[t for t in choices.tolist() if t not in (PAD, EOS, UNK)][-3:] for choices in read.choices]
+        rule = InOrder(skeletons, read.choices, longest)
+        held, plain = (
+            beam_search(writer, read, beam=4, longest=longest, length_penalty=0, rule=each, never=(UNK,)).tokens[:, 0]
+            for each in (rule, lambda *given: rule(*given))
+        )
+    for texts in (held, plain):
+        for text, skeleton in zip(texts.tolist(), skeletons, strict=True):
+            left = iter(text)
+            assert all(token in left for token in skeleton)
+    assert ((held != PAD).sum(1) <= (plain != PAD).sum(1)).all() and (held != PAD).sum() < (plain != PAD).sum()
 
 
 def test_a_text_ends_where_its_end_outweighs_all_else_together():

@@ -14,7 +14,7 @@ from tenfold.systems.sana.options import EditOptions, Options, PredictOptions
 from tenfold.systems.sana.skeleton import Sketcher, hand_on, tidied
 from tenfold.systems.sana.system import SANA, Networks, batches_of
 from tenfold.tasks.table_text.baselines.generators import Generator
-from tenfold.tasks.table_text.beam import LEAST, Found
+from tenfold.tasks.table_text.beam import LEAST, Found, Held
 from tenfold.tasks.table_text.encoding import (
     EOS,
     PAD,
@@ -108,7 +108,7 @@ class SketchAndWrite(SANA):
     def _hand_on(self) -> None:
         hand_on(self.sketcher, self.network.write.encoder, self.network.write.writer)
 
-    penalised, forced = ("sketch",), False
+    penalised, forced, block = ("sketch",), False, 0
 
     def measured(self, tables: Sequence[Table], texts: Sequence[Sequence[list[str]]], asked: Any) -> list[Written]:
         return self.write(tables)
@@ -125,7 +125,8 @@ class SketchAndWrite(SANA):
         return [each for each in found if each is not None]
 
     def _searched(self, batch: Sequence[Numbers], skeletons: Sequence[Sequence[int]], beam: int | None) -> Found:
-        search, longest = replace(self.options.sketch.search, block=0, ends="likeliest"), self.options.text.longest
+        search = replace(self.options.sketch.search, block=self.block, ends="likeliest")
+        longest = self.options.text.longest
         rule = (lambda choices: InOrder(skeletons, choices, longest)) if self.forced else None
         return self.network.write.search(batch, search, beam=beam or search.beam, longest=longest, rule=rule)
 
@@ -137,12 +138,15 @@ class SketchAndWrite(SANA):
 
 
 class ForcedBeam(SketchAndWrite):
-    """The same, and the beam is held to the skeleton: no text ends before it has said all of it, in order."""
+    """The same, and the beam is held to the skeleton: no text ends before it has said all of it, in order.
 
-    forced = True
+    No three tokens come twice: a text that may not end yet repeats itself.
+    """
+
+    forced, block = True, 3
 
 
-class InOrder:
+class InOrder(Held):
     """A rule of beam search: EOS comes only behind the whole skeleton, and when there is just room for what is left of
     it, the next token of it comes."""
 
@@ -153,16 +157,19 @@ class InOrder:
             self.wanted[row, : len(own)] = torch.tensor(own, dtype=torch.int64)
         self.wanted, self.choices, self.longest = self.wanted.to(choices.device), choices, longest
 
-    def __call__(self, tokens: Tensor, table: Tensor, log_p: Tensor) -> Tensor:
+    def progress(self, tokens: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         wanted, said = self.wanted[table], torch.zeros(len(tokens), dtype=torch.int64, device=tokens.device)
-        for place in range(1, tokens.shape[1]):  # how much of it each beam has said
+        for place in range(1, tokens.shape[1]):
             said += (wanted.gather(1, said.unsqueeze(1))[:, 0] == tokens[:, place]).long()
-        left = (wanted != PAD).sum(1) - said
+        return said, wanted.gather(1, said.unsqueeze(1))[:, 0]
+
+    def __call__(self, tokens: Tensor, table: Tensor, log_p: Tensor) -> Tensor:
+        said, following = self.progress(tokens, table)
+        left = (self.wanted[table] != PAD).sum(1) - said
         choices = self.choices[table]
         log_p = log_p.masked_fill((choices == EOS) & (left > 0).unsqueeze(1), LEAST)
-        following = wanted.gather(1, said.unsqueeze(1))
         full = (tokens.shape[1] - 1 + left >= self.longest) & (left > 0)
-        return log_p.masked_fill(full.unsqueeze(1) & (choices != following), LEAST)
+        return log_p.masked_fill(full.unsqueeze(1) & (choices != following.unsqueeze(1)), LEAST)
 
 
 __all__ = ["ForcedBeam", "Levenshtein", "Options", "PredictOptions", "SketchAndWrite", "tidied"]
