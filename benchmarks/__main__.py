@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-TOOLS = {"__init__", "__main__", "harness", "peers", "page"}
+TOOLS = {"__init__", "__main__", "harness", "peers", "page", "shown"}
 # Runs of ten minutes to hours: only when asked for by name.
 LONG = {
     "lisa_ladder", "lisa_ml1m", "lisa_preset", "long_histories", "panel", "rehearsal_babi", "rehearsal_shop",
