@@ -49,7 +49,7 @@ class LISA(NextItem):
 
     def stages(self, prepared: Split) -> Iterator[Stage]:
         yield from super().stages(prepared)
-        if (codes := self.network.codes) is not None:
+        if (codes := self.network.codes) is not None and int(codes.steps):  # a sampled loss may look at few items
             self.notes.append(
                 f"codes of {self.sizes['items']:,} items were made anew over {codes.every} steps each time; "
                 f"codebooks.refresh=1 makes them anew at every step"
