@@ -54,12 +54,8 @@ SMALLER_SHOP = SHOP | {"events": 300_000}
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
 SECONDS = {"shop": 300.0, "seeds": 150.0, "recent": 150.0, "counts": 150.0, "defaults": 300.0}
 FIGURES = ("hr@10", "ndcg@10")
-SHARED: dict[str, Any] = {
-    "dim": 64,
-    "dropout": 0.2,
-    "expansion": 1,
-    "loss.name": "softmax",
-}  # what both sides have alike
+# What both sides have alike.
+SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "expansion": 1, "loss.name": "softmax"}
 
 
 def sasrec(length: int) -> SASRec:

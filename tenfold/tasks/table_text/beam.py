@@ -5,6 +5,7 @@ A text's answer depends on its own beams only, so that batches of any size and o
 Shapes: B tables, K beams, C choices, L tokens so far.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,17 +29,18 @@ class Found(NamedTuple):
 Rule = Callable[[Tensor, Tensor, Tensor], Tensor]  # beams' tokens (R, L), their tables (R,), log P (R, C) -> log P
 
 
-class Held:
+class Held(ABC):
     """A rule that wants tokens in an order. Half of the beam, rounded down, goes to the texts that have said most of
     them: a beam of the likeliest alone is filled by texts that put off what is wanted, and never end (banks of Post and
     Vilar 2018, arXiv 1804.06609, here two)."""
 
+    @abstractmethod
     def __call__(self, tokens: Tensor, table: Tensor, log_p: Tensor) -> Tensor:
-        raise NotImplementedError
+        """As `Rule`."""
 
+    @abstractmethod
     def progress(self, tokens: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Of beams' tokens (R, L) and their tables (R,): how many were said (R,), and which is next (R,), else PAD."""
-        raise NotImplementedError
 
 
 def beam_search(
@@ -114,17 +116,18 @@ class _Search:
         choices = log_p.shape[1]
         total = (self.score.reshape(-1, 1) + log_p).view(tables, beam * choices)
         score, where = total.topk(min(2 * beam, beam * choices), dim=1)  # enough, if half of them end
-        if isinstance(self.rule, Held):
-            score, where = self._with_wanted(self.rule, total, score, where)
+        progress = self.rule.progress(self.tokens, self.table) if isinstance(self.rule, Held) else None
+        if progress is not None:
+            score, where = self._with_wanted(progress[1], total, score, where)
         source = where // choices + self.table.view(tables, beam)[:, :1] * beam  # (B, 2K) rows
         token = self.read.choices[source, where % choices]
         ends = (token == EOS) & (score > LEAST / 2)
         self._end(score.masked_fill(~ends, float("-inf")), source, written)
         score = score.masked_fill(token == EOS, LEAST)
-        if isinstance(self.rule, Held):
-            self.score, best = self._ahead(self.rule, score, source, token)
-        else:
+        if progress is None:
             self.score, best = score.topk(beam, dim=1)
+        else:
+            self.score, best = self._ahead(*progress, score, source, token)
         rows, token = source.gather(1, best).flatten(), token.gather(1, best).flatten()
         each = log_p[rows, (where % choices).gather(1, best).flatten()]
         self.tokens = torch.cat((self.tokens[rows], token.unsqueeze(1)), 1)
@@ -133,26 +136,25 @@ class _Search:
         self.done |= (self.ended > float("-inf")).all(1) | self._decided()
         return written == self.longest or bool(self.done.all())
 
-    def _with_wanted(self, rule: Held, total: Tensor, score: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_wanted(self, wanted: Tensor, total: Tensor, score: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
         """The candidates (B, 2K) and those of each beam that say what is next (B, K)."""
         tables, beam = self.score.shape
-        wanted = rule.progress(self.tokens, self.table)[1]
         says = ((self.read.choices == wanted.unsqueeze(1)) & (wanted != PAD).unsqueeze(1)).view(tables, -1)
         says = says.scatter(1, where, False)  # those are candidates already
         more, place = total.masked_fill(~says, 2 * LEAST).topk(beam, dim=1)
         return torch.cat((score, more), 1), torch.cat((where, place), 1)
 
-    def _ahead(self, rule: Held, score: Tensor, source: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        """Of candidates (B, C) the K to go on with: the likeliest, and of the others those that said most."""
+    def _ahead(
+        self, said: Tensor, wanted: Tensor, score: Tensor, source: Tensor, token: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of candidates (B, C) the K to go on with: the likeliest, and of the others those that said most, of as many
+        the likelier."""
         beam = self.score.shape[1]
-        said, wanted = (each[source] for each in rule.progress(self.tokens, self.table))
         first, at = score.topk(beam - beam // 2, dim=1)
         left = score.scatter(1, at, 2 * LEAST)
-        said = (said + (token == wanted)).masked_fill(left <= LEAST / 2, -1)
-        most = said.double() - torch.linspace(0, 0.5, left.shape[1], dtype=torch.float64, device=left.device).expand_as(
-            left
-        ).gather(1, left.argsort(1, descending=True).argsort(1))  # of those that said as many the likelier
-        behind = most.topk(beam // 2, dim=1).indices
+        most = (said[source] + (token == wanted[source])).masked_fill(left <= LEAST / 2, -1)
+        place = left.argsort(1, descending=True).argsort(1)
+        behind = (most - place / (2 * left.shape[1])).topk(beam // 2, dim=1).indices
         return torch.cat((first, left.gather(1, behind)), 1), torch.cat((at, behind), 1)
 
     def _end(self, score: Tensor, source: Tensor, written: int) -> None:
