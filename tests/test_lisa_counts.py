@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from tenfold.errors import OptionError, ShapeError
 from tenfold.ops.item_counts import (
+    Least,
     counts_after,
     item_keys,
     joint_keys,
@@ -66,11 +67,17 @@ def test_keys_of_items_spread_them_evenly_and_differently_in_each_row():
     assert len(keys.unique(dim=0)) > 2_500  # of 4,096 pairs
 
 
-def test_a_gated_term_beside_the_answers_learns_as_written_out():
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_gated_counts_beside_the_answers_learn_as_written_out(rows):
+    """Most counters are 0, as those of a user are, and so are most counts."""
     torch.manual_seed(1)
-    h, table, gate = (torch.randn(*size, dtype=torch.float64).requires_grad_() for size in ((9, 5), (8, 5), (9,)))
-    target, more = torch.randint(1, 8, (9,)), torch.rand(9, 7, dtype=torch.float64)
-    found = linear_cross_entropy(h, table, target, first=1, chunk=4, gate=gate, beside=lambda rows: more[rows])
+    h, table, gate = (torch.randn(*size, dtype=torch.float64).requires_grad_() for size in ((9, 5), (41, 5), (9,)))
+    counts = torch.rand(9, rows, W, dtype=torch.float64) * (torch.rand(9, rows, W) < 0.6)
+    target, keys = torch.randint(1, 41, (9,)), item_keys(40, rows, W)[1:]
+    more = least_reference(counts, keys)
+    assert 0 < (more > 0).double().mean() < 0.7
+    beside = Least(counts, keys)
+    found = linear_cross_entropy(h, table, target, first=1, chunk=4, gate=gate, beside=beside)
     logits = h @ table[1:].T + gate.unsqueeze(1) * more
     expected = torch.nn.functional.cross_entropy(logits, target - 1, reduction="sum")
     assert_close(found, expected)
@@ -78,7 +85,7 @@ def test_a_gated_term_beside_the_answers_learns_as_written_out():
     for own, defined in zip(*(torch.autograd.grad(2 * x, learned) for x in (found, expected)), strict=True):
         assert_close(own, defined)
     with pytest.raises(ShapeError, match="needs a target in each row"):
-        linear_cross_entropy(h, table, target * 0, first=1, gate=gate, beside=lambda rows: more[rows])
+        linear_cross_entropy(h, table, target * 0, first=1, gate=gate, beside=beside)
 
 
 COUNTED = {

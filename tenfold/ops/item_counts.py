@@ -7,7 +7,7 @@ came under the same keys, never less than its count. `joint_keys` hashes all cod
 Shapes: N sequences, L events, R rows, W counters of each, V items, P positions, B codebooks.
 """
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -70,13 +70,44 @@ def running_counts_reference(keys: Tensor, real: Tensor, before: Tensor, fade: T
     return torch.stack(every, 1)
 
 
+class Keyed(NamedTuple):
+    """V items in order of their first row's keys, so that those of one key lie together. Unsigned: loops over places
+    that could count from an array's end are slower."""
+
+    items: np.ndarray  # (V,) uint32, those of key 0 first
+    begins: np.ndarray  # (W + 1,) uint64, where each key's items begin
+    others: np.ndarray  # (R - 1, V) uint32, their other rows' keys; (1, V) those of the first where it is alone
+
+
+def keyed(keys: Tensor, width: int) -> Keyed:
+    """Of keys (V, R) below W on the CPU."""
+    first = keys[:, 0].numpy()
+    begins = np.concatenate([[0], np.bincount(first, minlength=width).cumsum()]).astype(np.uint64)
+    order = first.argsort(kind="stable")
+    others = keys.numpy()[order, 1:] if keys.shape[1] > 1 else first[order, None]
+    return Keyed(order.astype(np.uint32), begins, others.T.astype(np.uint32, order="C"))
+
+
 def least(counts: Tensor, keys: Tensor) -> Tensor:
     """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's. No gradient."""
     counts = counts.detach()
     if counts.device.type != "cpu":
         return least_reference(counts, keys)
-    found = counts.new_empty(len(counts), len(keys))
-    _least(counts.contiguous().numpy(), keys.T.contiguous().numpy(), found.numpy())
+    found = counts.new_zeros(len(counts), len(keys))
+    add_least(found, counts, keyed(keys, counts.shape[-1]), counts.new_ones(len(counts)))
+    return found
+
+
+def add_least(answers: Tensor, counts: Tensor, of: Keyed, gate: Tensor) -> None:
+    """answers (P, V) += gate (P,) times the least of each item's counters (P, R, W), in place, on the CPU."""
+    counted = counts.detach().contiguous().numpy()
+    _add_least(counted, *of, gate.detach().contiguous().numpy(), answers.detach().numpy())
+
+
+def dot_least(weights: Tensor, counts: Tensor, of: Keyed) -> Tensor:
+    """(P,): the sum over items of weights (P, V) times the least of each item's counters (P, R, W), on the CPU."""
+    found = weights.new_zeros(len(weights))
+    _dot_least(counts.detach().contiguous().numpy(), *of, weights.detach().numpy(), found.numpy())
     return found
 
 
@@ -86,6 +117,27 @@ def least_reference(counts: Tensor, keys: Tensor) -> Tensor:
     for row in range(1, keys.shape[1]):
         found = torch.minimum(found, counts[:, row].index_select(1, keys[:, row]))
     return found
+
+
+class Least:
+    """The least of items' counters beside answers (linear_cross_entropy.py): counters (N, R, W), keys (V, R)."""
+
+    def __init__(self, counts: Tensor, keys: Tensor) -> None:
+        self.counts, self.keys = counts.detach(), keys
+        self.keyed = keyed(keys, counts.shape[-1]) if counts.device.type == "cpu" else None
+
+    def add(self, answers: Tensor, rows: slice, gate: Tensor) -> None:
+        """answers (C, V) += gate (C,) times the counts of these rows, in place."""
+        if self.keyed is None:
+            answers.addcmul_(gate[:, None], least_reference(self.counts[rows], self.keys))
+        else:
+            add_least(answers, self.counts[rows], self.keyed, gate)
+
+    def dot(self, weights: Tensor, rows: slice) -> Tensor:
+        """(C,): the sums over items of weights (C, V) times the counts of these rows."""
+        if self.keyed is None:
+            return (weights * least_reference(self.counts[rows], self.keys)).sum(1)
+        return dot_least(weights, self.counts[rows], self.keyed)
 
 
 def least_of(counts: Tensor, keys: Tensor) -> Tensor:
@@ -113,16 +165,39 @@ def _count(keys, real, before, fade, counts):  # type: ignore[no-untyped-def]
                     new[:] = old
 
 
+# A user had few items: most counters are 0, and so is the count of each item under one of these. Of the others the
+# second row leaves few, so that rows after it are seldom read.
+
+
 @cast(Any, njit)(cache=True, nogil=True)
-def _least(counts, keys, found):  # type: ignore[no-untyped-def]
+def _add_least(counts, items, begins, others, gate, answers):  # type: ignore[no-untyped-def]
+    second, other = min(1, counts.shape[1] - 1), others[0]
     for p in range(len(counts)):
-        row, own, key = found[p], counts[p, 0], keys[0]
-        for v in range(len(row)):
-            row[v] = own[key[v]]
-        for r in range(1, len(keys)):
-            own, key = counts[p, r], keys[r]
-            for v in range(len(row)):
-                row[v] = min(row[v], own[key[v]])
+        row, by, own, next_own = answers[p], gate[p], counts[p, 0], counts[p, second]
+        for w in range(len(own)):
+            if own[w] > 0:
+                for place in range(begins[w], begins[w + 1]):
+                    count = min(own[w], next_own[other[place]])
+                    if count > 0:
+                        for r in range(1, len(others)):
+                            count = min(count, counts[p, r + 1, others[r, place]])
+                        row[items[place]] += by * count
+
+
+@cast(Any, njit)(cache=True, nogil=True)
+def _dot_least(counts, items, begins, others, weights, found):  # type: ignore[no-untyped-def]
+    second, other = min(1, counts.shape[1] - 1), others[0]
+    for p in range(len(counts)):
+        row, own, next_own, total = weights[p], counts[p, 0], counts[p, second], 0.0
+        for w in range(len(own)):
+            if own[w] > 0:
+                for place in range(begins[w], begins[w + 1]):
+                    count = min(own[w], next_own[other[place]])
+                    if count > 0:
+                        for r in range(1, len(others)):
+                            count = min(count, counts[p, r + 1, others[r, place]])
+                        total += row[items[place]] * count
+        found[p] = total
 
 
 @cast(Any, njit)(cache=True, nogil=True)

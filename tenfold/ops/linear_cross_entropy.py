@@ -7,8 +7,7 @@ entropy, arXiv 2410.10989). Memory is that of the gradients, N d + V d, in place
 Shapes: N rows, d width, V classes, C rows of a chunk.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +28,17 @@ def linear_cross_entropy_reference(h: Tensor, table: Tensor, target: Tensor, *, 
     return F.cross_entropy(h[rows] @ table[first:].T, target[rows] - first, reduction="sum")
 
 
+class Beside(Protocol):
+    """Numbers (N, V - first), most of which may be 0; C of the N rows at a time."""
+
+    def add(self, answers: Tensor, rows: slice, gate: Tensor) -> None:
+        """answers (C, V - first) += gate (C,) times the rows' numbers, in place."""
+
+    def dot(self, weights: Tensor, rows: slice) -> Tensor:
+        """(C,): the sums over classes of weights (C, V - first) times the rows' numbers."""
+        ...
+
+
 def linear_cross_entropy(
     h: Tensor,
     table: Tensor,
@@ -37,13 +47,13 @@ def linear_cross_entropy(
     first: int = 0,
     chunk: int | None = None,
     gate: Tensor | None = None,
-    beside: Callable[[slice], Tensor] | None = None,
+    beside: Beside | None = None,
 ) -> Tensor:
     """The same in memory that does not grow with N V; h (N, d), table (V, d), target (N,) integers below V.
 
     Classes below `first` (the padding's row of an embedding) are no answers, and a row whose target is one of them
-    counts nothing. gate (N,): times what `beside` gives, added to the answers; `beside(rows)` gives it for a chunk of
-    the N rows, (C, V - first), and does not learn. Sums are float32 or better, under autocast too. Raises ShapeError.
+    counts nothing. gate (N,): times numbers (N, V - first) that stand `beside` the answers and do not learn, and are
+    added to them. Sums are float32 or better, under autocast too. Raises ShapeError.
     """
     if h.dim() != 2 or table.dim() != 2 or h.shape[1] != table.shape[1] or target.shape != h.shape[:1]:
         raise ShapeError(
@@ -90,7 +100,7 @@ def _chunks(
     table: Tensor,
     gate: Tensor | None,
     target: Tensor,
-    beside: Callable[[slice], Tensor] | None,
+    beside: Beside | None,
     first: int,
     chunk: int,
     autocast: torch.dtype | None,
@@ -107,11 +117,10 @@ def _chunks(
     table_gradient = torch.zeros(table.shape[::-1], dtype=exact, device=h.device) if learns else None
     for start in range(0, len(h), chunk):
         here = slice(start, start + chunk)
-        part, place, more = rows[here], places[here], None
+        part, place = rows[here], places[here]
         z = product(part, classes.T).to(exact)  # (C, V); no copy where dtype is exact
         if gate is not None and beside is not None:
-            more = beside(here).to(exact)
-            z.addcmul_(gate[here, None].to(exact), more)
+            beside.add(z, here, gate[here].to(exact))
         at_target = z.gather(1, place)
         z.sub_(top := z.amax(1, keepdim=True)).exp_()
         mass = z.sum(1, keepdim=True)
@@ -119,8 +128,8 @@ def _chunks(
         if h_gradient is None or table_gradient is None:
             continue
         z.div_(mass).scatter_add_(1, place, torch.full_like(mass, -1.0))  # softmax minus the truth
-        if gate_gradient is not None and more is not None:
-            gate_gradient[here] = (z * more).sum(1).to(gate_gradient.dtype)
+        if gate_gradient is not None and beside is not None:
+            gate_gradient[here] = beside.dot(z, here).to(gate_gradient.dtype)
         z = z.to(dtype)
         h_gradient[here] = product(z, classes)
         table_gradient[:, first:] += product(part.T, z).to(exact)

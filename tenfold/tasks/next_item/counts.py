@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.ops.item_counts import counts_after, item_keys, least, least_of, running_counts
+from tenfold.ops.item_counts import Least, counts_after, item_keys, least, least_of, running_counts
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
 from tenfold.tasks.next_item.events import NextItemBatch, only_real
 from tenfold.tasks.next_item.losses import loss_of_scores
@@ -80,11 +80,10 @@ class ItemCounts(nn.Module):
         if options.name == "softmax":
             real = batch.next != 0
             rows = user[real]
-            z = rows[:, : self.dim]
+            z, counts = self.split(rows)
             total = linear_cross_entropy(
-                z, table, batch.next[real], first=1, gate=self.gate(z)[:, 0],
-                beside=lambda part: least(self.split(rows[part])[1], keys[1:]),
-            )  # fmt: skip
+                z, table, batch.next[real], first=1, gate=self.gate(z)[:, 0], beside=Least(counts, keys[1:])
+            )
             return total, real.sum()
         user, batch = only_real(user, batch)
         z, counts = self.split(user)
