@@ -19,6 +19,10 @@ by one (`recent`) and with all by their codewords (`codes`).
 counts: that shop, 150 s each, SASRec at 50, `codes`, and `codes` with a candidate's own count, by its codewords and by
 a sketch of joint codes that fades as slowly.
 
+curves: the shop of `shop`, one seed, also with methods that train on windows of 2,048 events: SASRec, transformers with
+key-quantised attention and with `lisa+recent`, LRURec; NDCG@10 of the validation part, the best so far, at a tenth, a
+quarter, half and all of the time.
+
 defaults: MovieLens-1M by length of history, split loo: LISA and SASRec with their options as they come, which see all
 events and the last 200, and SASRec with the last 50, 300 s each; NDCG@10 with seen items left out, and with all items
 ranked (`whole`).
@@ -46,21 +50,28 @@ from tenfold.shop import Shop
 from tenfold.systems.lisa.options import Options
 from tenfold.systems.lisa.system import LISA
 from tenfold.tasks.next_item import NextItem
+from tenfold.tasks.next_item.baselines.lrurec import LRURec
+from tenfold.tasks.next_item.baselines.transformer import Transformer
 
 LONG = 2_048
 BORDERS = (0, 50, 200, 500, 1_000, 100_000)  # lengths of histories that are told apart
 SHOP = {"seed": 3, "users": 300, "items": 2_000, "events": 900_000, "interests": 40, "rest": 40.0}
 SMALLER_SHOP = SHOP | {"events": 300_000}
 QUICK_SHOP = {"seed": 3, "users": 20, "items": 100, "events": 4_000, "interests": 10, "rest": 40.0}
-SECONDS = {"shop": 300.0, "seeds": 150.0, "recent": 150.0, "counts": 150.0, "defaults": 300.0}
+SECONDS = {"shop": 300.0, "curves": 300.0, "seeds": 150.0, "recent": 150.0, "counts": 150.0, "defaults": 300.0}
 FIGURES = ("hr@10", "ndcg@10")
 # What both sides have alike.
 SHARED: dict[str, Any] = {"dim": 64, "dropout": 0.2, "expansion": 1, "loss.name": "softmax"}
 
 
+def windows(length: int) -> dict[str, Any]:
+    return SHARED | {
+        "layers": 1, "training.length": length, "training.batch_size": LONG // length, "training.lr": 2e-3
+    }  # fmt: skip
+
+
 def sasrec(length: int) -> SASRec:
-    events = {"training.length": length, "training.batch_size": 2_048 // length, "training.lr": 2e-3}
-    return SASRec(**SHARED | {"layers": 1} | events)
+    return SASRec(**windows(length))
 
 
 def lisa(quick: bool, **options: Any) -> LISA:
@@ -77,6 +88,15 @@ def trained(
     fitted = arm.clone().fit(events, split=split, budget=budget)
     history = fitted.history["next_item"]
     return fitted, {"epochs": float(len(history)), "validation_ndcg@10": max(e["ndcg@10"] for e in history)}
+
+
+def curve(fitted: NextItem, seconds: float) -> dict[str, float]:
+    """The best validation figure at shares of the time; 0 before the first."""
+    history, found = fitted.history["next_item"], dict[str, float]()
+    for share in (0.1, 0.25, 0.5, 1.0):
+        by_then = [e["ndcg@10"] for e in history if e["seconds"] <= share * seconds or share == 1.0]
+        found[f"validation_ndcg@10_after_{share * seconds:.0f}_s"] = max(by_then, default=0.0)
+    return found
 
 
 def observed(drawn: Shop) -> dict[str, float]:
@@ -125,6 +145,24 @@ def seeds(seconds: float, quick: bool) -> tuple[dict[str, float], dict[str, Inte
     drawn, counted = Shop(**QUICK_SHOP if quick else SMALLER_SHOP), lisa(quick, **{"counts.of": "joint"})
     sides: dict[str, NextItem] = {"sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "counted": counted}
     return over_seeds("seeds", drawn, sides, seconds, 1 if quick else 3)
+
+
+def curves(seconds: float, quick: bool) -> dict[str, float]:
+    events, long = read_events(Shop(**QUICK_SHOP if quick else SHOP).events()), windows(64 if quick else LONG)
+    recent = {"attention": "lisa+recent", "recent": 20 if quick else 50}
+    own = {name: value for name, value in long.items() if name != "expansion"}  # of LRURec, which has it fixed
+    sides: dict[str, NextItem] = {
+        "sasrec_50": sasrec(50), "sasrec_200": sasrec(200), "sasrec_2048": SASRec(**long),
+        "key_quantised": Transformer(**long | {"attention": "key-quantised"}), "lrurec": LRURec(**own),
+        "lisa_recent": Transformer(**long | recent), "lisa": LISA(),
+    }  # fmt: skip
+    figures: dict[str, float] = {}
+    for name, arm in sides.items():
+        fitted, found = trained(arm, events, "stream", seconds)
+        found |= curve(fitted, seconds) | {figure: fitted.evaluate(events)[figure] for figure in FIGURES}
+        figures |= {f"curves_{name}_{figure}": value for figure, value in found.items()}
+        print(f"curves, {name}: {found}", flush=True)
+    return figures
 
 
 def recent(part: str, seconds: float, quick: bool) -> dict[str, float]:
@@ -183,6 +221,8 @@ def main() -> None:
         figures[f"{part}_seconds_of_training"] = seconds
         if part in ("recent", "counts"):
             figures |= recent(part, seconds, asked.quick)
+        elif part == "curves":
+            figures |= curves(seconds, asked.quick)
         elif part == "defaults":
             figures |= defaults(seconds, asked.quick)
         else:
