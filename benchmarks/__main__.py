@@ -28,6 +28,18 @@ PARTS = {
     "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
     "lisa_streaming": ("recent",),
     "long_histories": ("shop", "curves", "seeds", "recent", "counts", "defaults"),
+    "panel": (
+        "ml-100k",
+        "wikipedia-edits",
+        "beauty-1000-users",
+        "beauty-last-five",
+        "shop-small",
+        "shop-middle",
+        "shop-large",
+        "shop-long",
+        "ml-1m",
+        "beauty",
+    ),
     "rehearsal_babi": (
         "qa1",
         "qa2",
