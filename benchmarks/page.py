@@ -7,7 +7,7 @@ each room; from the tables of systems it makes the README's lists. They stand be
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,16 +150,23 @@ def grid_table(
     if not parts:
         return "Nothing has been measured yet."
     figures = {name: value for part in parts for name, value in found[part]["figures"].items()}
+    intervals = {name: ends for part in parts for name, ends in found[part].get("intervals", {}).items()}
     figure = {"link_rules": "MRR", "rehearsal_shop": "% right", "lisa_ladder": "share"}.get(benchmark, "NDCG@10")
     told = {"rehearsal_shop": harness.shown, "lisa_ladder": "{:.2f}".format}.get(benchmark, "{:.4f}".format)
     lines = [f"| {figure} | " + " | ".join(label for label, _ in columns) + " |", "|---|" + "---:|" * len(columns)]
     for label, name in rows:
-        values = [figures.get(figure.format(name)) for _, figure in columns]
-        if all(value is None for value in values):
+        own = [figure.format(name) for _, figure in columns]
+        if not any(figure in figures for figure in own):
             continue
-        cells = ["" if value is None else told(value) for value in values]
+        cells = [_cell(figures.get(figure), intervals.get(figure), told) for figure in own]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(value: Any, ends: list[float] | None, told: Callable[[Any], str]) -> str:
+    if value is None:
+        return ""
+    return told(value) if ends is None else f"{value:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
 
 
 def systems_table() -> str:
