@@ -392,3 +392,14 @@ def test_facts_are_told_in_the_words_that_a_catalogue_has_for_them():
         assert found["facts_told"] == pytest.approx(100 * told / 3)
     assert judge([Judged(["some", "years"], [["a"]], many)], Protocol(facts=True))["facts_told"] == 100
     assert "facts_told" not in judge([Judged(["a"], [["a"]], table)], Protocol())
+
+
+def test_a_triple_is_told_where_what_it_is_about_and_its_value_both_stand():
+    triple = [(["position"], ["akeem", "ayers", "outside", "linebacker"])]
+    for text, told in (
+        ("akeem ayers plays as an outside linebacker .", 100),
+        ("he plays as an outside linebacker .", 0),
+        ("akeem ayers plays outside .", 0),
+    ):
+        judged = Judged(text.split(), [["a"]], triple, subjects=[2])
+        assert judge([judged], Protocol(facts=True))["facts_told"] == told

@@ -78,6 +78,11 @@ class Table:
         """As metrics take them."""
         return [(cell.key_tokens, cell.tokens) for cell in self.cells]
 
+    @property
+    def subjects(self) -> list[int]:
+        """How many tokens of each record's value are what a triple is about."""
+        return [cell.subject for cell in self.cells]
+
     def skeleton_of(self, text: Sequence[str], *, phrases: bool = False) -> list[str]:
         """phrases: with the stop words within what is copied word for word."""
         if phrases:

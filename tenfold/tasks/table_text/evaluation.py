@@ -22,6 +22,7 @@ class Judged(NamedTuple):
     text: Tokens
     references: Sequence[Tokens]
     table: Table
+    subjects: Sequence[int] = ()  # so many of each value's tokens are what a triple is about; none: of no value
 
 
 def plain(tokens: Tokens) -> list[str]:
@@ -90,16 +91,21 @@ def judge(
 
 def facts_told(judged: Judged) -> float:
     """The share of cells that the text tells, by the shop's matcher, which knows the words that a catalogue has for a
-    value; where it knows none, the value itself has to be there, whole."""
+    value; where it knows none, the value itself has to be there, whole. Of a triple, what it is about has to be there
+    too, and need not stand beside the value."""
     from tenfold.shop.facts import Cell, said
 
     text, found = join_words(judged.text), []
-    for key, value in judged.table:
-        cell = Cell(join_words(key), join_words(value))
+
+    def tells(key: str, value: str) -> bool:
         try:
-            found.append(said(text, cell) is not None)
+            return said(text, Cell(key, value)) is not None
         except (KeyError, ValueError, IndexError):  # a key of the shop with a value that the shop never has
-            found.append(said(text, Cell("brand", cell.value)) is not None)  # as it is written
+            return said(text, Cell("brand", value)) is not None  # as it is written
+
+    for (key, value), about in zip(judged.table, judged.subjects or [0] * len(judged.table), strict=True):
+        own = tells(join_words(key), join_words(value[about:]))
+        found.append(own and (about == 0 or tells("brand", join_words(value[:about]))))
     return 100.0 * float(np.mean(found))
 
 

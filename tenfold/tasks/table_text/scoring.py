@@ -40,7 +40,7 @@ def score_file(file: Path, data: Path | None, *, column: str, tokens: str, case:
             silent += 1
             continue
         own = splitter.table(table, f"{data or file}, table {number}")
-        judged.append(Judged(splitter.text(text), references, own.records))
+        judged.append(Judged(splitter.text(text), references, own.records, own.subjects))
     judged = judged[: protocol.at_most]
     entailment = None
     if protocol.entailment == "cooccurrence":

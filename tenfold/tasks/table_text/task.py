@@ -164,7 +164,7 @@ class TableText(System):
         tables = [prepared.tables[row] for row in rows]
         written = self.measured(tables, [prepared.texts[row] for row in rows], asked)
         judged = [
-            Judged(text.tokens, prepared.texts[row], table.records)
+            Judged(text.tokens, prepared.texts[row], table.records, table.subjects)
             for text, row, table in zip(written, rows, tables, strict=True)
         ]
         own = prepared.rows("train") if asked.entailment == "cooccurrence" else []
