@@ -16,7 +16,7 @@ from tenfold import LISA, FirstOrderMarkov, LimaRec, Popularity, SASRec
 from tenfold.data.events import Events
 from tenfold.data.splits import split
 from tenfold.errors import DataError, OptionError, UnknownIdError
-from tenfold.tasks.next_item import NextItem, answers, evaluation
+from tenfold.tasks.next_item import NextItem, answers, evaluation, task
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import LossOptions
@@ -182,6 +182,50 @@ def test_ranks_equal_those_of_one_query_at_a_time(name, exclude_seen, events, mo
         expected = list(one_by_one(system, prepared, queries, exclude_seen))
         ranked = evaluation.rank(system, prepared, queries, k=10, exclude_seen=exclude_seen)
     assert list(zip(ranked.above.tolist(), ranked.tied.tolist(), strict=True)) == expected
+
+
+def long_walks():
+    """Ten users with 60 events each."""
+    return Events.from_histories([[1 + (user + event) % 7 for event in range(60)] for user in range(10)])
+
+
+def test_with_a_stride_a_pass_answers_several_events():
+    """Each looks at up to so many events fewer, a history's first ones at all there are."""
+    events, window, stride = long_walks(), 9, 4
+    system = fitted(events, **{"training.length": window})
+    prepared = split(events, "stream")
+    queries = prepared.queries("test")
+    begin, end, of_query = evaluation.passes(system, prepared, queries, stride)
+    assert len(begin) < len(queries.user) / 2 and (end - begin).max() == window
+    seen = queries.position - begin[of_query]
+    assert seen.min() == window - stride + 1 and seen.max() == window
+    wanted, scores = torch.from_numpy(events.items[queries.position].astype(np.int64)), []
+    with torch.no_grad():
+        for position, start in zip(queries.position, begin[of_query], strict=True):
+            users, _ = system.encode(torch.from_numpy(events.items[start:position].astype(np.int64))[None])
+            scores.append(system.scores(users[:, -1])[0])
+        ranked = evaluation.rank(system, prepared, queries, k=5, stride=stride)
+    scores = torch.stack(scores)[:, 1:]
+    expected = (scores > scores.gather(1, wanted[:, None] - 1)).sum(1)
+    assert torch.equal(ranked.above, expected)
+    whole = evaluation.passes(system, prepared, queries, 1_000)  # more than a window: as many as it holds
+    assert all(
+        np.array_equal(*each) for each in zip(whole, evaluation.passes(system, prepared, queries, 9), strict=True)
+    )
+    assert "after 6 to 9 events or all there are" in system.evaluate(events, split="stream", stride=4).protocol
+    with pytest.raises(OptionError, match="stride is a number of events"):
+        system.evaluate(events, stride=0)
+
+
+def test_a_validation_of_many_windows_is_strided_and_that_is_said(monkeypatch):
+    events, notes = long_walks(), list[str]()
+    for dear in (task.DEAR_VALIDATION, 0.5):
+        monkeypatch.setattr(task, "DEAR_VALIDATION", dear)
+        system = SASRec(SASRec.tiny).set_params(**{"training.length": 8})
+        system.fit(events, split="stream", max_epochs=1, progress="none")
+        notes.append(" ".join(system.notes))
+    assert "stride" not in notes[0]
+    assert "validations answer 60 events after 5 to 8 events each, in strides of 4" in notes[1]
 
 
 def test_unknown_items_are_left_out_of_histories_and_miss_as_targets(events):

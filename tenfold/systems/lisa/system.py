@@ -61,9 +61,9 @@ class LISA(NextItem):
                 f"them comes first"
             )
 
-    def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
+    def _validate(self, prepared: Split, queries: Queries, stride: int = 1) -> dict[str, float]:
         """Beside what is watched, how the items are coded."""
-        return super()._validate(prepared, queries) | self.code_use()
+        return super()._validate(prepared, queries, stride) | self.code_use()
 
     @torch.no_grad()
     def code_use(self) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Ranks of held-out events, chunk by chunk: no users x items matrix is ever held.
 
 A query is one held-out event; its history is all that the user did before. Queries whose whole history fits into what a
-causal method looks at share one pass over the longest of them; the others get a pass of their own.
+causal method looks at share one pass over the longest of them; the others get a pass of their own or, with a stride of
+s, share one with those of the same s places of a user's history: as texts are measured with a sliding window.
 
 Shapes: Q queries, P passes, L events of the longest pass in a chunk, V items (column 0 is padding).
 """
@@ -16,7 +17,7 @@ from torch import Tensor
 from tenfold.data.options import ReadOptions
 from tenfold.data.packing import alike
 from tenfold.data.splits import Queries, Split
-from tenfold.errors import DataError
+from tenfold.errors import DataError, OptionError
 from tenfold.metrics.evaluation import Evaluation
 from tenfold.metrics.ranking import Coverage, check_ks, default_ks, figures, ranks_and_shown
 from tenfold.metrics.sampled import check_sampled, draw_sampled_negatives, keys_of, sampled_ranks
@@ -54,6 +55,7 @@ def measure(
     sampled: int = 0,
     by: Literal["none", "history", "gap", "span"] = "none",
     gap_of: str = "category",
+    stride: int = 1,
     read_options: ReadOptions | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> Evaluation:
@@ -63,12 +65,14 @@ def measure(
     ks = ks or default_ks(items, sampled)
     check_ks(ks, items)
     check_sampled(sampled, ks, items)
+    if stride < 1:
+        raise OptionError(f"stride is a number of events, 1 or more; found {stride}")
     dataset = system.read(data, read_options, **(inputs or {}))
     prepared = system.prepare(dataset, split or system.fitted.get("split") or system.splits[0])
     queries = prepared.queries(part)
     if len(queries.user) == 0:
         raise DataError(f"split '{prepared.name}' leaves no {part} event in this log; choose another split")
-    ranked = rank(system, prepared, queries, k=max(ks), exclude_seen=exclude_seen, sampled=sampled)
+    ranked = rank(system, prepared, queries, k=max(ks), exclude_seen=exclude_seen, sampled=sampled, stride=stride)
     named = f"sampled-{sampled}" if sampled else ""
     by_event = figures(ranked.above, ranked.tied, ks, items=items, protocol=named)
     among = f"{sampled} items that the user never had" if sampled else f"the whole catalogue of {items:,} items"
@@ -76,6 +80,8 @@ def measure(
         f"split {prepared.name}, {part} part: {len(queries.user):,} events of {len(np.unique(queries.user)):,} users, "
         f"each ranked among {among}, items seen before {'left out' if exclude_seen else 'in the ranking'}"
     )
+    if stride > 1 and system.context is not None and system.causal:
+        protocol += f", after {max(system.context - stride + 1, 1):,} to {system.context:,} events or all there are"
     notes = system.data_notes(dataset, prepared)
     if system.log_of(dataset) != system.fitted.get("log"):
         notes.append("this is not the log that the system was fitted on")
@@ -131,9 +137,17 @@ def places(
 
 
 def rank(
-    system: Recommender, split: Split, queries: Queries, *, k: int, exclude_seen: bool = False, sampled: int = 0
+    system: Recommender,
+    split: Split,
+    queries: Queries,
+    *,
+    k: int,
+    exclude_seen: bool = False,
+    sampled: int = 0,
+    stride: int = 1,
 ) -> Ranked:
-    """sampled: 0 ranks among the whole catalogue, n among n items drawn once for each user that the user never had."""
+    """sampled: 0 ranks among the whole catalogue, n among n items drawn once for each user that the user never had.
+    stride: as of `passes`."""
     events, items = split.events, len(system.vocabularies["items"])
     target = torch.from_numpy(events.items[queries.position].astype(np.int64))  # 0: an item that the system never saw
     untrained = system.statistics["item_counts"][target] == 0
@@ -148,7 +162,7 @@ def rank(
             item_keys=item_keys,
         )  # fmt: skip
     coverage = Coverage(items)
-    for chunk, scores in scored(system, split, queries):
+    for chunk, scores in scored(system, split, queries, stride):
         wanted = target[chunk].to(scores.device)
         if sampled:
             found = sampled_ranks(scores, wanted, torch.from_numpy(drawn[chunk]).to(scores.device))
@@ -161,14 +175,14 @@ def rank(
 
 
 @torch.no_grad()
-def scored(system: Recommender, split: Split, queries: Queries) -> Iterator[tuple[np.ndarray, Tensor]]:
+def scored(system: Recommender, split: Split, queries: Queries, stride: int = 1) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Chunks of queries, as indices (C,), and their scores (C, V + 1). Every query comes once, the short passes first.
 
     Items that the system does not know (number 0) are left out of the histories; a query whose history holds no other
     is answered by popularity.
     """
     events, device = split.events, system.device
-    start, stop, of_query = passes(system, split, queries)
+    start, stop, of_query = passes(system, split, queries, stride)
     known = np.concatenate([[0], np.cumsum(events.items != 0)])  # known events before each place of the log
     column = known[queries.position] - known[start[of_query]] - 1  # a query is answered after the event before it
     by_pass = np.argsort(of_query, kind="stable")
@@ -191,13 +205,22 @@ def scored(system: Recommender, split: Split, queries: Queries) -> Iterator[tupl
             yield mine[part], scores
 
 
-def passes(system: Recommender, split: Split, queries: Queries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bounds of what is read for each pass (P,), (P,), and the pass that answers each query (Q,)."""
-    offsets = split.events.offsets[queries.user]
-    start = offsets if system.context is None else np.maximum(offsets, queries.position - system.context)
-    shared = (start == offsets) & system.causal
-    # One key for each pass: a user's shared one, or the query's own.
-    key = np.where(shared, queries.user, len(split.events) + np.arange(len(start)))
+def passes(
+    system: Recommender, split: Split, queries: Queries, stride: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bounds of what is read for each pass (P,), (P,), and the pass that answers each query (Q,).
+
+    stride: of a causal method whose answers look at the last `context` events, so many places of a user's history are
+    answered in one pass over that many events, each after up to stride - 1 events fewer.
+    """
+    offsets, last = split.events.offsets[queries.user], queries.position
+    if system.context is not None and system.causal:
+        stride = min(stride, system.context)
+        last = offsets + (queries.position - offsets) // stride * stride + stride - 1  # of its stretch
+    start = offsets if system.context is None else np.maximum(offsets, last - system.context)
+    # One key for each pass: a user's shared one, those that start alike, or the query's own.
+    own = start if system.causal else np.arange(len(start))
+    key = np.where((start == offsets) & system.causal, queries.user, len(split.events) + own)
     _, of_query = np.unique(key, return_inverse=True)
     count = int(of_query.max(initial=-1)) + 1
     begin, end = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)

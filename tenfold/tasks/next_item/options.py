@@ -88,6 +88,11 @@ class Protocol:
         Literal["none", "history", "gap", "span"],
         option("metrics also by number of earlier events, by events since one of the same kind (--gap-of), by span"),
     ] = "none"
+    stride: Annotated[
+        int,
+        option("held-out events of a user that one pass over a window answers, each after up to so many events fewer; "
+               "1: each after a whole window", gt=0),
+    ] = 1  # fmt: skip
     gap_of: Annotated[str, option("attribute of items by which two events are of the same kind, for by=gap")] = (
         "category"
     )

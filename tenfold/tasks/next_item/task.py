@@ -23,7 +23,7 @@ from tenfold.metrics import ranking
 from tenfold.metrics.sampled import check_sampled
 from tenfold.system import Answer, Evaluation, PredictionSummary
 from tenfold.tasks.next_item.answers import OnUnseen, Recommender
-from tenfold.tasks.next_item.evaluation import measure, rank
+from tenfold.tasks.next_item.evaluation import measure, passes, rank
 from tenfold.tasks.next_item.events import NextItemBatch, NextItemSamples
 from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import PredictOptions, Protocol
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tenfold.tasks.next_item.session import Session
 
 
+# A validation that would read more than so many times the events of an epoch is strided by half a window.
+DEAR_VALIDATION = 100
 PATIENT_STEPS = 100  # at least so many of them are no better before training ends: an epoch of a small log has few
 
 
@@ -119,7 +121,9 @@ class NextItem(Recommender):
             loss=self.loss,
             data=samples,
             batch_size=training.batch_size,
-            validate=partial(self._validate, prepared, queries) if len(queries.user) else None,
+            validate=partial(self._validate, prepared, queries, self._stride(prepared, queries))
+            if len(queries.user)
+            else None,
             optimizer=partial(Adam, lr=training.lr, betas=(0.9, training.beta2), fused=training.clip is None),
             schedule=rates,
             clip=training.clip,
@@ -132,9 +136,24 @@ class NextItem(Recommender):
         """How many events a batch trains on: units of a budget."""
         return int((batch.next != 0).sum())
 
-    def _validate(self, prepared: Split, queries: Queries) -> dict[str, float]:
+    def _stride(self, prepared: Split, queries: Queries) -> int:
+        """Of validations."""
+        if self.context is None or not self.causal:
+            return 1
+        begin, end, _ = passes(self, prepared, queries)
+        if (end - begin).sum() <= DEAR_VALIDATION * max(int(prepared.trained().sum()), 1):
+            return 1
+        stride = max(self.context // 2, 1)
+        self.notes.append(
+            f"validations answer {len(queries.user):,} events after {self.context - stride + 1:,} to {self.context:,} "
+            f"events each, in strides of {stride:,}: a window for each would take {(end - begin).sum():,} events; "
+            f"`evaluate` reads whole windows unless stride={stride} is given to it too"
+        )
+        return stride
+
+    def _validate(self, prepared: Split, queries: Queries, stride: int = 1) -> dict[str, float]:
         k = min(10, len(self.vocabularies["items"]))
-        ranked = rank(self, prepared, queries, k=k)
+        ranked = rank(self, prepared, queries, k=k, stride=stride)
         per_user = ranked.per_user(ranking.figures(ranked.above, ranked.tied, [k]))
         return {name: float(per_user[name].mean()) for name in (f"ndcg@{k}", f"hr@{k}")}  # the first one is watched
 
@@ -170,6 +189,8 @@ class NextItem(Recommender):
         sampled: 0 ranks among the whole catalogue, 100 is the protocol of SASRec's paper.  by: 'history',
         'gap', 'span': notes tell the figures of events after so many others, so long after one of the same `gap_of`, or
         in each sixth of the second half of the time.
+        stride: held-out events of a user that one pass over a window answers, each after up to stride - 1 events fewer
+        than a window holds; 1: each after a whole one.
         read_options: how a file is read.
         Raises DataError, OptionError.
         """
