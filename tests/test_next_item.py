@@ -219,13 +219,13 @@ def test_with_a_stride_a_pass_answers_several_events():
 
 def test_a_validation_of_many_windows_is_strided_and_that_is_said(monkeypatch):
     events, notes = long_walks(), list[str]()
-    for dear in (task.DEAR_VALIDATION, 0.5):
+    for dear in (2, 0.5):  # a validation reads 480 events, an epoch 480
         monkeypatch.setattr(task, "DEAR_VALIDATION", dear)
         system = SASRec(SASRec.tiny).set_params(**{"training.length": 8})
         system.fit(events, split="stream", max_epochs=1, progress="none")
         notes.append(" ".join(system.notes))
     assert "stride" not in notes[0]
-    assert "validations answer 60 events after 5 to 8 events each, in strides of 4" in notes[1]
+    assert "one pass answers 4 held-out events of a user, after 5 to 8 events each" in notes[1]
 
 
 def test_unknown_items_are_left_out_of_histories_and_miss_as_targets(events):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 # A validation that would read more than so many times the events of an epoch is strided by half a window.
-DEAR_VALIDATION = 100
+DEAR_VALIDATION = 4
 PATIENT_STEPS = 100  # at least so many of them are no better before training ends: an epoch of a small log has few
 
 
@@ -145,9 +145,9 @@ class NextItem(Recommender):
             return 1
         stride = max(self.context // 2, 1)
         self.notes.append(
-            f"validations answer {len(queries.user):,} events after {self.context - stride + 1:,} to {self.context:,} "
-            f"events each, in strides of {stride:,}: a window for each would take {(end - begin).sum():,} events; "
-            f"`evaluate` reads whole windows unless stride={stride} is given to it too"
+            f"validations are strided: one pass answers {stride:,} held-out events of a user, after "
+            f"{self.context - stride + 1:,} to {self.context:,} events each; `evaluate` reads a whole window for each, "
+            f"unless given stride={stride}"
         )
         return stride
 
