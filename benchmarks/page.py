@@ -158,15 +158,17 @@ def grid_table(
         own = [figure.format(name) for _, figure in columns]
         if not any(figure in figures for figure in own):
             continue
-        cells = [_cell(figures.get(figure), intervals.get(figure), told) for figure in own]
+        cells = [_cell(figure, figures.get(figure), intervals.get(figure), told) for figure in own]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(value: Any, ends: list[float] | None, told: Callable[[Any], str]) -> str:
+def _cell(figure: str, value: Any, ends: list[float] | None, told: Callable[[Any], str]) -> str:
     if value is None:
         return ""
-    return told(value) if ends is None else f"{value:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
+    if "_over_" not in figure:
+        return told(value)
+    return f"{value:.2f}" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
 
 
 def systems_table() -> str:
