@@ -345,9 +345,24 @@ GRIDS = {
             ],
         ),
         "long histories": (
-            "long_histories.shop",
-            [("SASRec, last 50 events", "sasrec_50"), ("SASRec, last 200", "sasrec_200"), ("LISA, all", "lisa")],
-            [("shop", "shop_{}_ndcg@10"), ("hit rate at 10", "shop_{}_hr@10")],
+            "long_histories",
+            [
+                ("SASRec, last 50 events, 600 s", "shop_sasrec_50"),
+                ("SASRec, last 200, 600 s", "shop_sasrec_200"),
+                ("LISA, all, 600 s", "shop_lisa"),
+                ("SASRec, last 2,048, 300 s", "curves_sasrec_2048"),
+                ("`transformer:attention=key-quantised`, 300 s", "curves_key_quantised"),
+                ("LRURec, 300 s", "curves_lrurec"),
+                ("`transformer:attention=lisa+recent`, 300 s", "curves_lisa_recent"),
+            ],
+            [
+                ("test part", "{}_ndcg@10"),
+                ("hit rate at 10", "{}_hr@10"),
+                ("validation part after 75 s", "{}_validation_ndcg@10_75_s"),
+                ("150 s", "{}_validation_ndcg@10_150_s"),
+                ("300 s", "{}_validation_ndcg@10_300_s"),
+                ("600 s", "{}_validation_ndcg@10_600_s"),
+            ],
         ),
         "ladder": (
             "lisa_ladder",
