@@ -18,6 +18,7 @@ PAPER = {
     "training.lr": 1e-3,
     "expansion": 1,
     "counts.of": "none",
+    "long_windows": False,
 }
 Targets = Literal["same", "own", "items"]
 
@@ -100,6 +101,12 @@ class Options:
         Targets, option("what is found: items by the histories' codes, by codes of their own, or raw")
     ] = "same"
     positions: Annotated[bool, option("a learned vector for each position of a window")] = True
+    long_windows: Annotated[
+        bool,
+        option(
+            "training windows of 2,048 events, fewer in a batch, where the user of a training event has 1,000 or more"
+        ),
+    ] = True
     regulariser: Annotated[float, option("pulls an item towards its codes, for soft", ge=0)] = 0.01
     codebooks: CodebookOptions = CodebookOptions()
     attention: AttentionOptions = AttentionOptions()

@@ -21,6 +21,7 @@ from tenfold.tasks.next_item.losses import next_item_loss
 from tenfold.tasks.next_item.options import Training
 from tenfold.training import Loss, Stage
 
+LONG, MANY_EVENTS = 2_048, 1_000  # events of a long window, and of users from which windows are long: docs/log.md
 EVENTS_AT_ONCE = 4096  # of a replay, counted at a time
 MOST_ITEMS = 1 << 24  # whole numbers that a float32 tells apart
 
@@ -46,6 +47,20 @@ class LISA(NextItem):
 
     def item_table(self) -> Tensor:
         return self.network.catalogue().targets
+
+    def windows(self, prepared: Split) -> tuple[int, int]:
+        """An answer looks at all events: where these are many, windows that hold as many teach what to make of them."""
+        length, batch_size = super().windows(prepared)
+        events = (prepared.train_end - prepared.events.offsets[:-1]).astype(np.float64)
+        of_typical = float((events**2).sum() / max(events.sum(), 1))  # how many the user of an event has
+        if not self.options.long_windows or length >= LONG or of_typical < MANY_EVENTS:
+            return length, batch_size
+        batch_size = max(1, length * batch_size // LONG)
+        self.notes.append(
+            f"training windows hold {LONG:,} events, {batch_size:,} in a batch, since the user of a training event has "
+            f"{of_typical:,.0f} on average; long_windows=false takes training.length = {length:,}"
+        )
+        return LONG, batch_size
 
     def stages(self, prepared: Split) -> Iterator[Stage]:
         yield from super().stages(prepared)

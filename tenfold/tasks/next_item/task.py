@@ -108,11 +108,15 @@ class NextItem(Recommender):
         user, _ = self.encode(batch.events, **self.timed(batch.times))
         return next_item_loss(self.options.loss, user, self.item_table(), batch)
 
+    def windows(self, prepared: Split) -> tuple[int, int]:
+        """Events in a training window, and windows in a batch."""
+        return self.options.training.length, self.options.training.batch_size
+
     def stages(self, prepared: Split) -> Iterator[Stage]:
-        training = self.options.training
+        training, (length, batch_size) = self.options.training, self.windows(prepared)
         queries = prepared.queries("validation")
-        samples = NextItemSamples(prepared, training.length, self.options.loss, times=self.uses_times)
-        steps = max(1, -(-len(samples) // training.batch_size))  # of an epoch
+        samples = NextItemSamples(prepared, length, self.options.loss, times=self.uses_times)
+        steps = max(1, -(-len(samples) // batch_size))  # of an epoch
         rates = schedule(training.schedule, training.warmup)
         ends_by_itself = len(queries.user) > 0 and rates is None
         yield Stage(
@@ -120,7 +124,7 @@ class NextItem(Recommender):
             network=self.network,
             loss=self.loss,
             data=samples,
-            batch_size=training.batch_size,
+            batch_size=batch_size,
             validate=partial(self._validate, prepared, queries, self._stride(prepared, queries))
             if len(queries.user)
             else None,
