@@ -27,7 +27,7 @@ PARTS = {
     "lisa_attention": ("recent",),
     "lisa_ladder": ("near", "groups", "far", "items", "noise", "catalogue"),
     "lisa_streaming": ("recent",),
-    "long_histories": ("shop", "curves", "seeds", "recent", "counts", "defaults"),
+    "long_histories": ("shop", "windows", "curves", "seeds", "recent", "counts", "defaults"),
     "panel": (
         "ml-100k",
         "wikipedia-edits",

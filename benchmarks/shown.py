@@ -349,7 +349,8 @@ GRIDS = {
             [
                 ("SASRec, last 50 events, 600 s", "shop_sasrec_50"),
                 ("SASRec, last 200, 600 s", "shop_sasrec_200"),
-                ("LISA, all, 600 s", "shop_lisa"),
+                ("LISA, all, windows of 200 in training, 600 s", "shop_lisa"),
+                ("LISA as it comes, windows of 2,048 in training, 600 s", "windows_lisa"),
                 ("SASRec, last 2,048, 300 s", "curves_sasrec_2048"),
                 ("`transformer:attention=key-quantised`, 300 s", "curves_key_quantised"),
                 ("LRURec, 300 s", "curves_lrurec"),

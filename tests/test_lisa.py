@@ -10,6 +10,8 @@ from small_lisa import PRESETS, small
 from torch.testing import assert_close
 
 from tenfold import LISA
+from tenfold.data.events import Events
+from tenfold.data.splits import split
 from tenfold.errors import ArtifactError, OptionError
 from tenfold.nn.codebooks import Codebooks
 from tenfold.nn.lisa import CodewordAttention, LisaAttention
@@ -226,3 +228,17 @@ def test_soft_is_pulled_towards_its_codes(events):
         c = systems[0].network.catalogue()
         apart = (c.vectors - c.history.vectors).square().sum(1)
     assert more - less == pytest.approx(0.5 * float(2 * apart[3] + apart[5]), rel=1e-3)
+
+
+def test_users_of_many_events_are_trained_on_in_long_windows(monkeypatch):
+    """As many events in a batch, and a fit says it; the presets are the paper's."""
+    monkeypatch.setattr("tenfold.systems.lisa.system.LONG", 40)
+    monkeypatch.setattr("tenfold.systems.lisa.system.MANY_EVENTS", 30)
+    many, few = (Events.from_histories([[1 + (u + e) % 7 for e in range(n)] for u in range(9)]) for n in (60, 20))
+    windows = {"training.length": 10, "training.batch_size": 9}
+    fitted = small("mini", **windows, long_windows=True).fit(many, split="none", max_epochs=1)
+    assert fitted.windows(split(many, "none")) == (40, 2)
+    assert any("training windows hold 40 events, 2 in a batch" in note for note in fitted.notes)
+    assert fitted.windows(split(few, "none")) == (10, 9)
+    assert small("mini", **windows).windows(split(many, "none")) == (10, 9)
+    assert LISA().options.long_windows and not LISA(preset="mini").options.long_windows
