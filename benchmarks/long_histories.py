@@ -6,9 +6,9 @@ events the validation part sees no difference, at 200 it prefers the second; of 
 too.
 
 shop: customers with thousands of events and forty interests at a time, each of which rests for long, so that two in
-five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. LISA as it
-comes, but for long windows, beside SASRec, 600 s each, three seeds. Its share of each one's NDCG@10 has an interval over seeds and users, and is of
-the test part, which chose nothing.
+five events are about an item last met 200 to 2,000 events ago; split stream, a customer's last tenth. LISA as it comes,
+but for its long windows, beside SASRec, 600 s each, three seeds. Its share of each one's NDCG@10 has an interval over
+seeds and users, and is of the test part, which chose nothing.
 
 seeds: a shop of the same kind with 300,000 events, 150 s each, three seeds; LISA trains on windows of 2,048 events, all
 of which count, and counts joint codes.
