@@ -72,6 +72,13 @@ def spelled(max_epochs: int, patience: int | None, *, least: bool = False) -> st
     return epochs if patience is None else f"{epochs}, until {'at least ' if least else ''}{end} no better"
 
 
+def totals_spelled(budget: Budget) -> str:
+    """What a whole fit may cost beside that, in words; '' where there is no such limit."""
+    units = {"max_seconds": "s", "max_steps": "steps", "max_units": "units"}  # as options say what a task's unit is
+    given = [(getattr(budget, name), unit) for name, unit in units.items()]
+    return "".join(f", at most {value:,.10g} {unit}" for value, unit in given if value is not None)
+
+
 class Limits(NamedTuple):
     """What one stage may cost; None is no limit."""
 

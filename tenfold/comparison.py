@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.arms import Cost
-from tenfold.budget import Budget, epochs_of, spelled
+from tenfold.budget import Budget, epochs_of, spelled, totals_spelled
 from tenfold.files import save_figure, write_whole
 from tenfold.metrics.bootstrap import Interval
 from tenfold.tune import Tuned
@@ -121,7 +121,7 @@ class Comparison:
         seeds = f"seed {budget.seed}" if self.seeds == 1 else f"seeds {budget.seed} to {last}, figures are their means"
         spent = "in each stage " if self.stages > 1 else ""
         epochs = epochs_of(budget.max_epochs, budget.patience, own=self.patience)
-        spent += spelled(*epochs, least=budget.patience is None)
+        spent += spelled(*epochs, least=budget.patience is None) + totals_spelled(budget)
         over = f"{self.units}, the same for all arms" + (", and over seeds" if self.seeds > 1 else "")
         lines = [
             f"Each arm: {spent}, {seeds}; {searched if self.trials else 'options as given, none tuned'}.",

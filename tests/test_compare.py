@@ -196,6 +196,12 @@ def test_the_protocol_is_named_and_the_budget_told(comparison):
     assert all(0 < row.figures["coverage@10"] <= 1 and "coverage@10" not in row.intervals for row in comparison.rows)
 
 
+def test_limits_of_a_whole_fit_are_told_beside_its_epochs(events):
+    budget = Budget(max_epochs=2, max_seconds=600.5, max_steps=1_000, max_units=2_000_000, progress="none")
+    told = compare(events, ["popularity", "markov"], budget=budget).explanation()
+    assert "at most 2 epochs, at most 600.5 s, at most 1,000 steps, at most 2,000,000 units, seed 0" in told
+
+
 def test_table_plot_and_json_show_the_same(comparison, tmp_path):
     from rich.console import Console
 
