@@ -21,8 +21,8 @@ a sketch of joint codes that fades as slowly.
 
 curves: the shop of `shop`, one seed, with methods that train on windows of 2,048 events: SASRec, transformers with
 key-quantised attention and with `lisa+recent`, LRURec, 300 s each; SASRec's answers look at 1,025 to 2,048 events, for
-a window for each would take hours. Of these and of `shop`'s, NDCG@10 of the validation part, the best so far at some
-moments.
+a window for each did not come to an end. Of these and of `shop`'s, NDCG@10 of the validation part, the best so far at
+some moments.
 
 windows: LISA as it comes on that shop, where it trains on windows of 2,048 events, 600 s, one seed.
 

@@ -88,13 +88,15 @@ def keyed(keys: Tensor, width: int) -> Keyed:
     return Keyed(order.astype(np.uint32), begins, others.T.astype(np.uint32, order="C"))
 
 
-def least(counts: Tensor, keys: Tensor) -> Tensor:
-    """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's. No gradient."""
+def least(counts: Tensor, keys: Tensor, of: Keyed | None = None) -> Tensor:
+    """counters (P, R, W), keys (V, R) -> (P, V): the least of each item's. No gradient.
+
+    of: `keyed` of these keys, where they are asked for again and again."""
     counts = counts.detach()
     if counts.device.type != "cpu":
         return least_reference(counts, keys)
     found = counts.new_zeros(len(counts), len(keys))
-    add_least(found, counts, keyed(keys, counts.shape[-1]), counts.new_ones(len(counts)))
+    add_least(found, counts, of or keyed(keys, counts.shape[-1]), counts.new_ones(len(counts)))
     return found
 
 

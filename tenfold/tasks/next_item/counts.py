@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.ops.item_counts import Least, counts_after, item_keys, least, least_of, running_counts
+from tenfold.ops.item_counts import Keyed, Least, counts_after, item_keys, keyed, least, least_of, running_counts
 from tenfold.ops.linear_cross_entropy import linear_cross_entropy
 from tenfold.tasks.next_item.events import NextItemBatch, only_real
 from tenfold.tasks.next_item.losses import loss_of_scores
@@ -38,6 +38,7 @@ class ItemCounts(nn.Module):
     def __init__(self, dim: int, rows: int, width: int, decay: float = 0.0) -> None:
         super().__init__()
         self.dim, self.rows, self.width = dim, rows, width
+        self._keyed: tuple[Tensor, Keyed] | None = None
         self.gate = nn.Linear(dim, 1)
         nn.init.zeros_(self.gate.weight)  # a network starts as it is without counts
         nn.init.zeros_(self.gate.bias)
@@ -67,7 +68,9 @@ class ItemCounts(nn.Module):
     def readout(self, user: Tensor, keys: Tensor) -> Tensor:
         """What is added to the scores of user (P, D + R W): (P, V + 1)."""
         z, counts = self.split(user)
-        return self.gate(z) * least(counts, keys)
+        if counts.device.type == "cpu" and (self._keyed is None or self._keyed[0] is not keys):
+            self._keyed = keys, keyed(keys, self.width)  # for all answers from one catalogue
+        return self.gate(z) * least(counts, keys, self._keyed[1] if self._keyed else None)
 
     def scores(self, user: Tensor, table: Tensor, keys: Tensor) -> Tensor:
         """user (P, D + R W), table (V + 1, D), keys (V + 1, R) -> (P, V + 1)."""
